@@ -1,0 +1,28 @@
+"""Sentence embeddings at the edge: INT8 OpenVINO models on a CPU, without torch."""
+
+import edge_embed.no_telemetry  # noqa: F401 - first, see there
+from edge_embed.embedder import Embedder, TruncationWarning
+from edge_embed.errors import (
+    EdgeEmbedError,
+    InputError,
+    MissingExtraError,
+    ModelFormatError,
+    ModelNotFoundError,
+    OutputError,
+    OverloadedError,
+)
+
+__all__ = [
+    "EdgeEmbedError",
+    "Embedder",
+    "InputError",
+    "MissingExtraError",
+    "ModelFormatError",
+    "ModelNotFoundError",
+    "OutputError",
+    "OverloadedError",
+    "TruncationWarning",
+    "__version__",
+]
+
+__version__ = "0.1.0"

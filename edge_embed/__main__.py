@@ -1,0 +1,5 @@
+"""``python -m edge_embed`` is ``edge-embed``."""
+
+from edge_embed.cli import run
+
+run()

@@ -1,0 +1,125 @@
+"""Outputs that appear whole or not at all: write beside the target, then rename.
+
+Shared by everything that writes: embeddings, model folders, reports.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_embed.errors import OutputError
+
+__all__ = ["atomic_file", "atomic_folder", "check_folder", "output_error"]
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Say in one line why ``path`` cannot be written and what to do about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"cannot write {path}: the disk is full; free some space and run again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"cannot write {path}: no permission; choose another place with -o")
+    if error.errno == errno.ENOENT:
+        return OutputError(f"cannot write {path}: its folder {path.parent} does not exist")
+    return OutputError(f"cannot write {path}: {error.strerror or error}")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block succeeds.
+
+    On any error, an interrupt included, the temporary file is removed and ``path`` is untouched.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; give a file name")
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise output_error(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        _keep_mode(path, temporary)
+        _sync(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_folder(path: Path, *, force: bool = False) -> None:
+    """Refuse an output folder that must not be replaced, before any work is done.
+
+    Raises:
+        OutputError: it is a file, or holds something (without ``force``).
+    """
+    if path.exists():
+        if not path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a file; give a folder")
+        if not force and any(path.iterdir()):
+            raise OutputError(f"{path} already exists; give --force to replace it")
+
+
+@contextmanager
+def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that becomes ``path`` when the block succeeds.
+
+    An existing folder is refused unless ``force`` is given; then it is replaced only at the end.
+    On any error, an interrupt included, nothing is left behind and ``path`` is untouched.
+
+    Raises:
+        OutputError: the folder exists (without ``force``), or cannot be written.
+    """
+    path = Path(path).resolve()
+    check_folder(path, force=force)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise output_error(path, error) from error
+    retired = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            path.rename(retired)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if retired.exists():
+                retired.rename(path)
+            raise
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _keep_mode(path: Path, temporary: Path) -> None:
+    """Give the new file the mode it would have had without the detour through mkstemp."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    temporary.chmod(mode)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,204 @@
+"""The one batching policy: which texts run together, and in which shape.
+
+The cost of a batch is its area in tokens, padding included, so the budget counts tokens, not rows.
+Shapes come from a short list: each new shape costs the engine compilation time and memory that it
+never gives back, so an unbounded set of shapes is a leak.
+
+:func:`packed_batches` puts several texts side by side in each row and hardly pads.
+:func:`padded_batches` gives each text a row of its own, for graphs that cannot be packed.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "POOLING_MASK",
+    "TOKENS_A_SLOT",
+    "TOKEN_BUDGET",
+    "Batch",
+    "packed_batches",
+    "padded_batches",
+    "slots_in",
+]
+
+Ints = npt.NDArray[np.int64]
+
+# Tokens a batch, padding included. Below 256 the matrix kernels lose a third of their speed; past
+# 512 they gain nothing and the caches suffer.
+TOKEN_BUDGET = 512
+
+# A packed row of so many tokens holds one text at most, on average: the number of results a row
+# must be fixed with its shape.
+TOKENS_A_SLOT = 4
+
+# The extra input of models whose prompt does not take part in pooling.
+POOLING_MASK = "pooling_mask"
+
+# Row widths for texts of up to so many tokens, when rows are packed.
+_PACKED_WIDTHS = (64, 128, 256, 512)
+
+# Texts of so many tokens in all go side by side into a single row.
+_ONE_ROW = 128
+
+# Row widths when each text has its own: fine where most short texts lie, coarser above.
+_PADDED_WIDTHS = (
+    *range(4, 32, 4),
+    *range(32, 64, 8),
+    *range(64, 128, 16),
+    *range(128, 256, 32),
+    *range(256, 513, 64),
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Model inputs, and where in the output each text's vector is."""
+
+    inputs: dict[str, Ints]
+    """Input name to int64 (rows, width)."""
+    texts: Ints
+    """Indices of the texts, shape (n,)."""
+    slots: Ints
+    """Index of each text's vector in the output, flattened to (rows * slots, dim); shape (n,)."""
+
+
+def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iterator[Batch]:
+    """Put texts side by side into rows, longest first, always the longest that still fits.
+
+    Args:
+        ids: Token ids of each text, int64 (tokens,), from 1 to ``max_length`` of them.
+        max_length: Longest text that the model takes.
+        pad_id: Id of the padding token.
+
+    Yields:
+        Batches with the inputs ``input_ids``, ``segment_ids`` (1, 2, … in each row; 0 is padding)
+        and ``position_ids`` (from 0 in each text). Every text is in exactly one.
+    """
+    widths = sorted({min(width, max_length) for width in _PACKED_WIDTHS} | {max_length})
+    waiting: dict[int, list[list[int]]] = {width: [] for width in widths}
+    for width, row in _fill_rows([len(text) for text in ids], widths):
+        rows = waiting[width]
+        rows.append(row)
+        if len(rows) == max(1, TOKEN_BUDGET // width):
+            yield _packed(rows, width, ids, pad_id)
+            waiting[width] = []
+    for width, rows in waiting.items():
+        if len(rows) == 1:
+            yield _packed(rows, _snug_width(rows[0], ids, width), ids, pad_id)
+        elif rows:
+            yield _packed(rows, width, ids, pad_id)
+
+
+def padded_batches(
+    ids: Sequence[Ints], *, max_length: int, pad_id: int, prompt_length: int = 0
+) -> Iterator[Batch]:
+    """Give each text a row of its own, padded to the batch's width, longest first.
+
+    Args:
+        ids: Token ids of each text, int64 (tokens,), from 1 to ``max_length`` of them.
+        max_length: Longest text that the model takes.
+        pad_id: Id of the padding token.
+        prompt_length: Leading tokens of each text that :data:`POOLING_MASK` leaves out.
+
+    Yields:
+        Batches with the inputs ``input_ids``, ``attention_mask`` and :data:`POOLING_MASK`. Every
+        text is in exactly one.
+    """
+    lengths = np.fromiter((len(text) for text in ids), np.int64, len(ids))
+    order = np.argsort(-lengths, kind="stable")
+    widths = sorted({min(width, max_length) for width in _PADDED_WIDTHS} | {max_length})
+    start = 0
+    while start < len(order):
+        width = widths[bisect_left(widths, lengths[order[start]])]
+        full = max(1, TOKEN_BUDGET // width)
+        stop = min(start + full, len(order))
+        # Texts less than half as long would be mostly padding here: leave them to the next batch.
+        while stop > start + 1 and 4 * lengths[order[stop - 1]] <= width:
+            stop -= 1
+        texts = order[start:stop]
+        # Heights are powers of two, to keep the number of shapes small.
+        height = min(full, 1 << (len(texts) - 1).bit_length())
+        yield _padded(texts, (height, width), ids, pad_id, prompt_length)
+        start = stop
+
+
+def slots_in(width: int) -> int:
+    """Return how many texts a packed row of ``width`` tokens can hold."""
+    return max(1, width // TOKENS_A_SLOT)
+
+
+def _fill_rows(lengths: Sequence[int], widths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yield (width, texts) of full rows: best fit, decreasing."""
+    # A handful of short texts, such as a single query: one row, as wide as it needs to be.
+    single = widths[min(bisect_left(widths, _ONE_ROW), len(widths) - 1)]
+    if 0 < len(lengths) <= slots_in(single) and sum(lengths) <= single:
+        yield single, list(range(len(lengths)))
+        return
+    by_length: dict[int, list[int]] = {}
+    for text, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(text)
+    there = sorted(by_length)
+    while there:
+        width = widths[bisect_left(widths, there[-1])]
+        row: list[int] = []
+        room = width
+        while len(row) < slots_in(width):
+            fits = bisect_right(there, room) - 1
+            if fits < 0:
+                break
+            length = there[fits]
+            row.append(by_length[length].pop())
+            room -= length
+            if not by_length[length]:
+                del there[fits]
+        yield width, row
+
+
+def _snug_width(row: Sequence[int], ids: Sequence[Ints], width: int) -> int:
+    """Return the least width of a row on its own: an eighth of a power of two, at least 8."""
+    used = max(sum(len(ids[text]) for text in row), TOKENS_A_SLOT * len(row))
+    step = max(8, (1 << (used - 1).bit_length()) // 8)
+    return min(width, -(-used // step) * step)
+
+
+def _packed(rows: Sequence[Sequence[int]], width: int, ids: Sequence[Ints], pad_id: int) -> Batch:
+    shape = (len(rows), width)
+    input_ids = np.full(shape, pad_id, np.int64)
+    segment_ids, position_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    texts, slots = [], []
+    for number, row in enumerate(rows):
+        start = 0
+        for segment, text in enumerate(row):
+            stop = start + len(ids[text])
+            input_ids[number, start:stop] = ids[text]
+            segment_ids[number, start:stop] = segment + 1
+            position_ids[number, start:stop] = _COUNT[: stop - start]
+            texts.append(text)
+            slots.append(number * slots_in(width) + segment)
+            start = stop
+    inputs = {"input_ids": input_ids, "segment_ids": segment_ids, "position_ids": position_ids}
+    return Batch(inputs, np.array(texts, np.int64), np.array(slots, np.int64))
+
+
+def _padded(
+    texts: Ints, shape: tuple[int, int], ids: Sequence[Ints], pad_id: int, prompt_length: int
+) -> Batch:
+    input_ids = np.full(shape, pad_id, np.int64)
+    mask = np.zeros(shape, np.int64)
+    # Filler rows attend to one padding token, so that no softmax sees an empty row.
+    mask[len(texts) :, 0] = 1
+    for row, text in enumerate(texts):
+        input_ids[row, : len(ids[text])] = ids[text]
+        mask[row, : len(ids[text])] = 1
+    pooled = mask.copy()
+    pooled[:, :prompt_length] = 0
+    inputs = {"input_ids": input_ids, "attention_mask": mask, POOLING_MASK: pooled}
+    return Batch(inputs, texts, np.arange(len(texts)))
+
+
+# Positions are read from here instead of being counted anew.
+_COUNT = np.arange(1 << 16)

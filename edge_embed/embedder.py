@@ -1,0 +1,421 @@
+"""The library's front door: texts in, vectors out."""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NoReturn, get_args
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from edge_embed.batching import Batch, packed_batches, padded_batches
+from edge_embed.config import Hint, InferencePrecision, ModelConfig, RuntimeConfig
+from edge_embed.engine import Engine
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.guards import ReadingGuard, TextWarning
+from edge_embed.model_card import ModelCard
+from edge_embed.models import default_cache_dir, resolve_model
+from edge_embed.precision import Precision, Ranges, fit_ranges, quantize_embeddings
+from edge_embed.receipt import RECEIPT, check_files, read_receipt
+from edge_embed.tokenizer import TokenIds, TokenizedTexts, Tokenizer
+
+__all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning"]
+
+Truncation = Literal["warn", "error", "ignore"]
+Vectors = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int64]
+
+# Texts tokenized at a time: enough to fill batches of equal length, few enough that the first
+# batch starts at once and memory stays flat.
+_CHUNK = 2048
+
+
+class TruncationWarning(UserWarning):
+    """Some texts were longer than the model reads."""
+
+
+# Python shows a repeated warning once a program; a cut must be said at every call.
+warnings.filterwarnings("always", category=TruncationWarning, append=True)
+
+
+class Embedder:
+    """A sentence-embedding model on the CPU.
+
+    >>> model = Embedder("my-model")
+    >>> model.encode(["Reset my password", "Opening hours"]).shape
+    (2, 384)
+
+    ``encode`` may be called from several threads at once. Vectors do not depend on batch size,
+    order or threads (beyond rounding).
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        variant: str | None = None,
+        hint: Hint = "throughput",
+        threads: int | None = None,
+        streams: int | None = None,
+        inference_precision: InferencePrecision = "f32",
+        packed: bool = True,
+        cache: bool | str | Path = True,
+        revision: str | None = None,
+        verify: bool = False,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: A model folder, a shipped model's name, or a hub id; None is the model that
+                ships with the package.
+            variant: Which weights, where the folder has several: ``int8``, ``w8``, ``fp16`` or
+                ``fp32``. None takes the first of these that is there.
+            hint: ``throughput`` for bulk, ``latency`` for single queries.
+            threads: Inference threads; None takes what the process may use.
+            streams: Batches computed side by side; None lets the hint decide.
+            inference_precision: Arithmetic outside the INT8 part. ``bf16`` and ``f16`` are faster
+                where the processor has them, and make vectors differ between machines.
+            packed: Put several texts side by side in a row, which is faster; where the model's
+                graph does not allow it, each text has a row of its own.
+            cache: Keep the compiled model for the next start: True uses the user's cache folder,
+                a path another one, False none.
+            revision: Branch, tag or commit of a hub id.
+            verify: Check every file against the hashes in the model's receipt first.
+
+        Raises:
+            ModelNotFoundError: no such model.
+            ModelFormatError: the folder is incomplete or damaged.
+            InputError: an option has no such value.
+        """
+        folder = resolve_model(model, revision=revision)
+        self.config = ModelConfig.from_folder(folder)
+        self.variant, file = self.config.variant_file(variant)
+        if verify:
+            _verify(folder)
+        cache_dir = default_cache_dir() if cache is True else Path(cache) if cache else None
+        self.runtime = RuntimeConfig(
+            hint=hint,
+            threads=threads,
+            streams=streams,
+            inference_precision=inference_precision,
+            packed=packed,
+            cache_dir=cache_dir,
+        )
+        self.tokenizer = Tokenizer(self.config)
+        self.engine = Engine(self.config, self.runtime, file=file)
+        self.ranges = Ranges.load(folder, dim=self.config.dim)
+        self.card = ModelCard.from_folder(folder)
+        self._warned: set[str] = set()
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions of a vector."""
+        return self.config.dim
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest text in tokens, special tokens included."""
+        return self.config.max_seq_length
+
+    def encode(
+        self,
+        sentences: str | Sequence[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool = False,
+        precision: Precision = "float32",
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        truncation: Truncation = "warn",
+        normalize: bool = False,
+        dim: int | None = None,
+        show_progress: bool = False,
+    ) -> npt.NDArray[Any]:
+        """Embed one text or several. Names and meaning are those of sentence-transformers.
+
+        Args:
+            sentences: One text gives one vector, shape (dim,); a sequence gives (n, dim).
+            prompt_name: Name of one of the model's prompts, put before each text.
+            prompt: Text put before each text; wins over ``prompt_name``.
+            batch_size: Most texts computed together; None fills batches by tokens, which is faster.
+            show_progress_bar: Show progress on stderr.
+            precision: Type of the result; see :func:`edge_embed.precision.quantize_embeddings`.
+                int8 and uint8 use the ranges stored with the model.
+            normalize_embeddings: Scale vectors to unit length (after ``truncate_dim``).
+            truncate_dim: Keep the first so many dimensions.
+            truncation: What to do about texts over the token limit: ``warn`` cuts them and warns
+                once with their number, ``error`` refuses, ``ignore`` cuts them.
+            normalize: Short for ``normalize_embeddings``.
+            dim: Short for ``truncate_dim``.
+            show_progress: Short for ``show_progress_bar``.
+
+        Returns:
+            float32 (n, dim), or the type that ``precision`` names. No texts give shape (0, dim).
+
+        Raises:
+            InputError: an item is no text, or an option has no such value.
+        """
+        encoded = self.encode_detailed(
+            [sentences] if isinstance(sentences, str) else sentences,
+            prompt=self.prompt(prompt, name=prompt_name),
+            batch_size=batch_size,
+            show_progress=show_progress or show_progress_bar,
+            precision=precision,
+            normalize=normalize or normalize_embeddings,
+            dim=dim if dim is not None else truncate_dim,
+            refuse_long=truncation == "error",
+        )
+        _check_choice("truncation", truncation, Truncation)
+        if truncation == "warn" and len(encoded.truncated):
+            warnings.warn(
+                cut_message(len(encoded.truncated), len(encoded.vectors), self.max_seq_length),
+                TruncationWarning,
+                stacklevel=2,
+            )
+        return encoded.vectors[0] if isinstance(sentences, str) else encoded.vectors
+
+    def encode_detailed(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str = "",
+        batch_size: int | None = None,
+        show_progress: bool = False,
+        precision: Precision = "float32",
+        normalize: bool = False,
+        dim: int | None = None,
+        refuse_long: bool = False,
+    ) -> "Encoded":
+        """Embed texts and return what :meth:`encode` only warns about.
+
+        Options mean what they mean there; ``refuse_long`` is its ``truncation="error"``.
+
+        Raises:
+            InputError: an item is no text or too long, or an option has no such value.
+        """
+        texts = list(texts)
+        _check_choice("precision", precision, Precision)
+        if dim is not None and not 1 <= dim <= self.dim:
+            raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.dim}")
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; it must be at least 1")
+        call = _Call(prompt, batch_size, show_progress, refuse_long)
+        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        vectors, lengths, full_lengths = self._embed(list(rows), call)
+        if len(rows) < len(texts):  # exact repeats were embedded once
+            index = [rows[text] for text in texts]
+            vectors, lengths, full_lengths = vectors[index], lengths[index], full_lengths[index]
+        vectors = vectors[:, :dim]
+        if normalize:
+            vectors = _unit_length(vectors)
+        ranges = None
+        if precision in ("int8", "uint8") and len(vectors):
+            ranges = self._ranges_for(vectors, normalize=normalize)
+        result = quantize_embeddings(vectors, precision, ranges=ranges)
+        return Encoded(np.ascontiguousarray(result), lengths, full_lengths)
+
+    def encode_query(
+        self,
+        sentences: str | Sequence[str],
+        prompt_name: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> npt.NDArray[Any]:
+        """Embed search queries: :meth:`encode` with the model's ``query`` prompt if it has one."""
+        return self._encode_role(("query",), sentences, prompt_name, options)
+
+    def encode_document(
+        self,
+        sentences: str | Sequence[str],
+        prompt_name: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> npt.NDArray[Any]:
+        """Embed documents to be found: :meth:`encode` with the model's document prompt if any."""
+        return self._encode_role(("document", "passage", "corpus"), sentences, prompt_name, options)
+
+    def similarity(
+        self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
+    ) -> Vectors:
+        """Return the cosine of each pair, float32 (len(first), len(second)).
+
+        Args:
+            first: Vectors (n, dim) or (dim,), or texts.
+            second: The same.
+        """
+        a, b = (_unit_length(self._vectors(side)) for side in (first, second))
+        if a.shape[1] != b.shape[1]:
+            raise InputError(f"cannot compare vectors of {a.shape[1]} and {b.shape[1]} dimensions")
+        return np.asarray(a @ b.T)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return each text's pieces as the model reads them: cut at the limit."""
+        return self.tokenizer.tokens(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return each whole text's number of tokens, special tokens included, before any cut."""
+        return self.tokenizer.count(texts)
+
+    def fit_ranges(self, texts: Sequence[str]) -> Ranges:
+        """Fit int8 ranges on representative texts and use them from now on.
+
+        ``model.fit_ranges(texts).save(model.config.folder)`` stores them with the model.
+        """
+        self.ranges = Ranges.fit(self.encode(texts))
+        return self.ranges
+
+    def _encode_role(
+        self,
+        names: tuple[str, ...],
+        sentences: str | Sequence[str],
+        prompt_name: str | None,
+        options: dict[str, Any],
+    ) -> npt.NDArray[Any]:
+        if prompt_name is None and options.get("prompt") is None:
+            prompt_name = next((name for name in names if name in self.config.prompts), None)
+        return self.encode(sentences, prompt_name=prompt_name, **options)
+
+    def _embed(self, texts: list[str], call: "_Call") -> tuple[Vectors, Counts, Counts]:
+        """Embed distinct texts; return vectors (n, dim), tokens kept and tokens before any cut."""
+        out = np.empty((len(texts), self.dim), np.float32)
+        lengths, full_lengths = np.empty((2, len(texts)), np.int64)
+        excluded = 0 if self.config.include_prompt else self.tokenizer.prompt_length(call.prompt)
+
+        size = min(call.batch_size or _CHUNK, _CHUNK)
+        guard = ReadingGuard(self.card.languages)
+
+        def batches() -> Iterator[Batch]:
+            """Tokenize chunk by chunk and yield batches, while earlier ones are computed."""
+            for start in range(0, len(texts), size):
+                tokenized = self.tokenizer(texts[start : start + size], prompt=call.prompt)
+                if call.refuse_long:
+                    self._refuse_long(tokenized, start)
+                guard.add(texts[start : start + size], tokenized)
+                chunk = slice(start, start + size)
+                lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
+                for batch in self._plan(tokenized.ids, excluded):
+                    yield replace(batch, texts=batch.texts + start)
+                    bar.update(len(batch.texts))
+
+        with _progress(len(texts), enabled=call.show_progress) as bar:
+            self.engine.run(batches(), out)
+        for kind, message in guard.messages():
+            if kind not in self._warned:  # once a model: a server would say it at every request
+                self._warned.add(kind)
+                warnings.warn(message, TextWarning, stacklevel=4)
+        return out, lengths, full_lengths
+
+    def _plan(self, ids: list[TokenIds], excluded: int) -> Iterator[Batch]:
+        limit, pad_id = self.max_seq_length, self.config.pad_token_id
+        if self.engine.packed:
+            return packed_batches(ids, max_length=limit, pad_id=pad_id)
+        return padded_batches(ids, max_length=limit, pad_id=pad_id, prompt_length=excluded)
+
+    def _refuse_long(self, tokenized: TokenizedTexts, start: int) -> None:
+        for row in tokenized.truncated[:1].tolist():
+            raise InputError(
+                f"text {start + row} has {tokenized.full_lengths[row]} tokens, the model reads "
+                f"{self.max_seq_length}: shorten or split it, or allow the cut (truncation='warn')"
+            )
+
+    def prompt(self, prompt: str | None = None, *, name: str | None = None) -> str:
+        """Return the text put before each input: as given, by its name, or the model's default.
+
+        Raises:
+            InputError: the model has no prompt of this name.
+        """
+        if prompt is not None:
+            return prompt
+        if name is None:
+            name = self.config.default_prompt_name
+        if name is None:
+            return ""
+        if name not in self.config.prompts:
+            known = ", ".join(self.config.prompts) or "none"
+            raise InputError(f"the model has no prompt {name!r}; it has: {known}")
+        return self.config.prompts[name]
+
+    def _ranges_for(self, vectors: Vectors, *, normalize: bool) -> Vectors:
+        """Return the stored int8 ranges, or ones of these vectors with a warning."""
+        if self.ranges is not None:
+            return self.ranges.select(normalize=normalize, dim=vectors.shape[1])
+        ranges = fit_ranges(vectors)
+        warnings.warn(
+            f"the model has no stored int8 ranges, so they were taken from these {len(vectors)} "
+            "texts: vectors of other calls will not be comparable; fit them once with "
+            "fit_ranges(texts).save(folder) or 'edge-embed ranges'",
+            stacklevel=3,
+        )
+        return ranges
+
+    def _vectors(self, side: npt.NDArray[Any] | Sequence[str] | str) -> Vectors:
+        if isinstance(side, np.ndarray):
+            return np.atleast_2d(side).astype(np.float32)
+        return np.atleast_2d(self.encode(side))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors of some texts and how many tokens they took."""
+
+    vectors: npt.NDArray[Any]
+    """(n, dim), of the type that the precision names."""
+    lengths: Counts
+    """Tokens read of each text, special tokens included, shape (n,)."""
+    full_lengths: Counts
+    """Tokens that each text has, shape (n,)."""
+
+    @property
+    def truncated(self) -> Counts:
+        """Indices of the texts that were cut at the token limit."""
+        return np.flatnonzero(self.full_lengths > self.lengths)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What one call asks for, besides its texts."""
+
+    prompt: str
+    batch_size: int | None
+    show_progress: bool
+    refuse_long: bool
+
+
+def cut_message(cut: int, total: int, limit: int) -> str:
+    """Say how many texts were cut."""
+    return (
+        f"{cut} of {total} texts are longer than {limit} tokens and were cut: shorten or split "
+        "them (truncation='error' refuses them)"
+    )
+
+
+def _verify(folder: Path) -> None:
+    receipt = read_receipt(folder)
+    if receipt is None:
+        raise ModelFormatError(
+            f"{folder} has no receipt ({RECEIPT}), so its files cannot be verified: convert it "
+            "again, or load it without verifying"
+        )
+    problems = check_files(folder, receipt)
+    if problems:
+        raise ModelFormatError(
+            f"{folder} is not as its receipt says: {'; '.join(problems)}; copy it again"
+        )
+
+
+def _unit_length(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
+
+
+def _check_choice(name: str, value: str, choices: object) -> None:
+    known = get_args(choices)
+    if value not in known:
+        raise InputError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")
+
+
+def _progress(total: int, *, enabled: bool) -> "tqdm[NoReturn]":
+    return tqdm(total=total, unit="text", disable=not enabled, leave=False, file=sys.stderr)

@@ -1,0 +1,157 @@
+"""The compiled model and its pool of infer requests.
+
+Requests are handed out one batch each and run asynchronously; several threads may share an engine.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import openvino.properties as props
+import openvino.properties.hint as hints
+
+from edge_embed.batching import Batch
+from edge_embed.config import ModelConfig, RuntimeConfig
+from edge_embed.errors import EdgeEmbedError, ModelFormatError
+from edge_embed.graph import build_graph, read_ir
+from edge_embed.processors import usable_processors
+
+__all__ = ["Engine"]
+
+Vectors = npt.NDArray[np.float32]
+
+_PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
+
+
+class Engine:
+    """A model compiled for the CPU: batches in, embeddings out. Safe to share between threads."""
+
+    def __init__(self, config: ModelConfig, runtime: RuntimeConfig, *, file: Path) -> None:
+        """Read, complete and compile the model.
+
+        Raises:
+            ModelFormatError: the files are missing, damaged or do not fit together.
+        """
+        core = ov.Core()
+        graph = build_graph(read_ir(core, file), config, packed=runtime.packed)
+        try:
+            self._compiled = core.compile_model(graph.model, "CPU", _properties(runtime))
+        except RuntimeError as error:
+            raise ModelFormatError(
+                f"{file} cannot be compiled for this processor: {error}"
+            ) from error
+        self.packed = graph.packed
+        self.why_not_packed = graph.why_not_packed
+        self._dim = config.dim
+        self._inputs = [port.get_any_name() for port in self._compiled.inputs]
+        requests = int(self._compiled.get_property(props.optimal_number_of_infer_requests))
+        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        for _ in range(requests):
+            self._idle.put(self._compiled.create_infer_request())
+        self.requests = requests
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What the engine chose: streams, threads, precision and hint, as text."""
+        names = (
+            props.num_streams,
+            props.inference_num_threads,
+            hints.inference_precision,
+            hints.performance_mode,
+            hints.enable_cpu_pinning,
+        )
+        return {name(): _text(self._compiled.get_property(name)) for name in names}
+
+    def run(self, batches: Iterable[Batch], out: Vectors) -> None:
+        """Embed ``batches``, writing each text's vector to its row of ``out``.
+
+        The next batch is made while earlier ones are computed.
+
+        Args:
+            batches: Inputs in the engine's layout (packed or padded); consumed one at a time.
+            out: Float32 (texts, dim), written in place.
+        """
+        running: deque[_Running] = deque()
+        try:
+            for batch in batches:
+                request = self._acquire(running, out)
+                running.append(_Running(request, batch))
+                inputs = {name: batch.inputs[name] for name in self._inputs}
+                request.start_async(inputs, share_inputs=True)
+            while running:
+                self._collect(running.popleft(), out)
+        finally:
+            # After an error or an interrupt: requests still at work go back when they are done.
+            for left in running:
+                with suppress(RuntimeError):
+                    left.request.wait()
+                self._idle.put(left.request)
+
+    def _acquire(self, running: "deque[_Running]", out: Vectors) -> ov.InferRequest:
+        """Take an idle request; while there is none, finish our own oldest batch first.
+
+        A caller blocks only while it holds no request, so callers cannot wait for each other.
+        """
+        while True:
+            try:
+                return self._idle.get(block=not running)
+            except Empty:
+                self._collect(running.popleft(), out)
+
+    def _collect(self, done: "_Running", out: Vectors) -> None:
+        try:
+            done.request.wait()
+            vectors = done.request.get_output_tensor(0).data.reshape(-1, self._dim)
+            out[done.batch.texts] = vectors[done.batch.slots]
+        except RuntimeError as error:
+            raise EdgeEmbedError(f"inference failed: {error}") from error
+        finally:
+            self._idle.put(done.request)
+
+
+class _Running(NamedTuple):
+    """A batch at work, which keeps the memory alive that the request reads."""
+
+    request: ov.InferRequest
+    batch: Batch
+
+
+def _properties(runtime: RuntimeConfig) -> dict[str, object]:
+    """Translate to OpenVINO properties."""
+    mode = hints.PerformanceMode
+    properties: dict[str, object] = {
+        hints.performance_mode(): mode.LATENCY if runtime.hint == "latency" else mode.THROUGHPUT,
+        hints.inference_precision(): _PRECISIONS[runtime.inference_precision],
+    }
+    processors = usable_processors()
+    if runtime.threads is not None or processors.limited:
+        properties[props.inference_num_threads()] = runtime.threads or processors.count
+    if processors.limited:
+        # Several processes that tie their threads to the same processors wait for each other.
+        properties[hints.enable_cpu_pinning()] = False
+    if runtime.streams is not None:
+        properties[props.num_streams()] = runtime.streams
+    if runtime.cache_dir is not None:
+        try:
+            runtime.cache_dir.mkdir(parents=True, exist_ok=True)
+            properties[props.cache_dir()] = str(runtime.cache_dir)
+        except OSError as error:
+            warnings.warn(
+                f"compiled models are not cached, every start will be slower: {runtime.cache_dir}: "
+                f"{error.strerror}",
+                stacklevel=2,
+            )
+    return properties
+
+
+def _text(value: object) -> str:
+    return (
+        str(getattr(value, "name", value)) if not isinstance(value, ov.Type) else value.to_string()
+    )

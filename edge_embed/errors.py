@@ -1,0 +1,56 @@
+"""Every error that edge_embed raises on purpose.
+
+    EdgeEmbedError
+    ├── ModelNotFoundError      no such folder, shipped model or hub repository
+    ├── ModelFormatError        the folder is there, but a file in it is missing or broken
+    ├── InputError              the caller's text, option or file is wrong (also a ValueError)
+    ├── OutputError             a result cannot be written
+    ├── OverloadedError         the queue is full; try again later
+    └── MissingExtraError       an optional dependency is not installed (also an ImportError)
+
+Each message names the thing and the remedy in one line: the command line prints it as it stands.
+"""
+
+__all__ = [
+    "EdgeEmbedError",
+    "InputError",
+    "MissingExtraError",
+    "ModelFormatError",
+    "ModelNotFoundError",
+    "OutputError",
+    "OverloadedError",
+]
+
+
+class EdgeEmbedError(Exception):
+    """The base of every error that edge_embed raises on purpose."""
+
+
+class ModelNotFoundError(EdgeEmbedError):
+    """A model name that is neither a folder, a shipped model nor a reachable hub repository."""
+
+
+class ModelFormatError(EdgeEmbedError):
+    """A model folder with a missing, damaged or contradictory file."""
+
+
+class InputError(EdgeEmbedError, ValueError):
+    """A text, an option or an input file that cannot be used as it is."""
+
+
+class OutputError(EdgeEmbedError):
+    """An output that cannot be written: no space, no permission, or already there."""
+
+
+class OverloadedError(EdgeEmbedError):
+    """More work is waiting than the bounded queue takes."""
+
+
+class MissingExtraError(EdgeEmbedError, ImportError):
+    """A feature whose optional dependencies are not installed."""
+
+    def __init__(self, feature: str, extra: str, missing: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {missing!r}: pip install 'edge-embed[{extra}]'"
+        )
+        self.extra = extra

@@ -1,0 +1,266 @@
+"""Fewer dimensions: a principal-component projection fitted on the user's own text.
+
+It is stored as a Dense module in a copy of the model folder, so sentence-transformers opens the
+result too, and is fused into the graph when the model is loaded. Components are ordered by how
+much of the texts they carry, so cutting projected vectors further (``--dim``) is a smaller
+projection.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.atomic import atomic_folder
+from edge_embed.config import ModelConfig
+from edge_embed.dense import save_dense
+from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError
+from edge_embed.evaluation.measured import unit_length
+from edge_embed.evaluation.metrics import spearman
+from edge_embed.evaluation.retrieval import search
+from edge_embed.json_files import load_json
+from edge_embed.pair_threshold import PAIR_THRESHOLD
+from edge_embed.precision import RANGES_FILE
+from edge_embed.receipt import (
+    ProjectionRecord,
+    TextSetRecord,
+    hash_files,
+    read_receipt,
+    write_receipt,
+)
+
+__all__ = ["FittedProjection", "Kept", "Projection", "Sample", "project_model", "sample_vectors"]
+
+Floats = npt.NDArray[np.float32]
+
+_CHUNK = 4096
+# Every tenth text is held out to measure on, up to so many.
+_HELD_OUT = 1000
+_NEIGHBOURS = 10
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is known of a model's vectors on some texts, each scaled to length 1."""
+
+    moment: npt.NDArray[np.float64]
+    """Mean outer product, (dim, dim)."""
+    mean: npt.NDArray[np.float64]
+    """Mean vector, (dim,)."""
+    fitted: int
+    """Texts that moment and mean are made of."""
+    held_out: Floats
+    """Vectors of other texts, (n, dim), to measure on."""
+    texts: TextSetRecord
+    """All of them."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of the full vectors at one size, measured on held-out texts."""
+
+    dim: int
+    share: float
+    """Of the squared length of (centred) vectors."""
+    spearman: float
+    """Rank correlation of all pairwise similarities with those of the full vectors."""
+    neighbours: float
+    """The share of each text's ten nearest texts that stay."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A linear map from a model's vectors of length 1 to fewer dimensions."""
+
+    weight: Floats
+    """(new dim, dim); rows ordered from the most important component."""
+    bias: Floats | None
+    """(new dim,), where vectors are centred."""
+    whitened: bool
+
+    @classmethod
+    def fit(
+        cls, sample: Sample, dim: int, *, center: bool = False, whiten: bool = False
+    ) -> "Projection":
+        """Fit on a sample.
+
+        Args:
+            sample: From :func:`sample_vectors`.
+            dim: Components to keep.
+            center: Subtract the mean first, as principal component analysis does. Without, the
+                projection keeps lengths and angles as they are, as far as it can.
+            whiten: Scale every component to the same spread.
+
+        Raises:
+            InputError: ``dim`` is not from 1 to the dimensions that the texts span.
+        """
+        full = len(sample.mean)
+        if not 1 <= dim <= full:
+            raise InputError(f"cannot project to {dim} dimensions: choose from 1 to {full}")
+        matrix = sample.moment
+        if center:
+            matrix = matrix - np.outer(sample.mean, sample.mean)
+        values, vectors = np.linalg.eigh(matrix)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        # A component that the texts do not use is harmless, but cannot be scaled to any spread.
+        rank = int(np.count_nonzero(values > 1e-9 * values[0])) if whiten else sample.fitted
+        if dim > rank:
+            raise InputError(
+                f"{sample.fitted} texts span {rank} dimensions, fewer than {dim}: give more texts"
+            )
+        components = vectors[:, :dim].T
+        # An eigenvector's sign is arbitrary; fix it, so that a fit is reproducible.
+        rows = np.arange(dim)
+        components *= np.sign(components[rows, np.abs(components).argmax(axis=1)])[:, None]
+        if whiten:
+            components = components / np.sqrt(values[:dim, None])
+        bias = -components @ sample.mean if center else None
+        return cls(
+            components.astype(np.float32),
+            None if bias is None else bias.astype(np.float32),
+            whiten,
+        )
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions that are left."""
+        return len(self.weight)
+
+    def apply(self, vectors: Floats) -> Floats:
+        """Project vectors of length 1, (n, dim), to (n, new dim)."""
+        projected = vectors @ self.weight.T
+        return np.asarray(projected if self.bias is None else projected + self.bias, np.float32)
+
+    def kept(self, sample: Sample) -> list[Kept]:
+        """Measure this projection and its truncations by halves on the held-out texts."""
+        full = sample.held_out
+        if len(full) <= _NEIGHBOURS:
+            return []
+        rows = np.triu_indices(len(full), k=1)
+        order = search(full, full, depth=_NEIGHBOURS + 1)
+        centred = full if self.bias is None else full - sample.mean.astype(np.float32)
+        unscaled = self.weight / np.linalg.norm(self.weight, axis=1, keepdims=True)
+        measured = []
+        for dim in _halves(self.dim):
+            cut = unit_length(self.apply(full)[:, :dim])
+            similarity = spearman((cut @ cut.T)[rows], (full @ full.T)[rows])
+            found = search(cut, cut, depth=_NEIGHBOURS + 1)
+            same = [
+                len(set(a) & set(b) - {row})
+                for row, (a, b) in enumerate(zip(found.tolist(), order.tolist(), strict=True))
+            ]
+            share = np.sum((centred @ unscaled[:dim].T) ** 2) / np.sum(centred**2)
+            ones = np.ones(len(rows[0]))
+            measured.append(
+                Kept(dim, float(share), similarity(ones), float(np.mean(same)) / _NEIGHBOURS)
+            )
+        return measured
+
+
+@dataclass(frozen=True)
+class FittedProjection:
+    """A projection and what it was fitted on."""
+
+    projection: Projection
+    sample: Sample
+    variant: str
+    """The weights that embedded the texts."""
+
+
+def sample_vectors(model: Embedder, texts: Iterable[str], *, name: str) -> Sample:
+    """Embed texts chunk by chunk and keep what a projection needs; memory does not grow.
+
+    Args:
+        model: The model to project.
+        texts: Representative texts; ten times the model's dimensions or more are good.
+        name: What the receipt calls them.
+
+    Raises:
+        InputError: there are fewer than two texts.
+    """
+    moment = np.zeros((model.dim, model.dim))
+    total = np.zeros(model.dim)
+    held_out: list[Floats] = []
+    digest = hashlib.sha256()
+    count = fitted = 0
+    stream = iter(texts)
+    while chunk := list(islice(stream, _CHUNK)):
+        digest.update("".join(f"{text}\n" for text in chunk).encode())
+        vectors = unit_length(model.encode(chunk))
+        numbers = np.arange(count, count + len(chunk))
+        out = (numbers % 10 == 9) & (numbers // 10 < _HELD_OUT)
+        held_out.append(vectors[out])
+        used = vectors[~out].astype(np.float64)
+        moment += used.T @ used
+        total += used.sum(axis=0)
+        count += len(chunk)
+        fitted += len(used)
+    if fitted < 2:
+        raise InputError(f"{name} holds {count} texts; a projection needs hundreds")
+    record = TextSetRecord(name, count, digest.hexdigest())
+    return Sample(moment / fitted, total / fitted, fitted, np.concatenate(held_out), record)
+
+
+def project_model(
+    folder: Path, output: Path, fitted: FittedProjection, *, force: bool = False
+) -> None:
+    """Write a copy of the model in ``folder`` whose vectors are projected.
+
+    Stored int8 ranges and pair thresholds are of the old dimensions and are left out.
+
+    Raises:
+        InputError: the output lies where the model is.
+        OutputError: the output exists, or cannot be written.
+    """
+    if folder.resolve().is_relative_to(output.resolve()):
+        raise InputError(f"the output {output} holds the model itself; give another folder")
+    config = ModelConfig.from_folder(folder)
+    projection = fitted.projection
+    listed = load_json(folder / "modules.json")
+    modules = list(listed) if isinstance(listed, list) else []
+    prefix = str(modules[0]["type"]).rpartition(".")[0]
+    added = ["Dense"]
+    if projection.bias is not None and not config.normalize:
+        added.insert(0, "Normalize")  # the mean was taken of vectors of length 1
+    if config.normalize:
+        added.append("Normalize")
+    with atomic_folder(output, force=force) as target:
+        ignored = shutil.ignore_patterns(RANGES_FILE, PAIR_THRESHOLD)
+        shutil.copytree(folder, target, dirs_exist_ok=True, ignore=ignored)
+        for kind in added:
+            number = len(modules)
+            path = f"{number}_{kind}"
+            modules.append(
+                {"idx": number, "name": str(number), "path": path, "type": f"{prefix}.{kind}"}
+            )
+            (target / path).mkdir(exist_ok=True)
+            if kind == "Dense":
+                save_dense(target / path, projection.weight, projection.bias)
+        text = json.dumps(modules, indent=2)
+        (target / "modules.json").write_text(text + "\n", encoding="utf-8")
+        receipt = read_receipt(folder)
+        if receipt is not None:
+            record = ProjectionRecord(
+                from_dim=config.dim,
+                dim=projection.dim,
+                centered=projection.bias is not None,
+                whitened=projection.whitened,
+                variant=fitted.variant,
+                texts=fitted.sample.texts,
+            )
+            files = hash_files(target)
+            write_receipt(target, replace(receipt, projection=record, files=files))
+
+
+def _halves(dim: int, *, least: int = 16) -> Sequence[int]:
+    sizes = [dim]
+    while sizes[-1] // 2 >= least:
+        sizes.append(sizes[-1] // 2)
+    return sizes

@@ -1,0 +1,247 @@
+"""The receipt of a conversion, ``edge_embed.json``: what a model folder is and where it is from.
+
+The converter writes it; ``info`` shows it; ``verify`` holds the folder against its hashes. A model
+without one loads all the same.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edge_embed.errors import ModelFormatError
+
+__all__ = [
+    "RECEIPT",
+    "Fidelity",
+    "FileHash",
+    "ProjectionRecord",
+    "Receipt",
+    "SourceRecord",
+    "TextSetRecord",
+    "VariantRecord",
+    "check_files",
+    "hash_files",
+    "read_receipt",
+    "write_receipt",
+]
+
+RECEIPT = "edge_embed.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """What was converted."""
+
+    name: str
+    """The hub id, the package's name, or the last part of a folder's path."""
+    kind: str
+    """``folder``, ``package`` or ``hub``."""
+    weights: str
+    """``checkpoint``, ``openvino`` or ``onnx``."""
+    weights_sha256: str
+    revision: str | None = None
+    """The hub's commit or the package's version."""
+
+
+@dataclass(frozen=True)
+class TextSetRecord:
+    """A set of texts that was used: its name, number of texts, and the hash of their lines."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close a variant is to the FP32 source."""
+
+    cosine_mean: float
+    cosine_p1: float
+    """The first percentile: 99 of 100 texts are closer."""
+    cosine_min: float
+    spearman: float
+    """Rank correlation of all pairwise similarities with the source's."""
+    neighbour_overlap: float | None = None
+    """The share of each text's ten nearest texts that are the source's too."""
+    threshold_drift: float | None = None
+    """How far the best threshold between paraphrases and others moves, as a cosine."""
+
+
+@dataclass(frozen=True)
+class VariantRecord:
+    """One set of weights in the folder."""
+
+    file: str
+    """Its .xml, relative to the folder."""
+    origin: str
+    """``exported``, ``converted``, ``adopted``, ``quantized`` or ``compressed``."""
+    recipe: Mapping[str, Any]
+    """The quantization's choices; empty where there was none."""
+    ignored_layers: tuple[str, ...]
+    """Layers that were left in floating point."""
+    fidelity: Fidelity | None
+    """Measured on the evaluation texts; None for the reference itself."""
+
+
+@dataclass(frozen=True)
+class ProjectionRecord:
+    """A projection to fewer dimensions, and the texts that it was fitted on."""
+
+    from_dim: int
+    dim: int
+    centered: bool
+    whitened: bool
+    variant: str
+    """The weights that embedded the texts."""
+    texts: TextSetRecord
+
+
+@dataclass(frozen=True)
+class FileHash:
+    """A file's content, so that damage and change can be told."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """Everything that ``edge_embed.json`` says."""
+
+    created: str
+    """UTC, ISO 8601."""
+    source: SourceRecord
+    licence: str | None
+    languages: tuple[str, ...]
+    precision: str
+    """What was asked for: int8, w8, fp16 or fp32."""
+    tokenizer: str
+    """``copied``, or what tokenizer.json was made with."""
+    reference: str
+    """What the variants were measured against."""
+    variants: Mapping[str, VariantRecord]
+    calibration: TextSetRecord | None
+    evaluation: TextSetRecord
+    tools: Mapping[str, str]
+    files: Mapping[str, FileHash]
+    projection: ProjectionRecord | None = None
+    schema: int = SCHEMA
+
+
+def read_receipt(folder: Path) -> Receipt | None:
+    """Read the receipt of ``folder``; None where there is none.
+
+    Raises:
+        ModelFormatError: the receipt is damaged, or newer than this version reads.
+    """
+    path = folder / RECEIPT
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"cannot read {path}: {error}") from error
+    try:
+        data = json.loads(text)
+        if data["schema"] > SCHEMA:
+            raise ModelFormatError(
+                f"{path} has schema {data['schema']}, newer than this version reads ({SCHEMA}); "
+                "upgrade edge-embed"
+            )
+        return _receipt(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFormatError(
+            f"{path} is damaged ({type(error).__name__}: {error}); convert the model again, or "
+            "remove the file"
+        ) from error
+
+
+def write_receipt(folder: Path, receipt: Receipt) -> None:
+    """Write ``receipt`` into ``folder``."""
+    text = json.dumps(asdict(receipt), indent=2, ensure_ascii=False)
+    (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
+
+
+def hash_files(folder: Path) -> dict[str, FileHash]:
+    """Hash every file below ``folder`` but the receipt; paths are relative, with ``/``."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: file_hash(path) for name, path in named.items() if name != RECEIPT}
+
+
+def file_hash(path: Path) -> FileHash:
+    """Return the SHA-256 and size in bytes of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return FileHash(digest.hexdigest(), path.stat().st_size)
+
+
+def check_files(folder: Path, receipt: Receipt) -> list[str]:
+    """Hold the files of ``folder`` against the receipt; return one line for each that differs.
+
+    Files that the receipt does not name are nobody's fault and are passed over.
+    """
+    problems = []
+    for name, expected in receipt.files.items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{name} is missing")
+        elif path.stat().st_size != expected.size:
+            problems.append(f"{name} has {path.stat().st_size} bytes instead of {expected.size}")
+        elif file_hash(path).sha256 != expected.sha256:
+            problems.append(f"{name} has changed (its sha256 differs)")
+    return problems
+
+
+def _receipt(data: dict[str, Any]) -> Receipt:
+    variants = {
+        name: VariantRecord(
+            file=variant["file"],
+            origin=variant["origin"],
+            recipe=variant["recipe"],
+            ignored_layers=tuple(variant["ignored_layers"]),
+            fidelity=_optional(Fidelity, variant["fidelity"]),
+        )
+        for name, variant in data["variants"].items()
+    }
+    return Receipt(
+        created=data["created"],
+        source=_record(SourceRecord, data["source"]),
+        licence=data["licence"],
+        languages=tuple(data["languages"]),
+        precision=data["precision"],
+        tokenizer=data["tokenizer"],
+        reference=data["reference"],
+        variants=variants,
+        calibration=_optional(TextSetRecord, data["calibration"]),
+        evaluation=_record(TextSetRecord, data["evaluation"]),
+        tools=dict(data["tools"]),
+        files={name: _record(FileHash, value) for name, value in data["files"].items()},
+        projection=_projection(data.get("projection")),
+    )
+
+
+def _projection(data: dict[str, Any] | None) -> ProjectionRecord | None:
+    if data is None:
+        return None
+    return _record(ProjectionRecord, {**data, "texts": _record(TextSetRecord, data["texts"])})
+
+
+_Record = TypeVar("_Record")
+
+
+def _record(kind: type[_Record], data: dict[str, Any]) -> _Record:
+    """Build a flat record from its JSON object; keys of later versions are passed over."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: value for key, value in data.items() if key in names})
+
+
+def _optional(kind: type[_Record], data: dict[str, Any] | None) -> _Record | None:
+    return None if data is None else _record(kind, data)

@@ -1,0 +1,329 @@
+"""Read texts from files, one at a time: .txt, .jsonl, .csv, .tsv, .parquet, or standard input.
+
+Every reader yields as it reads, so memory does not grow with the file, and names file and line of
+whatever it cannot read. All but .parquet may be compressed with gzip (.txt.gz).
+"""
+
+import csv
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from edge_embed.errors import InputError, MissingExtraError
+
+__all__ = ["READABLE", "Record", "Row", "read_records", "read_rows", "read_texts"]
+
+READABLE = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
+
+# From a file's column names to those that are wanted, in order.
+_Pick = Callable[[Sequence[str], str], Sequence[str]]
+
+# Where a file has several columns and none is named.
+_DEFAULT_COLUMN = "text"
+
+_PARQUET_ROWS = 8192
+
+
+def read_texts(
+    source: str | Path, *, column: str | None = None, allow_empty: bool = False
+) -> Iterator[str]:
+    """Yield the texts of ``source`` in order.
+
+    Args:
+        source: A path whose ending says the format, or ``-`` for standard input, one text a line.
+            .txt is one text a line; .jsonl one object (or string) a line; .csv is RFC 4180 with a
+            header line; .tsv has a header line and no quoting (IANA text/tab-separated-values).
+        column: Name of the column; needed where a file has several and none is ``text``.
+        allow_empty: Yield empty texts too, instead of refusing them.
+
+    Raises:
+        InputError: the file is missing, empty, not UTF-8, of an unknown format, lacks the column,
+            or a text in it is empty.
+        MissingExtraError: a .parquet file, without pyarrow.
+    """
+    name = "standard input" if str(source) == "-" else str(source)
+    count = 0
+    for place, (text,) in _rows(source, name, _one_column(column), named=column is not None):
+        if not isinstance(text, str):
+            raise InputError(f"{name}, {place}: the text is not a string but {text!r:.40}")
+        if not allow_empty and not text.strip():
+            raise InputError(
+                f"{name}, {place}: the text is empty; remove it, or give --allow-empty to embed it"
+            )
+        count += 1
+        yield text
+    if not count:
+        raise InputError(f"{name} is empty: there is nothing to read")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The wanted columns of one row, and where it stands in its file."""
+
+    place: str
+    """Such as ``line 12``, for messages."""
+    values: Mapping[str, str]
+    """Column to content; numbers of .jsonl and .parquet as text."""
+
+
+def read_records(
+    source: str | Path, columns: Mapping[str, Sequence[str]], *, optional: Sequence[str] = ()
+) -> Iterator[Record]:
+    """Yield the rows of a file with named columns (.jsonl, .csv, .tsv, .parquet).
+
+    Args:
+        source: A path whose ending says the format, as for :func:`read_texts`.
+        columns: Each wanted column with the names that it may have in the file.
+        optional: Wanted columns that may be absent; they then read as empty.
+
+    Raises:
+        InputError: the file is missing, empty, not UTF-8, of another format, or lacks a column.
+        MissingExtraError: a .parquet file, without pyarrow.
+    """
+    name = str(source)
+    if name == "-" or _ending(Path(source), name) == ".txt":
+        raise InputError(f"{name} has no columns; give a .tsv, .csv, .jsonl or .parquet file")
+    found: list[str] = []
+
+    def pick(names: Sequence[str], where: str) -> Sequence[str]:
+        found.clear()
+        picked = []
+        for column, aliases in columns.items():
+            match = next((alias for alias in aliases if alias in names), None)
+            if match is None and column not in optional:
+                raise _no_column(aliases[0], names, where)
+            if match is not None:
+                found.append(column)
+                picked.append(match)
+        return picked
+
+    absent = dict.fromkeys(columns, "")
+    empty = True
+    for place, values in _rows(source, name, pick, named=True):
+        texts = [_as_text(value, f"{name}, {place}") for value in values]
+        yield Record(place, {**absent, **dict(zip(found, texts, strict=True))})
+        empty = False
+    if empty:
+        raise InputError(f"{name} is empty: there is nothing to read")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One whole row, and which of its columns is the text."""
+
+    place: str
+    """Such as ``line 12``, for messages."""
+    text: str
+    values: Mapping[str, object]
+    """Every column; a .txt file has the one column ``text``."""
+
+
+def read_rows(
+    source: str | Path, *, column: str | None = None, allow_empty: bool = False
+) -> Iterator[Row]:
+    """Yield whole rows, for commands that hand them on; otherwise as :func:`read_texts`.
+
+    Raises:
+        InputError: as for :func:`read_texts`; also, two columns have the same name.
+        MissingExtraError: a .parquet file, without pyarrow.
+    """
+    name = "standard input" if str(source) == "-" else str(source)
+    one = _one_column(column)
+    names: Sequence[str] = [_DEFAULT_COLUMN]
+    text_column = _DEFAULT_COLUMN
+
+    def pick(found: Sequence[str], where: str) -> Sequence[str]:
+        nonlocal names, text_column
+        if found is not names:
+            (text_column,) = one(found, where)
+            twice = next((n for i, n in enumerate(found) if n in found[:i]), None)
+            if twice is not None:
+                raise InputError(f"{where} has two columns {twice!r}: rename one")
+            names = found
+        return found
+
+    empty = True
+    for place, values in _rows(source, name, pick, named=column is not None):
+        row = dict(zip(names, values, strict=True))
+        text = row[text_column]
+        if not isinstance(text, str):
+            raise InputError(f"{name}, {place}: the text is not a string but {text!r:.40}")
+        if not allow_empty and not text.strip():
+            raise InputError(
+                f"{name}, {place}: the text is empty; remove it, or give --allow-empty to keep it"
+            )
+        yield Row(place, text, row)
+        empty = False
+    if empty:
+        raise InputError(f"{name} is empty: there is nothing to read")
+
+
+def _as_text(value: object, where: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return str(int(value)) if isinstance(value, bool) else str(value)
+    raise InputError(f"{where}: a column holds neither text nor a number but {value!r:.40}")
+
+
+def _one_column(column: str | None) -> _Pick:
+    """Pick the named column, or the only one, or the one called ``text``; then the same again."""
+
+    def pick(names: Sequence[str], where: str) -> Sequence[str]:
+        nonlocal column
+        if column is None:
+            column = names[0] if len(names) == 1 else _DEFAULT_COLUMN
+            if column not in names:
+                raise InputError(
+                    f"{where} has the columns {', '.join(names)}: name one with --column"
+                )
+        if column not in names:
+            raise _no_column(column, names, where)
+        return [column]
+
+    return pick
+
+
+def _rows(
+    source: str | Path, name: str, pick: _Pick, *, named: bool
+) -> Iterator[tuple[str, Sequence[object]]]:
+    """Yield (where, values of the picked columns); ``where`` is said in errors."""
+    if str(source) == "-":
+        if named:
+            raise InputError("standard input has no columns: leave out --column")
+        yield from _txt(sys.stdin.buffer, name)
+        return
+    path = Path(source)
+    ending = _ending(path, name)
+    if ending == ".txt" and named:
+        raise InputError(f"{name} has no columns: leave out --column")
+    try:
+        if ending == ".parquet":
+            yield from _parquet(path, name, pick)
+            return
+        with _open(path) as file:
+            if ending == ".txt":
+                yield from _txt(file, name)
+            elif ending == ".jsonl":
+                yield from _jsonl(file, name, pick, named=named)
+            else:
+                yield from _table(file, name, pick, tabs=ending == ".tsv")
+    except FileNotFoundError:
+        raise InputError(f"no such file: {name}") from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{name} is not a whole gzip file ({error}); copy it again") from None
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
+
+
+def _ending(path: Path, name: str) -> str:
+    """Return the ending that says the format, without .gz."""
+    compressed = path.suffix.lower() == ".gz"
+    ending = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
+    if ending not in READABLE or (compressed and ending == ".parquet"):
+        raise InputError(
+            f"cannot tell the format of {name}: its ending should be one of {', '.join(READABLE)}"
+        )
+    return ending
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    with path.open("rb") as file:
+        if path.suffix.lower() == ".gz":
+            with gzip.open(file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield file
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+    """Decode line by line, so that an error names its line. A byte order mark is dropped."""
+    for number, line in enumerate(file, 1):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}, line {number}: not UTF-8 (byte 0x{line[error.start]:02x}); "
+                "convert the file, for example with iconv -t UTF-8"
+            ) from None
+        yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _txt(file: BinaryIO, name: str) -> Iterator[tuple[str, list[object]]]:
+    for number, line in enumerate(_lines(file, name), 1):
+        yield f"line {number}", [line.rstrip("\r\n")]
+
+
+def _jsonl(
+    file: BinaryIO, name: str, pick: _Pick, *, named: bool
+) -> Iterator[tuple[str, list[object]]]:
+    """Read objects; where no column is named, strings too."""
+    for number, line in enumerate(_lines(file, name), 1):
+        place = f"line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{name}, {place}: not JSON ({error})") from None
+        if isinstance(record, dict):
+            where = name if number == 1 else f"{name}, {place}"
+            yield place, [record[column] for column in pick(list(record), where)]
+        elif named:
+            raise InputError(f"{name}, {place}: not an object, so it has no named columns")
+        else:
+            yield place, [record]
+
+
+def _table(
+    file: BinaryIO, name: str, pick: _Pick, *, tabs: bool
+) -> Iterator[tuple[str, list[object]]]:
+    csv.field_size_limit(1 << 30)
+    lines = _lines(file, name)
+    if tabs:
+        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        rows = csv.reader(lines, strict=True)
+    try:
+        header = next(rows, None)
+        if not header:
+            return
+        indices = [header.index(column) for column in pick(header, name)]
+        for row in rows:
+            place = f"line {rows.line_num}"
+            if not row:  # a blank line, as files end with
+                continue
+            if len(row) != len(header):
+                raise InputError(
+                    f"{name}, {place}: {len(row)} fields, the header has {len(header)}"
+                )
+            yield place, [row[index] for index in indices]
+    except csv.Error as error:
+        raise InputError(f"{name}, line {rows.line_num}: {error}") from None
+
+
+def _parquet(path: Path, name: str, pick: _Pick) -> Iterator[tuple[str, list[object]]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtraError("reading .parquet files", "parquet", "pyarrow") from None
+    try:
+        with parquet.ParquetFile(path, memory_map=True) as table:
+            columns = list(pick(table.schema_arrow.names, name))
+            row = 0
+            for batch in table.iter_batches(_PARQUET_ROWS, columns=columns):
+                for values in zip(*(batch.column(c).to_pylist() for c in columns), strict=True):
+                    yield f"row {row}", list(values)
+                    row += 1
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{name} is not a readable Parquet file: {error}") from error
+
+
+def _no_column(column: str, columns: Sequence[str], name: str) -> InputError:
+    return InputError(f"{name} has no column {column!r}; it has: {', '.join(columns)}")
