@@ -1,0 +1,34 @@
+"""What embeddings are for. Arrays in, frozen dataclasses out; no task knows a model.
+
+>>> from edge_embed import Embedder
+>>> from edge_embed.tasks import deduplicate
+>>> result = deduplicate(Embedder("my-model").encode(texts), threshold=0.9)  # doctest: +SKIP
+>>> unique = [texts[row] for row in result.kept]  # doctest: +SKIP
+"""
+
+from edge_embed.tasks.clusters import OUTLIER, Cluster, Clustering, cluster
+from edge_embed.tasks.differences import Differences, differences
+from edge_embed.tasks.duplicates import DeduplicationResult, Duplicate, deduplicate
+from edge_embed.tasks.index import Hit, Index, IndexInfo
+from edge_embed.tasks.mining import Pair, paraphrase_mining
+from edge_embed.tasks.normal_form import TextKeys, keep_order, normal_form
+
+__all__ = [
+    "OUTLIER",
+    "Cluster",
+    "Clustering",
+    "DeduplicationResult",
+    "Differences",
+    "Duplicate",
+    "Hit",
+    "Index",
+    "IndexInfo",
+    "Pair",
+    "TextKeys",
+    "cluster",
+    "deduplicate",
+    "differences",
+    "keep_order",
+    "normal_form",
+    "paraphrase_mining",
+]

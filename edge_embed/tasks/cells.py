@@ -1,0 +1,212 @@
+"""Vectors sorted into cells around centres, so that a search looks only where it is worth it.
+
+An inverted file (Sivic & Zisserman 2003; Jégou et al. 2011) whose cells are compared by matrix
+products. How many cells a row visits is not guessed: a sample is searched exactly, and the fewest
+cells that find :data:`WANTED` of its true neighbours are taken; what they found is reported.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.atomic import output_error
+from edge_embed.tasks.vectors import Floats, Rows, unit_rows
+
+__all__ = ["WANTED", "Cells", "Probes"]
+
+WANTED = 0.995
+"""The share of a sample's true neighbours that the visited cells must hold."""
+
+Numbers = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.intp]
+
+_SAMPLE = 1024
+_ROUNDS = 5
+_TRAINED_ON = 16  # rows a centre
+_FEWEST_PROBES = 16
+# Where a sample has fewer links above the threshold than this, the strongest of those up to a
+# margin below it count too: weaker links are harder to find, so the estimate is on the safe side.
+_ENOUGH = 200
+_MARGIN = 0.05
+# Cells for each square root of the number of rows; few rows a cell, and more cells visited.
+_CELLS = 4
+_BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How many cells each row visits."""
+
+    count: int
+    recall: float
+    """The share of the sample's true neighbours found with so many."""
+
+
+class Cells:
+    """Rows grouped by their nearest centre, kept as float16 in a temporary file.
+
+    Close it, or use it as a context manager, to remove the file.
+    """
+
+    def __init__(self, centres: Floats, starts: Indices, numbers: Numbers, file: Path) -> None:
+        self._centres, self._starts, self._numbers = centres, starts, numbers
+        self._file = file
+        shape = (len(numbers), centres.shape[1])
+        self._unit = np.memmap(file, np.float16, "r", shape=shape)
+        self._cell_of = np.empty(len(numbers), np.int32)
+        self._cell_of[numbers] = np.repeat(np.arange(len(centres)), np.diff(starts))
+
+    @classmethod
+    def fit(cls, rows: Rows, order: Indices, *, seed: int = 0) -> "Cells":
+        """Find centres on a sample and sort all rows into their cells.
+
+        Args:
+            rows: The vectors.
+            order: Their order; rows are numbered by their place in it.
+            seed: Of the sample.
+
+        Raises:
+            OutputError: the temporary file cannot be written.
+        """
+        count = len(order)
+        rng = np.random.default_rng(seed)
+        number_of_cells = max(1, min(count // 8, int(_CELLS * np.sqrt(count))))
+        sample = rng.choice(count, min(count, number_of_cells * _TRAINED_ON), replace=False)
+        centres = _centres(rows.copy(order[np.sort(sample)]), number_of_cells, rng)
+        nearest = np.empty(count, np.int32)
+        for start in range(0, count, _BLOCK):
+            block = rows.take(order[start : start + _BLOCK])
+            nearest[start : start + _BLOCK] = (block @ centres.T).argmax(axis=1)
+        numbers = np.argsort(nearest, kind="stable").astype(np.int32)
+        starts = np.searchsorted(nearest[numbers], np.arange(number_of_cells + 1))
+        file = Path(tempfile.gettempdir())
+        try:
+            with tempfile.NamedTemporaryFile(
+                prefix="edge_embed.", suffix=".cells", delete=False
+            ) as out:
+                file = Path(out.name)
+                for start in range(0, count, _BLOCK):
+                    block = rows.take(order[numbers[start : start + _BLOCK]])
+                    out.write(block.astype(np.float16).tobytes())
+        except OSError as error:
+            file.unlink(missing_ok=True)
+            raise output_error(file, error) from error
+        return cls(centres, starts, numbers, file)
+
+    def members(self, cell: int, *, before: int | None = None) -> tuple[Numbers, Floats]:
+        """Return the rows of a cell, ascending, and their vectors, float32 (n, dim).
+
+        ``before`` leaves out rows from this number on.
+        """
+        start, end = int(self._starts[cell]), int(self._starts[cell + 1])
+        if before is not None:
+            end = start + int(np.searchsorted(self._numbers[start:end], before))
+        return self._numbers[start:end], np.asarray(self._unit[start:end], np.float32)
+
+    def visits(self, block: Floats, count: int) -> Iterator[tuple[int, Indices]]:
+        """Yield each cell with the rows of ``block`` that have it among their nearest cells."""
+        count = min(count, len(self._centres))
+        closeness = block @ self._centres.T
+        nearest = np.argpartition(-closeness, count - 1, axis=1)[:, :count].reshape(-1)
+        order = np.argsort(nearest, kind="stable")
+        visitors = order // count
+        bounds = np.searchsorted(nearest[order], np.arange(len(self._centres) + 1))
+        for cell in np.flatnonzero(np.diff(bounds)).tolist():
+            yield cell, visitors[bounds[cell] : bounds[cell + 1]]
+
+    def probes_for_links(self, threshold: float, *, seed: int = 1) -> Probes:
+        """Return how many cells hold the rows above ``threshold``, judged on a sample."""
+        sample, depths = self._sampled(seed)
+        needed, strengths = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+        for columns, scores in self._compared(sample):
+            row, column = np.nonzero(scores >= threshold - _MARGIN)
+            needed.append(depths[row, self._cell_of[columns[column]]])
+            strengths.append(scores[row, column])
+        strength = np.concatenate(strengths)
+        counted = max(_ENOUGH, int(np.count_nonzero(strength >= threshold)))
+        strongest = np.argsort(-strength, kind="stable")[:counted]
+        return _probes(np.concatenate(needed)[strongest])
+
+    def probes_for_nearest(self, k: int, *, seed: int = 1) -> Probes:
+        """Return how many cells hold the ``k`` nearest rows, judged on a sample."""
+        sample, depths = self._sampled(seed)
+        best = np.full((len(sample), k), -np.inf, np.float32)
+        found = np.zeros((len(sample), k), np.int32)
+        for columns, scores in self._compared(sample):
+            scores = np.concatenate([best, scores], axis=1)
+            numbers = np.concatenate(
+                [found, np.broadcast_to(columns, (len(sample), len(columns)))], 1
+            )
+            top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            best = np.take_along_axis(scores, top, axis=1)
+            found = np.take_along_axis(numbers, top, axis=1)
+        needed = np.take_along_axis(depths, self._cell_of[found], axis=1)
+        return _probes(needed[np.isfinite(best)])
+
+    def _sampled(self, seed: int) -> tuple[Indices, Numbers]:
+        """Return places of sampled rows, and the rank of each cell for them (sample, cells)."""
+        count = len(self._numbers)
+        rng = np.random.default_rng(seed)
+        sample = np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))
+        closeness = np.asarray(self._unit[sample], np.float32) @ self._centres.T
+        ranked = np.argsort(-closeness, axis=1, kind="stable")
+        depths = np.empty(ranked.shape, np.int32)
+        np.put_along_axis(depths, ranked, np.arange(1, ranked.shape[1] + 1)[None], axis=1)
+        return sample, depths
+
+    def _compared(self, sample: Indices) -> Iterator[tuple[Numbers, Floats]]:
+        """Yield rows, block by block, with the cosines of sampled rows and them."""
+        unit = np.asarray(self._unit[sample], np.float32)
+        for start in range(0, len(self._numbers), _BLOCK):
+            block = np.asarray(self._unit[start : start + _BLOCK], np.float32)
+            scores = unit @ block.T
+            own = (sample >= start) & (sample < start + len(block))
+            scores[own, sample[own] - start] = -np.inf  # no row is its own neighbour
+            yield self._numbers[start : start + _BLOCK], scores
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._file.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Cells":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _probes(needed: npt.NDArray[np.int32]) -> Probes:
+    """Return the fewest cells that hold the wanted share."""
+    if not len(needed):
+        return Probes(2 * _FEWEST_PROBES, 1.0)
+    count = max(_FEWEST_PROBES, int(np.quantile(needed, WANTED, method="higher")))
+    return Probes(count, float(np.mean(needed <= count)))
+
+
+def _centres(sample: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Spherical k-means (Dhillon & Modha 2001): centres of unit length, float32 (count, dim)."""
+    centres: Floats = sample[rng.choice(len(sample), count, replace=False)].copy()
+    for _ in range(_ROUNDS):
+        nearest = np.concatenate(
+            [
+                (sample[start : start + _BLOCK] @ centres.T).argmax(axis=1)
+                for start in range(0, len(sample), _BLOCK)
+            ]
+        )
+        order = np.argsort(nearest, kind="stable")
+        taken, first = np.unique(nearest[order], return_index=True)
+        centres[taken] = np.add.reduceat(sample[order], first, axis=0)
+        empty = np.setdiff1d(np.arange(count), taken)
+        centres[empty] = sample[rng.choice(len(sample), len(empty))]
+        centres = unit_rows(centres)
+    return centres

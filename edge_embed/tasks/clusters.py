@@ -1,0 +1,236 @@
+"""Clusters of texts, without being told how many: communities of the neighbour graph.
+
+Each row is linked with its nearest rows, and the Leiden method (Traag, Waltman & van Eck 2019, by
+the library graspologic-native) splits the graph where links are few. Memory grows with the number
+of rows. Rows that are far from their own cluster are kept apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError, MissingExtraError
+from edge_embed.tasks.neighbours import nearest
+from edge_embed.tasks.vectors import Floats, Rows, Vectors, unit_rows
+
+__all__ = ["OUTLIER", "Cluster", "Clustering", "cluster", "require_leiden"]
+
+OUTLIER = -1
+"""The label of a row that belongs to no cluster."""
+
+Labels = npt.NDArray[np.int64]
+
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Rows that hang together."""
+
+    number: int
+    """Its label; clusters are numbered by falling size."""
+    rows: npt.NDArray[np.intp]
+    """The rows, the most central first."""
+    centre: Floats
+    """The mean direction, float32 (dim,), of unit length."""
+    cohesion: float
+    """The mean cosine of the rows with the centre."""
+
+    @property
+    def size(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """The clusters of some rows."""
+
+    labels: Labels
+    """Each row's cluster, or :data:`OUTLIER`: (n,)."""
+    scores: Floats
+    """Each row's cosine with the centre of the nearest cluster: (n,)."""
+    clusters: tuple[Cluster, ...]
+    threshold: float
+    """The lowest cosine with a centre that belongs to its cluster."""
+
+    def assign(self, vectors: Vectors) -> tuple[Labels, Floats]:
+        """Return labels and scores of new rows; the clusters stay as they are.
+
+        Args:
+            vectors: Float (n, dim).
+
+        Raises:
+            InputError: the vectors have another dimension, or NaN.
+        """
+        return assign(vectors, centres(self), self.threshold)
+
+
+def cluster(
+    vectors: Vectors,
+    *,
+    neighbours: int = 10,
+    resolution: float = 1.0,
+    threshold: float | None = None,
+    min_size: int = 5,
+    seed: int = 0,
+    exact: bool | None = None,
+) -> Clustering:
+    """Group rows that hang together.
+
+    Args:
+        vectors: Float (n, dim).
+        neighbours: Nearest rows that each row is linked with.
+        resolution: Above 1 gives more and smaller clusters, below 1 fewer.
+        threshold: The lowest cosine with a cluster's centre that belongs to it; None takes what
+            leaves out a fiftieth of the rows of clusters.
+        min_size: Smaller clusters are outliers.
+        seed: Of the Leiden method; the same seed gives the same clusters.
+        exact: Compare every pair; None does so up to 100,000 rows.
+
+    Raises:
+        InputError: vectors have another shape or NaN, or an option has no such value.
+        MissingExtraError: graspologic-native is not installed.
+    """
+    require_leiden()
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise InputError(f"the threshold is {threshold}; a cosine is needed")
+    if min_size < 1:
+        raise InputError(f"min_size is {min_size}; it must be at least 1")
+    if not resolution > 0:
+        raise InputError(f"resolution is {resolution}; it must be above 0")
+    rows = Rows(vectors)
+    communities = _communities(rows, neighbours, resolution, seed, exact=exact)
+    middle = _centres(rows, communities)
+    sizes = np.bincount(communities, minlength=len(middle))
+    # A label is what the nearest centre says, so that it means the same for rows of tomorrow.
+    # Clusters that this makes too small are given up, and their rows go elsewhere.
+    while True:
+        middle = middle[sizes >= min_size]
+        labels, scores = assign(vectors, middle, -1.0)
+        limit = threshold
+        if limit is None:
+            limit = float(np.quantile(scores, _LEFT_OUT)) if len(middle) else 0.0
+        labels = np.where(scores >= limit - _ROUNDING, labels, OUTLIER)
+        sizes = np.bincount(labels[labels >= 0], minlength=len(middle))
+        if (sizes >= min_size).all():
+            return _clustering(labels, scores, middle, limit)
+
+
+# The share of rows that lie too far out, where no threshold is given.
+_LEFT_OUT = 0.02
+_ROUNDING = 1e-6
+
+
+def assign(vectors: Vectors, middle: Floats, threshold: float) -> tuple[Labels, Floats]:
+    """Return the nearest centre of each row, or :data:`OUTLIER`, and the cosine with it.
+
+    Args:
+        vectors: Float (n, dim).
+        middle: Centres of unit length, float32 (clusters, dim).
+        threshold: Rows below it are outliers.
+
+    Raises:
+        InputError: the vectors have another dimension, or NaN.
+    """
+    rows = Rows(vectors)
+    labels = np.full(len(rows), OUTLIER, np.int64)
+    scores = np.zeros(len(rows), np.float32)
+    if not len(middle):
+        return labels, scores
+    if rows.dim != middle.shape[1]:
+        raise InputError(
+            f"vectors of {rows.dim} dimensions do not fit clusters of {middle.shape[1]}: embed "
+            "both with the same model"
+        )
+    for start in range(0, len(rows), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(rows)))
+        cosines = rows.take(block) @ middle.T
+        best = cosines.argmax(axis=1)
+        scores[block] = np.minimum(cosines[np.arange(len(block)), best], np.float32(1))
+        labels[block] = np.where(scores[block] >= threshold - _ROUNDING, best, OUTLIER)
+    return labels, scores
+
+
+def centres(clustering: Clustering) -> Floats:
+    """Return the centres of all clusters, float32 (clusters, dim)."""
+    if not clustering.clusters:
+        return np.empty((0, 0), np.float32)
+    return np.stack([found.centre for found in clustering.clusters])
+
+
+def require_leiden() -> None:
+    """Refuse early where the library is not installed.
+
+    Raises:
+        MissingExtraError: graspologic-native is not installed.
+    """
+    try:
+        import graspologic_native  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("clustering", "tasks", "graspologic-native") from None
+
+
+def _communities(
+    rows: Rows, neighbours: int, resolution: float, seed: int, *, exact: bool | None
+) -> Labels:
+    """Return a community for each row, numbered from 0."""
+    count = len(rows)
+    if count < 2:
+        return np.zeros(count, np.int64)
+    found = nearest(rows, min(neighbours, count - 1), exact=exact)
+    edges = _edges(found.rows, found.scores)
+    communities = np.arange(count, dtype=np.int64)  # rows without a link stay alone
+    if edges:
+        from graspologic_native import leiden
+
+        _, members = leiden(
+            edges=edges, resolution=resolution, seed=seed, use_modularity=True, trials=1
+        )
+        for row, community in members.items():
+            communities[int(row)] = count + community
+    return np.unique(communities, return_inverse=True)[1].astype(np.int64)
+
+
+def _edges(rows: npt.NDArray[np.int32], scores: Floats) -> Sequence[tuple[str, str, float]]:
+    """Return each linked pair once, weighted by its cosine; ascending, so that order is stable."""
+    left, column = np.nonzero((rows >= 0) & (scores > 0))
+    right = rows[left, column]
+    weights = scores[left, column]
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    _, first = np.unique(low.astype(np.int64) * len(rows) + high, return_index=True)
+    return [
+        (str(a), str(b), w)
+        for a, b, w in zip(
+            low[first].tolist(), high[first].tolist(), weights[first].tolist(), strict=True
+        )
+    ]
+
+
+def _centres(rows: Rows, labels: Labels) -> Floats:
+    """Return the mean direction of each label, float32 (labels, dim)."""
+    total = np.zeros((int(labels.max(initial=-1)) + 1, rows.dim), np.float64)
+    for start in range(0, len(rows), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(rows)))
+        np.add.at(total, labels[block], rows.take(block))
+    return unit_rows(total)
+
+
+def _clustering(labels: Labels, scores: Floats, middle: Floats, threshold: float) -> Clustering:
+    """Number the clusters by falling size, equal ones by their first row."""
+    sizes = np.bincount(labels[labels >= 0], minlength=len(middle))
+    first = np.full(len(middle), len(labels))
+    np.minimum.at(first, labels[labels >= 0], np.flatnonzero(labels >= 0))
+    order = np.lexsort((first, -sizes))
+    numbers = np.full(len(middle) + 1, OUTLIER, np.int64)
+    numbers[order] = np.arange(len(order))
+    labels = numbers[labels]
+    clusters = []
+    for number, old in enumerate(order.tolist()):
+        members = np.flatnonzero(labels == number)
+        by_closeness = np.lexsort((members, -scores[members]))
+        cohesion = float(scores[members].mean())
+        clusters.append(Cluster(number, members[by_closeness], middle[old], cohesion))
+    return Clustering(labels, scores, tuple(clusters), threshold)

@@ -1,0 +1,28 @@
+"""Which rows hang together, over however many links: connected components by union and find."""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["families"]
+
+Indices = npt.NDArray[np.intp]
+
+
+def families(left: Indices, right: Indices, count: int) -> npt.NDArray[np.int64]:
+    """Return for each of ``count`` rows the lowest row that it hangs together with, (count,).
+
+    Each round hangs the higher root of every link under the lower one and shortens all paths
+    (Shiloach & Vishkin 1982), so that a few rounds over whole arrays suffice.
+    """
+    root = np.arange(count, dtype=np.int64)
+    while len(left):
+        a, b = root[left], root[right]
+        apart = a != b
+        left, right, a, b = left[apart], right[apart], a[apart], b[apart]
+        np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
+        while True:
+            shorter = root[root]
+            if np.array_equal(shorter, root):
+                break
+            root = shorter
+    return root

@@ -1,0 +1,61 @@
+"""Paraphrase mining: the pairs of a corpus that say the same, best first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_embed.errors import InputError
+from edge_embed.tasks.neighbours import check_threshold, nearest
+from edge_embed.tasks.vectors import Rows, Vectors
+
+__all__ = ["Pair", "paraphrase_mining"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows that are alike."""
+
+    first: int
+    """The lower row."""
+    second: int
+    score: float
+    """Their cosine."""
+
+
+def paraphrase_mining(
+    vectors: Vectors,
+    *,
+    threshold: float = 0.8,
+    top_k: int = 10,
+    limit: int | None = None,
+    exact: bool | None = None,
+) -> list[Pair]:
+    """Return pairs of rows that are alike, the most similar first.
+
+    A pair is found if one of the two is among the ``top_k`` nearest of the other.
+
+    Args:
+        vectors: Float (n, dim).
+        threshold: The lowest cosine of a pair.
+        top_k: Neighbours looked at for each row.
+        limit: The most pairs returned; None is all.
+        exact: Compare every pair; None does so up to 100,000 rows.
+
+    Raises:
+        InputError: vectors have another shape or NaN, or an option has no such value.
+    """
+    check_threshold(threshold)
+    if limit is not None and limit < 1:
+        raise InputError(f"limit is {limit}; it must be at least 1")
+    found = nearest(Rows(vectors), top_k, exact=exact)
+    row, column = np.nonzero((found.rows >= 0) & (found.scores >= threshold - 1e-6))
+    other = found.rows[row, column]
+    scores = np.minimum(found.scores[row, column], np.float32(1))
+    low, high = np.minimum(row, other), np.maximum(row, other)
+    order = np.lexsort((high, low, -scores))
+    pairs: dict[tuple[int, int], float] = {}
+    for i in order.tolist():
+        pairs.setdefault((int(low[i]), int(high[i])), float(scores[i]))
+        if limit is not None and len(pairs) == limit:
+            break
+    return [Pair(first, second, score) for (first, second), score in pairs.items()]

@@ -1,0 +1,236 @@
+"""Which vectors are alike: every pair above a threshold, or the nearest few of each.
+
+Exact by matrix products up to :data:`EXACT_ROWS` vectors, by cells (:mod:`edge_embed.tasks.cells`)
+beyond. Neither caps the number of neighbours, and neither holds more than a block of similarities.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+from edge_embed.tasks.cells import Cells
+from edge_embed.tasks.vectors import Floats, Rows
+
+__all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "links_above", "nearest"]
+
+EXACT_ROWS = 100_000
+"""Up to here every pair is compared; a hundred thousand take under a minute on two cores."""
+
+Numbers = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+
+# Rows of a block and columns of a step: 32 MB of similarities, large enough for full speed.
+_BLOCK = 2048
+_STEP = 4096
+_CELL_BLOCK = 8192
+# Similarities held at once when rows meet a cell.
+_HELD = 1 << 23
+
+
+@dataclass(frozen=True)
+class Links:
+    """Pairs of rows that are alike."""
+
+    left: Numbers
+    """Shape (n,); each is larger than its ``right``."""
+    right: Numbers
+    score: Floats
+    """Their cosines."""
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def select(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> "Links":
+        """Return some of the links."""
+        return Links(self.left[chosen], self.right[chosen], self.score[chosen])
+
+    @classmethod
+    def join(cls, parts: list["Links"]) -> "Links":
+        """Put links end to end."""
+        if not parts:
+            return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+        return cls(
+            np.concatenate([part.left for part in parts]),
+            np.concatenate([part.right for part in parts]),
+            np.concatenate([part.score for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest rows of each row."""
+
+    rows: npt.NDArray[np.int32]
+    """Shape (n, k), nearest first; -1 where there are fewer."""
+    scores: Floats
+    """Their cosines, shape (n, k)."""
+    recall: float
+    """The share of true neighbours that a sample found; 1 where the search was exact."""
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that no cosine can have.
+
+    Raises:
+        InputError: it is not above 0 and at most 1.
+    """
+    if not 0 < threshold <= 1:
+        raise InputError(f"the threshold is {threshold}; a cosine from above 0 to 1 is needed")
+
+
+class LinkSearch:
+    """Finds, block by block of rows, all links of each row to rows before it.
+
+    Iterating yields ``(end, links)``: all links whose left row lies before ``end`` and was not
+    yielded yet. Between two blocks, rows may be struck off: see :attr:`live`.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        order: npt.NDArray[np.intp],
+        threshold: float,
+        *,
+        start: int = 0,
+        exact: bool | None = None,
+    ) -> None:
+        """Prepare the search.
+
+        Args:
+            rows: The vectors.
+            order: Their order, a permutation; links number rows by their place in it.
+            threshold: The lowest cosine of a link.
+            start: Search only from this row on: those before it are just looked up.
+            exact: Compare every pair; None does so up to :data:`EXACT_ROWS` rows.
+        """
+        check_threshold(threshold)
+        self._rows, self._order = rows, order
+        # Rounding must not lose what equals the threshold, least of all copies at 1.
+        self._threshold = np.float32(threshold - 1e-6)
+        self._start = start
+        self._exact = len(order) <= EXACT_ROWS if exact is None else exact
+        self.live: Flags = np.ones(len(order), np.bool_)
+        """Rows that others are compared with; clear a flag to leave a row out from then on."""
+        self.recall = 1.0
+        """The share of links that a sample found."""
+
+    def __iter__(self) -> Iterator[tuple[int, Links]]:
+        return self._by_products() if self._exact else self._by_cells()
+
+    def _by_products(self) -> Iterator[tuple[int, Links]]:
+        unit = self._rows.copy(self._order)
+        for start in range(self._start, len(unit), _BLOCK):
+            end = min(start + _BLOCK, len(unit))
+            block = unit[start:end]
+            parts = []
+            for first in range(0, end, _STEP):
+                last = min(first + _STEP, end)
+                columns = np.arange(first, last, dtype=np.int32)
+                if last <= start:  # within the block nothing is struck off yet
+                    columns = columns[self.live[first:last]]
+                whole = len(columns) == last - first
+                scores = block @ (unit[first:last] if whole else unit[columns]).T
+                parts.append(self._found(scores, np.arange(start, end, dtype=np.int32), columns))
+            yield end, Links.join(parts)
+
+    def _by_cells(self) -> Iterator[tuple[int, Links]]:
+        with Cells.fit(self._rows, self._order) as cells:
+            probes = cells.probes_for_links(float(self._threshold))
+            self.recall = probes.recall
+            for start in range(self._start, len(self._order), _CELL_BLOCK):
+                end = min(start + _CELL_BLOCK, len(self._order))
+                block = self._rows.take(self._order[start:end])
+                parts = []
+                for cell, inside in cells.visits(block, probes.count):
+                    members, unit = cells.members(cell, before=end)
+                    wanted = self.live[members] | (members >= start)
+                    if not wanted.all():
+                        members, unit = members[wanted], unit[wanted]
+                    if not len(members):
+                        continue
+                    size = max(1, _HELD // len(members))
+                    for first in range(0, len(inside), size):
+                        some = inside[first : first + size]
+                        left = (start + some).astype(np.int32)
+                        parts.append(self._found(block[some] @ unit.T, left, members))
+                yield end, Links.join(parts)
+
+    def _found(self, scores: Floats, left: Numbers, right: Numbers) -> Links:
+        i, j = np.nonzero(scores >= self._threshold)
+        before = right[j] < left[i]
+        i, j = i[before], j[before]
+        return Links(left[i], right[j], np.minimum(scores[i, j], np.float32(1)))
+
+
+def links_above(rows: Rows, threshold: float, *, exact: bool | None = None) -> Iterator[Links]:
+    """Yield every pair of rows whose cosine is at least ``threshold``, in parts."""
+    order = np.arange(len(rows))
+    for _, links in LinkSearch(rows, order, threshold, exact=exact):
+        yield links
+
+
+def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
+    """Return the ``k`` nearest other rows of each row.
+
+    Args:
+        rows: The vectors.
+        k: How many; at least 1.
+        exact: Compare every pair; None does so up to :data:`EXACT_ROWS` rows.
+    """
+    if k < 1:
+        raise InputError(f"k is {k}; at least 1 neighbour is needed")
+    count = len(rows)
+    found = np.full((count, k), -1, np.int32)
+    scores = np.full((count, k), -np.inf, np.float32)
+    recall = 1.0
+    if exact is None:
+        exact = count <= EXACT_ROWS
+    order = np.arange(count)
+    if exact:
+        unit = rows.copy(order)
+        for start in range(0, count, _BLOCK):
+            block = slice(start, min(start + _BLOCK, count))
+            for first in range(0, count, _STEP):
+                columns = np.arange(first, min(first + _STEP, count), dtype=np.int32)
+                _merge(found, scores, order[block], columns, unit[block] @ unit[columns].T)
+    else:
+        with Cells.fit(rows, order) as cells:
+            probes = cells.probes_for_nearest(k)
+            recall = probes.recall
+            for start in range(0, count, _CELL_BLOCK):
+                block_rows = order[start : start + _CELL_BLOCK]
+                block_unit = rows.take(block_rows)
+                for cell, inside in cells.visits(block_unit, probes.count):
+                    members, unit = cells.members(cell)
+                    size = max(1, _HELD // max(1, len(members)))
+                    for first in range(0, len(inside), size):
+                        some = inside[first : first + size]
+                        _merge(found, scores, start + some, members, block_unit[some] @ unit.T)
+    return Nearest(found, np.where(found < 0, np.float32(0), scores), recall)
+
+
+def _merge(
+    found: npt.NDArray[np.int32],
+    scores: Floats,
+    rows: npt.NDArray[np.intp],
+    columns: Numbers,
+    products: Floats,
+) -> None:
+    """Keep the best of what ``rows`` have and of ``products`` (rows, columns); ties by number."""
+    k = found.shape[1]
+    products[rows[:, None] == columns[None, :]] = -np.inf  # no row is its own neighbour
+    if len(columns) > k:
+        best = np.argpartition(-products, k - 1, axis=1)[:, :k]
+        products = np.take_along_axis(products, best, axis=1)
+        numbers = columns[best]
+    else:
+        numbers = np.broadcast_to(columns, products.shape)
+    all_numbers = np.concatenate([found[rows], numbers], axis=1)
+    all_scores = np.concatenate([scores[rows], products], axis=1)
+    all_numbers = np.where(np.isneginf(all_scores), np.int32(-1), all_numbers)
+    chosen = np.lexsort((all_numbers, -all_scores), axis=1)[:, :k]
+    found[rows] = np.take_along_axis(all_numbers, chosen, axis=1)
+    scores[rows] = np.take_along_axis(all_scores, chosen, axis=1)

@@ -1,0 +1,375 @@
+"""What an index remembers: texts, ids, metadata and vectors in one SQLite file.
+
+Write-ahead log with full synchronisation: what a call has returned from survives a kill or a power
+cut, readers never wait, and there is one writer at a time. An entry's number is never used again
+and its vector never changes (an update is a new number), so whatever is derived from the store can
+lag behind it without ever being wrong about an entry that is still there.
+"""
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError, OutputError
+from edge_embed.tasks.vectors import Floats, unit_rows
+
+__all__ = ["Entry", "Store", "StoreFacts", "VectorType"]
+
+VectorType = Literal["float32", "int8"]
+Numbers = npt.NDArray[np.int64]
+Where = Mapping[str, object]
+
+_APPLICATION = 0x45456D62  # "EEmb": tells the file from any other SQLite database
+_SCHEMA = 1
+_WAIT = 30.0
+_BATCH = 500  # numbers in one statement
+
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    text TEXT NOT NULL,
+    metadata TEXT NOT NULL
+);
+-- Apart, so that a filter by metadata does not read through all vectors.
+CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE VIRTUAL TABLE words USING fts5(
+    text, content='entries', content_rowid='number', tokenize='porter unicode61'
+);
+CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN
+    INSERT INTO words (rowid, text) VALUES (new.number, new.text);
+END;
+CREATE TRIGGER entry_deleted AFTER DELETE ON entries BEGIN
+    INSERT INTO words (words, rowid, text) VALUES ('delete', old.number, old.text);
+    DELETE FROM vectors WHERE number = old.number;
+END;
+"""
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """What a store is for."""
+
+    dim: int
+    dtype: VectorType
+    model: str
+    """The fingerprint of the model that makes the vectors; empty if none was given."""
+    model_name: str
+    identity: str = ""
+    """Drawn at random when the store is created."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored text."""
+
+    number: int
+    id: str
+    text: str
+    metadata: Mapping[str, Any]
+
+
+class Store:
+    """An open SQLite file; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a store.
+
+        Raises:
+            InputError: there is no such file, it is no index, damaged, or newer than this version.
+        """
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(
+                f"no index {self.path}: create it with 'edge-embed index create {self.path}'"
+            )
+        self._lock = threading.RLock()
+        self._counted: tuple[tuple[int, int], int] | None = None
+        with self._told():
+            self._connection = _connect(self.path)
+            try:
+                (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+                if application != _APPLICATION:
+                    raise InputError(f"{self.path} is not an index of edge-embed")
+                facts = dict(self._connection.execute("SELECT name, value FROM facts"))
+                if int(facts["schema"]) > _SCHEMA:
+                    raise InputError(
+                        f"{self.path} has schema {facts['schema']}, newer than this version reads "
+                        f"({_SCHEMA}); upgrade edge-embed"
+                    )
+                self.facts = StoreFacts(
+                    int(facts["dim"]),
+                    facts["dtype"],
+                    facts["model"],
+                    facts["model_name"],
+                    facts["identity"],
+                )
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @classmethod
+    def create(cls, path: Path, facts: StoreFacts) -> "Store":
+        """Create an empty store.
+
+        Raises:
+            OutputError: the file exists or cannot be written.
+            InputError: the facts are wrong.
+        """
+        path = Path(path)
+        if facts.dim < 1 or facts.dtype not in ("float32", "int8"):
+            raise InputError(f"no index of {facts.dim} dimensions as {facts.dtype}")
+        if path.exists():
+            raise OutputError(f"{path} already exists; delete it first, or choose another name")
+        if not path.resolve().parent.is_dir():
+            raise OutputError(f"cannot write {path}: its folder {path.parent} does not exist")
+        # Made beside and renamed, so that a kill leaves no half index.
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.unlink(missing_ok=True)
+        try:
+            with _told(path):
+                connection = sqlite3.connect(temporary, isolation_level=None)
+                try:
+                    connection.executescript(_TABLES)
+                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                    values = vars(facts) | {"schema": _SCHEMA, "identity": uuid.uuid4().hex}
+                    connection.executemany(
+                        "INSERT INTO facts VALUES (?, ?)",
+                        [(name, str(value)) for name, value in values.items()],
+                    )
+                finally:
+                    connection.close()
+            try:
+                temporary.rename(path)
+            except OSError as error:
+                raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return cls(path)
+
+    def add(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        metadata: Sequence[Mapping[str, Any]],
+        vectors: Floats,
+    ) -> None:
+        """Add entries; those whose id is there already replace them. Durable on return.
+
+        Vectors are of unit length, float32 (n, dim).
+        """
+        rows = [
+            (id_, text, _as_json(data, text), blob)
+            for id_, text, data, blob in zip(ids, texts, metadata, self._pack(vectors), strict=True)
+        ]
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM entries WHERE id = ?", [(id_,) for id_ in ids])
+            for *entry, vector in rows:
+                added = connection.execute(
+                    "INSERT INTO entries (id, text, metadata) VALUES (?, ?, ?)", entry
+                )
+                connection.execute("INSERT INTO vectors VALUES (?, ?)", (added.lastrowid, vector))
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete entries and return how many were there. Durable on return."""
+        with self._writing() as connection:
+            deleted = 0
+            for id_ in ids:
+                deleted += connection.execute("DELETE FROM entries WHERE id = ?", (id_,)).rowcount
+            return deleted
+
+    def __len__(self) -> int:
+        version, counted = self.version(), self._counted
+        if counted is None or counted[0] != version:
+            # Counting reads an index of the whole table, which every query should not pay for.
+            ((count,),) = self._query("SELECT count(*) FROM entries")
+            counted = self._counted = (version, int(count))
+        return counted[1]
+
+    def version(self) -> tuple[int, int]:
+        """Return numbers that change with every write, by this connection or by another."""
+        with self._lock:
+            ((others,),) = self._query("PRAGMA data_version")
+            return int(others), self._connection.total_changes
+
+    def newest_ever(self) -> int:
+        """Return the highest number that was ever given out."""
+        rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
+        return int(rows[0][0]) if rows else 0
+
+    def numbers(self, where: Where | None = None, *, after: int = 0) -> Numbers:
+        """Return the numbers of entries whose metadata is as ``where`` says, ascending."""
+        condition, values = _condition(where)
+        rows = self._query(
+            f"SELECT number FROM entries WHERE number > ?{condition} ORDER BY number",  # noqa: S608
+            (after, *values),
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def vectors(self, numbers: Sequence[int] | Numbers) -> tuple[Numbers, Floats]:
+        """Return numbers that are still there, ascending, and their vectors, float32 (n, dim)."""
+        found = list(self._by_number("vectors", "number, vector", numbers))
+        found.sort()
+        blobs = b"".join(row[1] for row in found)
+        kind = np.float32 if self.facts.dtype == "float32" else np.int8
+        if len(blobs) != len(found) * self.facts.dim * np.dtype(kind).itemsize:
+            raise self._damaged("a vector has another length")
+        stored = np.frombuffer(blobs, kind).reshape(len(found), self.facts.dim)
+        unit = np.asarray(stored) if kind is np.float32 else unit_rows(stored.astype(np.float32))
+        return np.array([row[0] for row in found], np.int64), unit
+
+    def entries(self, numbers: Sequence[int] | Numbers) -> dict[int, Entry]:
+        """Return entries that are still there, by number."""
+        rows = self._by_number("entries", "number, id, text, metadata", numbers)
+        return {row[0]: Entry(row[0], row[1], row[2], json.loads(row[3])) for row in rows}
+
+    def by_id(self, ids: Sequence[str]) -> list[Entry]:
+        """Return the entries with these ids that are there, in the order asked for."""
+        found = []
+        for id_ in ids:
+            rows = self._query("SELECT number FROM entries WHERE id = ?", (id_,))
+            found += list(self.entries([row[0] for row in rows]).values())
+        return found
+
+    def words(self, query: str, count: int, where: Where | None = None) -> list[int]:
+        """Return the numbers of the entries that BM25 ranks first for any word of ``query``."""
+        terms = [f'"{word}"' for word in _words(query)]
+        if not terms:
+            return []
+        condition, values = _condition(where)
+        rows = self._query(
+            "SELECT words.rowid FROM words JOIN entries ON entries.number = words.rowid "  # noqa: S608
+            f"WHERE words MATCH ?{condition} ORDER BY bm25(words), words.rowid LIMIT ?",
+            (" OR ".join(terms), *values, count),
+        )
+        return [row[0] for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _pack(self, vectors: Floats) -> list[bytes]:
+        if self.facts.dtype == "int8":
+            # The cosine does not see a vector's length: each is scaled to the whole range.
+            scale = 127 / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
+            return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
+        return [row.tobytes() for row in np.asarray(vectors, np.float32)]
+
+    def _by_number(
+        self, table: str, columns: str, numbers: Sequence[int] | Numbers
+    ) -> Iterator[tuple[Any, ...]]:
+        asked = [int(number) for number in numbers]
+        for start in range(0, len(asked), _BATCH):
+            part = asked[start : start + _BATCH]
+            marks = ",".join("?" * len(part))
+            yield from self._query(
+                f"SELECT {columns} FROM {table} WHERE number IN ({marks})",  # noqa: S608
+                part,
+            )
+
+    def _query(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, self._told():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Run the block as one transaction: all of it, on the disk, or nothing."""
+        with self._lock, self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        with _told(self.path):
+            yield
+
+    def _damaged(self, what: str) -> InputError:
+        return InputError(f"the index {self.path} is damaged ({what}): restore it from a copy")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one line with its remedy."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text:
+            raise OutputError(
+                f"cannot write {path}: the disk is full; free some space and run again"
+            ) from error
+        if "locked" in text or "busy" in text:
+            raise OutputError(
+                f"{path} is being written by another process: try again when it is done"
+            ) from error
+        if "fts5" in text:
+            raise InputError(
+                "this Python's SQLite lacks full-text search (FTS5): install a Python whose "
+                "sqlite3 has it"
+            ) from error
+        if "no such table" in text:
+            raise InputError(f"{path} is not an index of edge-embed") from error
+        raise OutputError(f"cannot use the index {path}: {text}") from error
+    except sqlite3.DatabaseError as error:
+        raise InputError(
+            f"the index {path} is damaged or no index ({error}): restore it from a copy"
+        ) from error
+
+
+def _as_json(metadata: Mapping[str, Any], text: str) -> str:
+    """Write metadata down, after a look whether the text can be."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise InputError(
+            f"a text has a lone surrogate (U+{code:04X}), which is no character: mend its encoding"
+        ) from None
+    try:
+        return json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the metadata of {text!r:.40} is not JSON: {error}") from error
+
+
+def _words(query: str) -> list[str]:
+    """Return the words of a query, without what FTS5 would read as syntax."""
+    return "".join(c if c.isalnum() else " " for c in query).split()
+
+
+def _condition(where: Where | None) -> tuple[str, list[object]]:
+    """Return SQL for metadata that equals ``where``; a list is any of its values."""
+    parts, values = [], []
+    for name, wanted in (where or {}).items():
+        choices = list(wanted) if isinstance(wanted, (list, tuple, set)) else [wanted]
+        if '"' in name or not all(isinstance(c, (str, int, float, bool)) for c in choices):
+            raise InputError(
+                f"cannot filter by {name}={wanted!r}: texts, numbers and truth values are compared"
+            )
+        marks = ",".join("?" * len(choices))
+        parts.append(f" AND json_extract(entries.metadata, ?) IN ({marks})")
+        values += [f'$."{name}"', *choices]
+    return "".join(parts), values

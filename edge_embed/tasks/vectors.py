@@ -1,0 +1,101 @@
+"""Vectors as the tasks take them: any float array, a memory map included, read block by block."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+
+__all__ = ["Floats", "Rows", "Vectors", "unit_rows"]
+
+Vectors = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+_BLOCK = 8192
+
+
+class Rows:
+    """Arrays put end to end without copying them; rows come out as float32 of unit length."""
+
+    def __init__(self, *arrays: Vectors) -> None:
+        """Check the arrays.
+
+        Args:
+            arrays: Each float (n, dim) of any size of float; n may be 0.
+
+        Raises:
+            InputError: an array is not of this shape or type, or their dimensions differ.
+        """
+        for array in arrays:
+            if not isinstance(array, np.ndarray) or array.ndim != 2:
+                raise InputError(
+                    f"vectors should be one array (n, dim), not {_shape(array)}: stack them"
+                )
+            if not np.issubdtype(array.dtype, np.floating):
+                raise InputError(
+                    f"vectors should be floats, not {array.dtype}: cosines of quantized vectors "
+                    "are not those of the texts"
+                )
+            if array.shape[1] != arrays[0].shape[1]:
+                raise InputError(
+                    f"cannot compare vectors of {arrays[0].shape[1]} and {array.shape[1]} "
+                    "dimensions: embed both with the same model"
+                )
+        self._arrays = arrays
+        self._starts = np.cumsum([0, *(len(array) for array in arrays)])
+        self.dim = int(arrays[0].shape[1])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def take(self, rows: Indices) -> Floats:
+        """Return some rows, float32 (len(rows), dim), scaled to unit length.
+
+        Raises:
+            InputError: a row has a value that is no number; the message names the row.
+        """
+        out = np.empty((len(rows), self.dim), np.float32)
+        for array, start, end in zip(
+            self._arrays, self._starts[:-1], self._starts[1:], strict=True
+        ):
+            inside = (rows >= start) & (rows < end)
+            if inside.all():
+                out[:] = array[rows - start]
+            elif inside.any():
+                out[inside] = array[rows[inside] - start]
+        return unit_rows(out, rows)
+
+    def copy(self, order: Indices) -> Floats:
+        """Return all rows in another order, float32 (len(order), dim), of unit length."""
+        out = np.empty((len(order), self.dim), np.float32)
+        for start in range(0, len(order), _BLOCK):
+            out[start : start + _BLOCK] = self.take(order[start : start + _BLOCK])
+        return out
+
+
+def unit_rows(block: Vectors, numbers: Sequence[int] | Indices | None = None) -> Floats:
+    """Scale rows to unit length, float32; a row of zeros stays one, alike to nothing.
+
+    Args:
+        block: Float (n, dim).
+        numbers: What to call the rows in errors; None for their position.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    block = np.asarray(block, np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+    bad = np.flatnonzero(~np.isfinite(lengths))
+    if len(bad):
+        number = int(bad[0]) if numbers is None else int(numbers[int(bad[0])])
+        raise InputError(
+            f"vector {number} has values that are no numbers (NaN or infinite): embed its text "
+            "again, or leave it out"
+        )
+    return np.asarray(block / np.maximum(lengths, 1e-12)[:, None], np.float32)
+
+
+def _shape(value: object) -> str:
+    return f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
