@@ -1,0 +1,152 @@
+"""Measure several models on several datasets, with intervals for each and for their differences."""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edge_embed.errors import InputError
+from edge_embed.evaluation.bootstrap import Bootstrap, Estimate
+from edge_embed.evaluation.measured import Dataset, Measured, Role, Vectors
+from edge_embed.evaluation.metrics import Floats
+
+__all__ = ["AVERAGE", "Result", "System", "compare"]
+
+AVERAGE = "average"
+"""The name of the mean over all datasets."""
+
+Embed = Callable[[Sequence[str], Role], Vectors]
+
+
+@dataclass(frozen=True)
+class System:
+    """An encoder as it is compared: a name, what embeds texts, and what to tell about it."""
+
+    name: str
+    embed: Embed
+    """From texts and their role to float32 (texts, dim)."""
+    facts: Mapping[str, Any]
+    """Versions and origin, as plain JSON."""
+    dims: Sequence[int] = ()
+    """Also measure vectors cut to the first so many dimensions, each as a system of its own."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One model on one dataset."""
+
+    dataset: str
+    system: str
+    rows: int
+    metrics: Mapping[str, Estimate]
+    differences: Mapping[str, Estimate]
+    """From the first system on the same resamples; empty for the first itself."""
+    details: Mapping[str, Any]
+    seconds: float
+    """Time to embed."""
+    dim: int
+
+
+@dataclass(frozen=True)
+class _Replicated:
+    """A result with the replicates that its intervals come from."""
+
+    result: Result
+    replicates: Mapping[str, Floats]
+
+
+def compare(
+    datasets: Sequence[Dataset], systems: Sequence[System], *, bootstrap: Bootstrap | None = None
+) -> Iterator[Result]:
+    """Yield a result for each dataset and system, then averages where there are several datasets.
+
+    Args:
+        datasets: What to measure on.
+        systems: What to measure; the first is what the others are compared with.
+        bootstrap: How to resample; None for the defaults.
+
+    Raises:
+        InputError: two datasets or two systems have one name, or a system has fewer dimensions
+            than are asked for.
+    """
+    bootstrap = bootstrap or Bootstrap()
+    _check_names([dataset.name for dataset in datasets], "datasets")
+    _check_names([name for system in systems for name in _names(system)], "models")
+    every: list[list[_Replicated]] = []
+    for dataset in datasets:
+        seeded = replace(bootstrap, seed=zlib.crc32(f"{bootstrap.seed} {dataset.name}".encode()))
+        of_dataset: list[_Replicated] = []
+        for system in systems:
+            for measured in _measure(dataset, system, seeded):
+                of_dataset.append(_compared(measured, of_dataset[:1], bootstrap))
+                yield of_dataset[-1].result
+        every.append(of_dataset)
+    if len(every) > 1:
+        averages: list[_Replicated] = []
+        for of_system in zip(*every, strict=True):
+            averages.append(_compared(_average(of_system), averages[:1], bootstrap))
+            yield averages[-1].result
+
+
+def _names(system: System) -> list[str]:
+    return [system.name, *(f"{system.name} {dim}d" for dim in system.dims)]
+
+
+def _measure(dataset: Dataset, system: System, bootstrap: Bootstrap) -> Iterator[_Replicated]:
+    start = time.perf_counter()
+    vectors = {role: system.embed(texts, role) for role, texts in dataset.inputs().items()}
+    seconds = time.perf_counter() - start
+    full = next(iter(vectors.values())).shape[1]
+    if any(dim > full for dim in system.dims):
+        raise InputError(f"{system.name} has {full} dimensions; cannot keep {max(system.dims)}")
+    for name, dim in zip(_names(system), [full, *system.dims], strict=True):
+        measured = dataset.measure({role: array[:, :dim] for role, array in vectors.items()})
+        replicates = _replicates(measured, bootstrap)
+        result = Result(dataset.name, name, dataset.rows, {}, {}, measured.details, seconds, dim)
+        yield _Replicated(result, replicates)
+
+
+def _replicates(measured: Measured, bootstrap: Bootstrap) -> dict[str, Floats]:
+    return {
+        name: bootstrap.replicates(statistic, measured.units)
+        for name, statistic in measured.metrics.items()
+    }
+
+
+def _compared(
+    measured: _Replicated, first: Sequence[_Replicated], bootstrap: Bootstrap
+) -> _Replicated:
+    """Fill in the estimates, and differences from the first system where this is another."""
+    metrics = {name: bootstrap.estimate(values) for name, values in measured.replicates.items()}
+    differences = {
+        name: bootstrap.estimate(values - first[0].replicates[name])
+        for name, values in (measured.replicates.items() if first else ())
+    }
+    result = replace(measured.result, metrics=metrics, differences=differences)
+    return _Replicated(result, measured.replicates)
+
+
+def _average(of_system: Sequence[_Replicated]) -> _Replicated:
+    """Average over datasets, whose resamples are independent of each other."""
+    results = [measured.result for measured in of_system]
+    replicates = {
+        name: np.mean([measured.replicates[name] for measured in of_system], axis=0)
+        for name in of_system[0].replicates
+    }
+    result = replace(
+        results[0],
+        dataset=AVERAGE,
+        rows=sum(result.rows for result in results),
+        details={},
+        seconds=sum(result.seconds for result in results),
+    )
+    return _Replicated(result, replicates)
+
+
+def _check_names(names: Sequence[str], kind: str) -> None:
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise InputError(f"two {kind} are called {repeated[0]!r}: name each once")

@@ -1,0 +1,69 @@
+"""Where a dataset's files are, what it is called, and numbers in its columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_embed.errors import InputError
+from edge_embed.text_files import Record
+
+__all__ = ["dataset_name", "number", "table_files", "text"]
+
+TABLES = (".tsv", ".csv", ".jsonl", ".parquet", ".tsv.gz", ".csv.gz", ".jsonl.gz")
+
+
+def table_files(path: Path) -> list[Path]:
+    """Return ``path`` itself, or the tables of a folder, sorted by name.
+
+    Raises:
+        InputError: there is no such file, or the folder holds no table.
+    """
+    if not path.exists():
+        raise InputError(f"no such file or folder: {path}")
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.name.lower().endswith(TABLES))
+    if not files:
+        raise InputError(f"{path} holds no table ({', '.join(TABLES)})")
+    return files
+
+
+def dataset_name(path: Path) -> str:
+    """Return a short name: a folder's own, or the folder and the file without its ending."""
+    path = path.resolve()
+    if path.is_dir():
+        return path.name
+    ending = next((ending for ending in TABLES if path.name.lower().endswith(ending)), "")
+    return f"{path.parent.name}/{path.name.removesuffix(ending)}"
+
+
+def number(record: Record, column: str, file: Path) -> float:
+    """Return a column of ``record`` as a finite number.
+
+    Raises:
+        InputError: it is none; the message names file and line.
+    """
+    value = record.values[column]
+    try:
+        result = float(value)
+    except ValueError:
+        result = float("nan")
+    if not abs(result) < float("inf"):
+        raise InputError(f"{file}, {record.place}: the {column} {value!r:.40} is not a number")
+    return result
+
+
+def text(record: Record, column: str, file: Path) -> str:
+    """Return a text column of ``record``.
+
+    Raises:
+        InputError: it is empty; the message names file and line.
+    """
+    value = record.values[column]
+    if not value.strip():
+        raise InputError(f"{file}, {record.place}: the {column} is empty; remove the row")
+    return value
+
+
+def column_names(*names: str) -> dict[str, Sequence[str]]:
+    """Return columns that have one name each."""
+    return {name: (name,) for name in names}

@@ -1,0 +1,68 @@
+"""Semantic textual similarity: does the cosine order pairs as people do?
+
+The measures of the SemEval STS tasks (Agirre et al. 2012; Cer et al. 2017) as MTEB reports them:
+correlation of cosine similarity with the human score over all pairs of the set.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_embed.errors import InputError
+from edge_embed.evaluation.files import column_names, dataset_name, number, table_files, text
+from edge_embed.evaluation.measured import Measured, Role, Vectors, pair_cosines
+from edge_embed.evaluation.metrics import Floats, pearson, spearman
+from edge_embed.text_files import read_records
+
+__all__ = ["StsSet"]
+
+
+@dataclass(frozen=True)
+class StsSet:
+    """Pairs of sentences with a human similarity score."""
+
+    name: str
+    first: Sequence[str]
+    second: Sequence[str]
+    scores: Floats
+
+    @classmethod
+    def read(cls, path: str | Path) -> "StsSet":
+        """Read a table with the columns ``score``, ``sentence1`` and ``sentence2``.
+
+        A folder is one set made of all its tables, as the yearly STS tasks are.
+
+        Raises:
+            InputError: a file is missing or unreadable, a score is no number, a sentence is empty,
+                or all scores are equal.
+        """
+        path = Path(path)
+        first, second, scores = [], [], []
+        for file in table_files(path):
+            for record in read_records(file, column_names("score", "sentence1", "sentence2")):
+                scores.append(number(record, "score", file))
+                first.append(text(record, "sentence1", file))
+                second.append(text(record, "sentence2", file))
+        if min(scores) == max(scores):
+            raise InputError(f"{path}: all scores are equal, so there is nothing to correlate")
+        return cls(dataset_name(path), first, second, np.asarray(scores))
+
+    @property
+    def rows(self) -> int:
+        """Number of pairs."""
+        return len(self.scores)
+
+    def inputs(self) -> Mapping[Role, Sequence[str]]:
+        """Return first sentences, then second ones."""
+        return {"text": [*self.first, *self.second]}
+
+    def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
+        """Correlate cosines with the scores."""
+        cosines = pair_cosines(vectors["text"])
+        metrics = {
+            "spearman": spearman(cosines, self.scores),
+            "pearson": pearson(cosines, self.scores),
+        }
+        return Measured(self.rows, metrics, {})
