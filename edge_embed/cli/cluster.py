@@ -1,0 +1,198 @@
+"""``edge-embed cluster``: group texts by meaning, and assign new ones to the same groups."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_embed.cli.embedding import Embedding
+from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.records import RecordFile
+from edge_embed.cluster_report import ClusterEntry, ClusterReport, check_report
+from edge_embed.errors import InputError
+from edge_embed.record_files import check_row_output, open_row_writer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edge_embed.tasks import Clustering
+
+_COLUMNS = ("cluster", "cluster_score", "cluster_name")
+
+
+@click.command("cluster")
+@input_options
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="The records, each with its cluster."
+)
+@click.option(
+    "--report", metavar="FILE", help="The clusters: .csv to read, .json also to --assign."
+)
+@click.option(
+    "--assign",
+    "earlier",
+    metavar="REPORT.json",
+    help="Assign to the clusters of an earlier run instead of making new ones.",
+)
+@click.option(
+    "-t",
+    "--threshold",
+    type=click.FloatRange(-1, 1),
+    help="Lowest cosine with a cluster's centre; below are outliers. [default: leaves out 2 %]",
+)
+@click.option("--min-size", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--resolution",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Above 1 more and smaller clusters, below 1 fewer.",
+)
+@click.option(
+    "--neighbours",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Nearest texts that each text is linked with.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--plot", metavar="FILE.png", help="A map of the texts (needs the extra plot).")
+@click.option(
+    "--work-folder",
+    metavar="DIR",
+    help="Where vectors lie until the run is done. [default: OUTPUT.work]",
+)
+@model_options
+def cluster_command(
+    options: ModelOptions,
+    source: str | None,
+    column: str | None,
+    output: str,
+    report: str | None,
+    earlier: str | None,
+    threshold: float | None,
+    min_size: int,
+    resolution: float,
+    neighbours: int,
+    seed: int,
+    plot: str | None,
+    work_folder: str | None,
+    *,
+    allow_empty: bool,
+) -> None:
+    """Group texts by meaning; how many groups there are is found out, not asked for.
+
+    The output has the columns cluster (-1 is an outlier), cluster_score and cluster_name.
+    """
+    from edge_embed.tasks.cluster_map import cluster_map, require_plot
+    from edge_embed.tasks.clusters import cluster, require_leiden
+
+    if source is None or source == "-":
+        raise click.UsageError("give the texts with -i FILE; they are read more than once")
+    if earlier is not None and (report is not None or plot is not None):
+        raise click.UsageError("--assign makes no new clusters: leave out --report and --plot")
+    target = Path(output)
+    check_row_output(target)
+    if report is not None:
+        check_report(Path(report))
+    if plot is not None:
+        if Path(plot).suffix != ".png":
+            raise InputError(f"the plot {plot} should be a .png file")
+        require_plot()
+    known = None if earlier is None else ClusterReport.read(Path(earlier))
+    if known is None:
+        require_leiden()
+    records = RecordFile(source, column, allow_empty)
+    embedding = Embedding(options, Path(work_folder or f"{output}.work"))
+    vectors = _embed(embedding, records)
+    if known is None:
+        found = cluster(
+            vectors,
+            neighbours=neighbours,
+            resolution=resolution,
+            threshold=threshold,
+            min_size=min_size,
+            seed=seed,
+        )
+        labels, scores = found.labels, found.scores
+        clusters = _described(found, records, embedding.fingerprint)
+    else:
+        clusters = known
+        labels, scores = _assigned(known, vectors, embedding, threshold)
+    _write(records, target, labels, scores, clusters)
+    if report is not None:
+        clusters.write(Path(report))
+    if plot is not None:
+        names = [entry.name for entry in clusters.clusters]
+        cluster_map(vectors, labels, names, Path(plot), seed=seed)
+    outliers = int((labels < 0).sum())
+    click.echo(
+        f"{len(labels)} texts: {len(clusters.clusters)} clusters, {outliers} outliers", err=True
+    )
+    embedding.finish()
+
+
+def _embed(embedding: Embedding, records: RecordFile) -> "npt.NDArray[np.float16]":
+    from edge_embed.tasks import TextKeys
+
+    keys = TextKeys()
+    for row in records.rows():
+        keys.add(row.text)
+        taken = next((name for name in _COLUMNS if name in row.values), None)
+        if taken is not None:
+            raise InputError(f"{records.path} has a column {taken!r} already: rename or remove it")
+    return embedding.run(records.texts(), len(keys), keys.digest)
+
+
+def _described(found: "Clustering", records: RecordFile, fingerprint: str) -> ClusterReport:
+    from edge_embed.tasks.cluster_names import cluster_names
+    from edge_embed.tasks.clusters import centres
+
+    central = [int(group.rows[0]) for group in found.clusters]
+    names = cluster_names(records.texts(), found.labels.tolist(), central)
+    entries = (
+        ClusterEntry(
+            group.number, group.size, round(group.cohesion, 4), name.text, list(name.words)
+        )
+        for group, name in zip(found.clusters, names, strict=True)
+    )
+    return ClusterReport(
+        fingerprint,
+        found.threshold,
+        len(found.labels),
+        int((found.labels < 0).sum()),
+        tuple(entries),
+        centres(found),
+    )
+
+
+def _assigned(
+    known: ClusterReport,
+    vectors: "npt.NDArray[np.float16]",
+    embedding: Embedding,
+    threshold: float | None,
+) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]":
+    from edge_embed.tasks.clusters import assign
+
+    if known.model != embedding.fingerprint:
+        embedding.finish()
+        raise InputError(
+            f"the clusters were made with another model ({known.model[:12]}, not "
+            f"{embedding.fingerprint[:12]}): choose that one with -m"
+        )
+    return assign(vectors, known.centres, known.threshold if threshold is None else threshold)
+
+
+def _write(
+    records: RecordFile,
+    output: Path,
+    labels: "npt.NDArray[np.int64]",
+    scores: "npt.NDArray[np.float32]",
+    clusters: ClusterReport,
+) -> None:
+    names = [entry.name for entry in clusters.clusters]
+    with open_row_writer(output) as writer:
+        for row, label, score in zip(records.rows(), labels.tolist(), scores.tolist(), strict=True):
+            own = (label, round(score, 4), names[label] if label >= 0 else "")
+            writer.write({**row.values, **dict(zip(_COLUMNS, own, strict=True))})

@@ -1,0 +1,78 @@
+"""``edge-embed convert``: a checkpoint, ONNX file or OpenVINO graph to a model folder."""
+
+from typing import get_args
+
+import click
+
+from edge_embed.cli.extras import clean_termination, conversion_errors
+from edge_embed.config import PoolingMode
+
+
+@click.command("convert")
+@click.argument("source")
+@click.option("-o", "--output", metavar="DIR", required=True, help="The folder to write.")
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "w8", "fp16", "fp32"]),
+    default="int8",
+    show_default=True,
+    help="int8: weights and arithmetic; w8: weights alone.",
+)
+@click.option(
+    "--calibration",
+    metavar="FILE",
+    help="Texts like yours, for int8: .txt, .jsonl, .csv, .tsv, .parquet. Else a set that ships.",
+)
+@click.option("--column", help="The column of the calibration texts.")
+@click.option(
+    "--pooling",
+    type=click.Choice(get_args(PoolingMode)),
+    help="State the pooling of a source that does not.",
+)
+@click.option("--revision", help="Branch, tag or commit of a hub id.")
+@click.option(
+    "--re-export", is_flag=True, help="Export again where the source holds an OpenVINO graph."
+)
+@click.option("--without-fp32", is_flag=True, help="Leave the FP32 graph out: the smallest folder.")
+@click.option(
+    "--max-loss",
+    type=click.FloatRange(min=0),
+    metavar="POINTS",
+    help="Write nothing if similarities change their order by more: 100 x (1 - Spearman).",
+)
+@click.option("--force", is_flag=True, help="Replace an existing folder.")
+def convert_command(
+    source: str,
+    output: str,
+    precision: str,
+    calibration: str | None,
+    column: str | None,
+    pooling: PoolingMode | None,
+    revision: str | None,
+    max_loss: float | None,
+    *,
+    re_export: bool,
+    without_fp32: bool,
+    force: bool,
+) -> None:
+    """Convert SOURCE: a folder, an installed package with a model in it, or a hub id."""
+    if column is not None and calibration is None:
+        raise click.UsageError("--column names a column of --calibration FILE")
+    if without_fp32 and precision in ("fp16", "fp32"):
+        raise click.UsageError(f"--without-fp32 leaves nothing of a {precision} folder")
+    with conversion_errors(), clean_termination():
+        from edge_embed_conversion.calibration import read_text_set
+        from edge_embed_conversion.convert import convert
+
+        convert(
+            source,
+            output,
+            precision=precision,  # type: ignore[arg-type]  # click has checked it
+            calibration=read_text_set(calibration, column=column) if calibration else None,
+            pooling=pooling,
+            revision=revision,
+            re_export=re_export,
+            with_fp32=not without_fp32,
+            max_loss=max_loss,
+            force=force,
+        )

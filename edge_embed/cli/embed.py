@@ -1,0 +1,113 @@
+"""``edge-embed embed``: texts to vectors, streamed."""
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import NoReturn
+
+import click
+from tqdm import tqdm
+
+from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.embedder import Embedder, TruncationWarning, cut_message
+from edge_embed.errors import InputError
+from edge_embed.precision import Precision
+from edge_embed.text_files import read_texts
+from edge_embed.vector_files import check_output, open_writer
+
+# Texts embedded and written at a time.
+_CHUNK = 8192
+
+
+@click.command("embed")
+@click.argument("texts", nargs=-1)
+@input_options
+@click.option(
+    "-o", "--output", metavar="FILE", help="Vectors: .npy, .jsonl or .parquet. Else JSON on stdout."
+)
+@click.option("--dim", type=click.IntRange(min=1), help="Keep the first so many dimensions.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "int8", "uint8", "binary", "ubinary"]),
+    default="float32",
+    show_default=True,
+    help="Type of the vectors.",
+)
+@click.option("--normalize", is_flag=True, help="Scale vectors to unit length.")
+@click.option("--prompt-name", help="One of the model's prompts, put before each text.")
+@click.option(
+    "--truncation",
+    type=click.Choice(["warn", "error"]),
+    default="warn",
+    show_default=True,
+    help="What to do about texts over the token limit.",
+)
+@model_options
+def embed_command(
+    options: ModelOptions,
+    texts: tuple[str, ...],
+    source: str | None,
+    column: str | None,
+    output: str | None,
+    dim: int | None,
+    precision: Precision,
+    prompt_name: str | None,
+    truncation: str,
+    *,
+    allow_empty: bool,
+    normalize: bool,
+) -> None:
+    """Embed texts: arguments, a file, or standard input (-i -)."""
+    if bool(texts) == (source is not None):
+        raise click.UsageError("give texts, or -i FILE ('-i -' reads standard input), not both")
+    if output is not None:
+        check_output(output)
+    stream = (
+        _arguments(texts, allow_empty=allow_empty)
+        if source is None
+        else read_texts(source, column=column, allow_empty=allow_empty)
+    )
+    first = list(islice(stream, _CHUNK))  # a bad input is told before the model is loaded
+    model = options.load()
+    if precision in ("int8", "uint8") and model.ranges is None:
+        raise InputError(
+            f"the model has no stored ranges for {precision} vectors: fit them once with "
+            f"'edge-embed ranges -m {model.config.folder} -i FILE'"
+        )
+    prompt = model.prompt(name=prompt_name)
+    cut = total = 0
+    with open_writer(output) as writer, _progress() as bar:
+        chunk = first
+        while chunk:
+            encoded = model.encode_detailed(
+                chunk,
+                prompt=prompt,
+                precision=precision,
+                normalize=normalize,
+                dim=dim,
+                refuse_long=truncation == "error",
+            )
+            writer.write(chunk, encoded.vectors)
+            cut += len(encoded.truncated)
+            total += len(chunk)
+            bar.update(len(chunk))
+            chunk = list(islice(stream, _CHUNK))
+    if cut:
+        _warn(model, cut, total)
+
+
+def _arguments(texts: tuple[str, ...], *, allow_empty: bool) -> Iterator[str]:
+    for number, text in enumerate(texts, 1):
+        if not allow_empty and not text.strip():
+            raise InputError(f"text {number} is empty; give --allow-empty to embed it all the same")
+        yield text
+
+
+def _warn(model: Embedder, cut: int, total: int) -> None:
+    import warnings
+
+    warnings.warn(cut_message(cut, total, model.max_seq_length), TruncationWarning, stacklevel=2)
+
+
+def _progress() -> "tqdm[NoReturn]":
+    return tqdm(unit="text", unit_scale=True, disable=not sys.stderr.isatty(), file=sys.stderr)

@@ -1,0 +1,180 @@
+"""``edge-embed eval``: what models are worth on your own data."""
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edge_embed.cli.options import ModelOptions, several_model_options
+from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError
+from edge_embed.guards import asymmetry
+
+if TYPE_CHECKING:
+    from edge_embed.evaluation import RetrievalSet
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@click.group("eval")
+def eval_command() -> None:
+    """Measure models on your own data, side by side, with confidence intervals."""
+
+
+def _options(function: _Function) -> _Function:
+    """Add what all evaluations take."""
+    decorators: list[Callable[[Any], Any]] = [
+        click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.option("--json", "json_file", metavar="FILE", help="Results; - is standard output."),
+        click.option("--plot", "plot_file", metavar="FILE.png", help="Draw the results."),
+        click.option(
+            "--dim",
+            "dims",
+            type=click.IntRange(min=1),
+            multiple=True,
+            help="Also measure vectors cut to so many dimensions; may be repeated.",
+        ),
+        click.option(
+            "--resamples",
+            type=click.IntRange(min=0),
+            default=1000,
+            show_default=True,
+            help="Bootstrap resamples; 0 gives no intervals.",
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap."),
+        several_model_options,
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+@eval_command.command("sts")
+@_options
+def sts_command(data: Sequence[Path], **options: Any) -> None:  # noqa: ANN401
+    """Semantic similarity: tables with score, sentence1, sentence2; a folder is one set."""
+    from edge_embed.evaluation import StsSet
+
+    datasets = [StsSet.read(path) for path in data]  # a bad file is told before a model is loaded
+    _Run(**options).evaluate("sts", datasets)
+
+
+@eval_command.command("pairs")
+@click.option(
+    "--save-threshold",
+    is_flag=True,
+    help="Store threshold and probability with each model (one DATA).",
+)
+@_options
+def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any) -> None:  # noqa: ANN401
+    """Paraphrases or not: tables with label (0 or 1), sentence1, sentence2."""
+    from edge_embed.evaluation import PairSet
+
+    if save_threshold and (len(data) > 1 or options["dims"]):
+        raise click.UsageError("--save-threshold takes one DATA and no --dim")
+    datasets = [PairSet.read(path) for path in data]
+    run = _Run(**options)
+    folders = [model.config.folder.resolve() for model in run.embedders]
+    if save_threshold and len(set(folders)) < len(folders):
+        raise InputError("--save-threshold stores one threshold a folder: give one variant of each")
+    results = run.evaluate("pairs", datasets)
+    if save_threshold:
+        from edge_embed.evaluation.pairs import pair_threshold
+
+        for model, result in zip(run.embedders, results, strict=True):
+            path = pair_threshold(result, variant=model.variant).save(model.config.folder)
+            click.echo(f"stored: {path}", err=True)
+
+
+@eval_command.command("retrieval")
+@click.option(
+    "--split", default="test", show_default=True, help="Which judgements: qrels/SPLIT.tsv."
+)
+@_options
+def retrieval_command(data: Sequence[Path], split: str, **options: Any) -> None:  # noqa: ANN401
+    """Search: folders with corpus, queries and qrels as .tsv or .jsonl (BEIR's form)."""
+    from edge_embed.evaluation import RetrievalSet
+
+    datasets = [RetrievalSet.read(path, split=split) for path in data]
+    for dataset in datasets:
+        if dataset.left_out:
+            counts = ", ".join(f"{count} {what}" for what, count in dataset.left_out.items())
+            warnings.warn(f"{dataset.name}: left out {counts}", stacklevel=2)
+    run = _Run(**options)
+    for model in run.embedders:
+        for dataset in datasets:
+            _warn_of_asymmetry(model, dataset)
+    run.evaluate("retrieval", datasets)
+
+
+@eval_command.command("clustering")
+@_options
+def clustering_command(data: Sequence[Path], **options: Any) -> None:  # noqa: ANN401
+    """Clusters: tables with label and text (needs scikit-learn)."""
+    from edge_embed.evaluation import ClusterSet
+
+    datasets = [ClusterSet.read(path) for path in data]
+    _Run(**options).evaluate("clustering", datasets)
+
+
+def _warn_of_asymmetry(model: Embedder, dataset: "RetrievalSet") -> None:
+    difference = asymmetry(dataset.queries, dataset.documents)
+    if model.card.training == "paraphrase" and difference:
+        warnings.warn(
+            f"{model.config.folder.resolve().name} was trained on paraphrases and {dataset.name} "
+            f"has {difference}: a model that was trained for search will find more",
+            stacklevel=2,
+        )
+
+
+class _Run:
+    """Loads the models, measures, and shows the results."""
+
+    def __init__(
+        self,
+        *,
+        models: Sequence[ModelOptions],
+        json_file: str | None,
+        plot_file: str | None,
+        dims: Sequence[int],
+        resamples: int,
+        seed: int,
+    ) -> None:
+        from edge_embed.evaluation import Bootstrap
+
+        if plot_file is not None and Path(plot_file).suffix.lower() != ".png":
+            raise InputError(f"the plot {plot_file} should be a .png file")
+        self._json_file = json_file
+        self._plot_file = plot_file
+        self._dims = dims
+        self._bootstrap = Bootstrap(resamples=resamples, seed=seed)
+        self.embedders: list[Embedder] = [options.load() for options in models]
+
+    def evaluate(self, task: str, datasets: Sequence[Any]) -> Sequence[Any]:
+        """Measure all models on all datasets and return the results."""
+        from edge_embed.evaluation import as_json, compare, embedder_system, table
+
+        systems = [embedder_system(model, dims=self._dims) for model in self.embedders]
+        results = []
+        for result in compare(datasets, systems, bootstrap=self._bootstrap):
+            results.append(result)
+            click.echo(f"measured {result.system} on {result.dataset}", err=True)
+        if self._plot_file is not None:
+            from edge_embed.evaluation.plot import plot
+
+            plot(results, Path(self._plot_file))
+        document = as_json(task, results, systems, self._bootstrap)
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        if self._json_file == "-":
+            click.echo(text)
+            return results
+        if self._json_file is not None:
+            from edge_embed.atomic import atomic_file
+
+            with atomic_file(Path(self._json_file)) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+        click.echo(table(results))
+        return results

@@ -1,0 +1,39 @@
+"""The door to what needs the extra ``convert``."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from edge_embed.errors import MissingExtraError
+
+__all__ = ["clean_termination", "conversion_errors"]
+
+# Import name of what the extra ``convert`` installs.
+_CONVERSION = frozenset({"edge_embed_conversion", "nncf", "optimum", "torch", "transformers"})
+
+
+@contextmanager
+def conversion_errors() -> Iterator[None]:
+    """Turn a missing conversion tool, imported within the block, into one line with its remedy."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing not in _CONVERSION:
+            raise
+        raise MissingExtraError("this command", "convert", missing) from error
+
+
+@contextmanager
+def clean_termination() -> Iterator[None]:
+    """Let SIGTERM, as container managers send it, clean up as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

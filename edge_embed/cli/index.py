@@ -1,0 +1,249 @@
+"""``edge-embed index`` and ``edge-embed search``: a store of texts that is searched by meaning."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_embed.cli.embedding import StoppedError, progress_bar
+from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError
+from edge_embed.text_files import Row, read_rows
+
+if TYPE_CHECKING:
+    from edge_embed.tasks import Hit, Index
+
+# Texts embedded and stored at a time; each such part is on the disk before the next begins.
+_CHUNK = 2048
+
+
+@click.group("index")
+def index_command() -> None:
+    """Keep texts in a durable index: create, add, delete, info. 'edge-embed search' finds them."""
+
+
+@index_command.command("create")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "int8"]),
+    default="float32",
+    show_default=True,
+    help="How vectors are stored; int8 takes a quarter of the room.",
+)
+@model_options
+def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # noqa: ANN401
+    """Create an empty index for the vectors of one model."""
+    from edge_embed.fingerprint import model_fingerprint
+    from edge_embed.tasks import Index
+
+    model = options.load()
+    # The name is what -m defaults to from now on; a folder is found from anywhere.
+    folder = options.model is not None and Path(options.model).is_dir()
+    name = str(Path(str(options.model)).resolve()) if folder else options.model
+    Index.create(
+        index,
+        dim=model.dim,
+        model=model_fingerprint(model),
+        model_name=name or model.config.folder.name,
+        dtype=dtype,
+    ).close()
+    click.echo(f"created {index}: {model.dim} dimensions, {dtype}", err=True)
+
+
+@index_command.command("add")
+@click.argument("index", type=click.Path(path_type=Path))
+@input_options
+@click.option("--id-column", help="The column of the ids; else they are made of the texts.")
+@model_options
+def add_command(
+    options: ModelOptions,
+    index: Path,
+    source: str | None,
+    column: str | None,
+    id_column: str | None,
+    *,
+    allow_empty: bool,
+) -> None:
+    """Add the texts of a file, other columns as metadata; known ids are replaced.
+
+    What has been added stays if the run is interrupted; a second run replaces it by itself.
+    """
+    if source is None:
+        raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
+    rows = read_rows(source, column=column, allow_empty=allow_empty)
+    first = list(islice(rows, _CHUNK))  # a bad input is told before the model is loaded
+    with _opened(options, index) as (store, model):
+        try:
+            with progress_bar(None, "added") as bar:
+                chunk = first
+                while chunk:
+                    texts = [row.text for row in chunk]
+                    store.add(
+                        texts,
+                        model.encode_document(texts, normalize=True),
+                        ids=None if id_column is None else [_id(row, id_column) for row in chunk],
+                        metadata=[_metadata(row, id_column) for row in chunk],
+                    )
+                    bar.update(len(chunk))
+                    chunk = list(islice(rows, _CHUNK))
+            _refresh(store)
+        except KeyboardInterrupt:
+            raise StoppedError(
+                f"interrupted; {index} holds {len(store)} texts: the same command adds the rest"
+            ) from None
+        click.echo(f"{index} holds {len(store)} texts", err=True)
+
+
+@index_command.command("delete")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("ids", nargs=-1, required=True)
+def delete_command(index: Path, ids: tuple[str, ...]) -> None:
+    """Delete texts by their ids."""
+    from edge_embed.tasks import Index
+
+    with Index(index) as store:
+        deleted = store.delete(ids)
+    click.echo(f"deleted {deleted} of {len(ids)}", err=True)
+
+
+@index_command.command("info")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def info_command(index: Path, *, as_json: bool) -> None:
+    """Say what an index holds."""
+    from edge_embed.tasks import Index
+
+    with Index(index) as store:
+        facts = vars(store.info())
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):<16} {value}")
+
+
+@click.command("search")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1, required=True)
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
+@click.option("--hybrid", is_flag=True, help="Rank by meaning and by words (BM25) together.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only texts with this metadata; VALUE is JSON or a plain text. May be repeated.",
+)
+@click.option("--exact", is_flag=True, help="Compare with every text, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@model_options
+def search_command(
+    options: ModelOptions,
+    index: Path,
+    texts: tuple[str, ...],
+    k: int,
+    where: tuple[str, ...],
+    *,
+    hybrid: bool,
+    exact: bool,
+    as_json: bool,
+) -> None:
+    """Find the texts of an index that are nearest to TEXT in meaning."""
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise InputError(f"text {number} is empty: there is nothing to search for")
+    condition = dict(_condition(part) for part in where) or None
+    with _opened(replace(options, hint="latency"), index) as (store, model):
+        found = store.search(
+            model.encode_query(list(texts), normalize=True),
+            k=k,
+            where=condition,
+            queries=texts if hybrid else None,
+            exact=exact,
+        )
+    if as_json:
+        document = [
+            {"query": text, "hits": [_as_json(hit) for hit in hits]}
+            for text, hits in zip(texts, found, strict=True)
+        ]
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    for text, hits in zip(texts, found, strict=True):
+        if len(texts) > 1:
+            click.echo(f"# {_shown(text)}")
+        for hit in hits:
+            click.echo(f"{hit.score:7.4f}  {_shown(hit.text)}")
+
+
+@contextmanager
+def _opened(options: ModelOptions, path: Path) -> Iterator[tuple["Index", Embedder]]:
+    """Open an index and the model that it was made with, unless -m names another."""
+    from edge_embed.fingerprint import model_fingerprint
+    from edge_embed.tasks import Index
+
+    with Index(path) as store:
+        name = store.info().model_name
+    model = (options if options.model else replace(options, model=name or None)).load()
+    with Index(path, model=model_fingerprint(model)) as store:
+        yield store, model
+
+
+def _refresh(store: "Index") -> None:
+    with progress_bar(len(store), "neighbours") as bar:
+
+        def progress(count: int) -> None:
+            bar.update(count)
+
+        store.refresh(progress=progress)
+
+
+def _id(row: Row, column: str) -> str:
+    value = row.values.get(column)
+    if value is None or not str(value):
+        raise InputError(f"{row.place}: there is no id in the column {column!r}")
+    return str(value)
+
+
+def _metadata(row: Row, id_column: str | None) -> dict[str, object]:
+    """Return the columns besides text and id; dates and the like as text."""
+    text_column = next(name for name, value in row.values.items() if value is row.text)
+    return {
+        name: value
+        if isinstance(value, (str, int, float, bool, list, dict, type(None)))
+        else str(value)
+        for name, value in row.values.items()
+        if name not in (text_column, id_column)
+    }
+
+
+def _condition(part: str) -> tuple[str, object]:
+    name, equals, value = part.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"--where takes NAME=VALUE, not {part!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _as_json(hit: "Hit") -> dict[str, object]:
+    facts: dict[str, object] = {
+        "id": hit.id,
+        "score": round(hit.score, 6),
+        "text": hit.text,
+        "metadata": hit.metadata,
+    }
+    if hit.fused is not None:
+        facts["fused"] = round(hit.fused, 6)
+    return facts
+
+
+def _shown(text: str) -> str:
+    """Keep control characters off the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

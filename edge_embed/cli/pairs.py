@@ -1,0 +1,195 @@
+"""``edge-embed pairs``: texts that say the same, found in a file or given as pairs."""
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_embed.cli.embedding import progress_bar
+from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError
+from edge_embed.pair_threshold import PairThreshold
+from edge_embed.record_files import check_row_output, open_row_writer
+from edge_embed.text_files import read_records, read_texts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_THRESHOLD = 0.8
+_COLUMNS = {
+    "text_1": ("text_1", "sentence1", "text1", "question1"),
+    "text_2": ("text_2", "sentence2", "text2", "question2"),
+}
+_CHUNK = 4096
+
+
+@click.command("pairs")
+@input_options
+@click.option("-o", "--output", metavar="FILE", help=".jsonl, .csv, .tsv, .parquet; else lines.")
+@click.option(
+    "--given",
+    is_flag=True,
+    help="The file holds pairs (columns sentence1 and sentence2): say of each whether it is one.",
+)
+@click.option(
+    "-t",
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    help=f"Lowest cosine of a pair. [default: the model's own, fitted by 'eval pairs "
+    f"--save-threshold'; else {_THRESHOLD} when mining]",
+)
+@click.option(
+    "-k",
+    "--top-k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Neighbours looked at for each text.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="The most pairs shown, best first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@model_options
+def pairs_command(
+    options: ModelOptions,
+    source: str | None,
+    column: str | None,
+    output: str | None,
+    threshold: float | None,
+    top_k: int,
+    limit: int | None,
+    *,
+    allow_empty: bool,
+    given: bool,
+    as_json: bool,
+) -> None:
+    """Find the pairs of texts that say the same, or judge given ones.
+
+    A high score is no proof: opposites ("open", "closed") can score high. The columns negation and
+    numbers say where only one of the two texts has a negation, and where numbers differ.
+    """
+    if source is None:
+        raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
+    if output is not None:
+        check_row_output(Path(output))
+        if as_json:
+            raise click.UsageError("give -o FILE or --json, not both")
+    if given:
+        first, second = _given(source)
+        model = options.load()
+        found = _judged(model, first, second, threshold)
+    else:
+        texts = list(read_texts(source, column=column, allow_empty=allow_empty))
+        model = options.load()
+        found = _mined(model, texts, threshold, top_k, limit)
+    if output is not None:
+        with open_row_writer(Path(output)) as writer:
+            for row in found:
+                writer.write(row)
+    elif as_json:
+        click.echo(json.dumps(list(found), ensure_ascii=False, indent=1))
+    else:
+        for row in found:
+            click.echo(_line(row))
+
+
+def _given(source: str) -> tuple[list[str], list[str]]:
+    rows = list(read_records(source, _COLUMNS))
+    for row in rows:
+        if not (row.values["text_1"].strip() and row.values["text_2"].strip()):
+            raise InputError(f"{source}, {row.place}: a text is empty; remove the row")
+    return [row.values["text_1"] for row in rows], [row.values["text_2"] for row in rows]
+
+
+def _judged(
+    model: Embedder, first: Sequence[str], second: Sequence[str], threshold: float | None
+) -> Iterator[dict[str, object]]:
+    import numpy as np
+
+    fitted = _fitted(model)
+    limit = threshold if threshold is not None or fitted is None else fitted.threshold
+    if limit is None:
+        raise InputError(
+            f"no threshold is stored with {model.config.folder}: fit one on labelled pairs with "
+            "'edge-embed eval pairs FILE --save-threshold', or give --threshold"
+        )
+    a, b = _embed(model, first), _embed(model, second)
+    for i, score in enumerate(np.einsum("ij,ij->i", a, b).tolist()):
+        yield _row(first[i], second[i], score, fitted) | {"same": score >= limit}
+
+
+def _mined(
+    model: Embedder, texts: Sequence[str], threshold: float | None, top_k: int, limit: int | None
+) -> Iterator[dict[str, object]]:
+    from edge_embed.tasks import paraphrase_mining
+
+    fitted = _fitted(model)
+    if threshold is None:
+        threshold = _THRESHOLD if fitted is None else fitted.threshold
+    pairs = paraphrase_mining(_embed(model, texts), threshold=threshold, top_k=top_k, limit=limit)
+    for pair in pairs:
+        rows = {"row_1": pair.first, "row_2": pair.second}
+        yield _row(texts[pair.first], texts[pair.second], pair.score, fitted) | rows
+
+
+def _embed(model: Embedder, texts: Sequence[str]) -> "npt.NDArray[np.float32]":
+    import numpy as np
+
+    out = np.empty((len(texts), model.dim), np.float32)
+    with progress_bar(len(texts), "embedded") as bar:
+        for start in range(0, len(texts), _CHUNK):
+            chunk = texts[start : start + _CHUNK]
+            out[start : start + _CHUNK] = model.encode(chunk, normalize=True)
+            bar.update(len(chunk))
+    return out
+
+
+def _fitted(model: Embedder) -> PairThreshold | None:
+    """Return the model's own threshold, unless it was fitted with other weights."""
+    fitted = PairThreshold.load(model.config.folder)
+    if fitted is None or (fitted.variant, fitted.dim) == (model.variant, model.dim):
+        return fitted
+    warnings.warn(
+        f"the stored threshold is of {fitted.variant} with {fitted.dim} dimensions, not of "
+        f"{model.variant} with {model.dim}: it is not used; fit it again with 'edge-embed eval "
+        "pairs --save-threshold'",
+        stacklevel=2,
+    )
+    return None
+
+
+def _row(first: str, second: str, score: float, fitted: PairThreshold | None) -> dict[str, object]:
+    from edge_embed.tasks import differences
+
+    flags = differences(first, second)
+    probability = None if fitted is None else round(float(fitted.probability(score)), 4)
+    return {
+        "score": round(min(score, 1.0), 6),
+        "probability": probability,
+        "negation": flags.negation,
+        "numbers": flags.numbers,
+        "text_1": first,
+        "text_2": second,
+    }
+
+
+def _line(row: dict[str, object]) -> str:
+    flags = [name for name in ("negation", "numbers") if row[name]]
+    parts = [f"{row['score']:.4f}"]
+    if row["probability"] is not None:
+        parts.append(f"p={row['probability']:.2f}")
+    if "same" in row:
+        parts.append("same" if row["same"] else "not the same")
+    if flags:
+        parts.append(f"[differ: {', '.join(flags)}]")
+    texts = (_shown(str(row[name])) for name in ("text_1", "text_2"))
+    return f"{'  '.join(parts)}  {'  |  '.join(texts)}"
+
+
+def _shown(text: str) -> str:
+    """Keep control characters off the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,37 @@
+"""``edge-embed similarity``: how alike are these texts?"""
+
+import json
+
+import click
+
+from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.errors import InputError
+
+
+@click.command("similarity")
+@click.argument("texts", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@model_options
+def similarity_command(options: ModelOptions, texts: tuple[str, ...], *, as_json: bool) -> None:
+    """Print the cosine similarity of each pair of texts."""
+    if len(texts) < 2:
+        raise click.UsageError("give at least two texts")
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise InputError(f"text {number} is empty: there is nothing to compare")
+    model = options.load()
+    vectors = model.encode(list(texts))
+    matrix = model.similarity(vectors, vectors)
+    if as_json:
+        rows = [[round(float(value), 6) for value in row] for row in matrix]
+        click.echo(json.dumps({"texts": list(texts), "similarity": rows}, ensure_ascii=False))
+        return
+    pairs = [(float(matrix[i, j]), i, j) for i in range(len(texts)) for j in range(i)]
+    for value, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:])):
+        click.echo(f"{value:7.4f}  {_shown(texts[j])}  |  {_shown(texts[i])}")
+
+
+def _shown(text: str, limit: int = 60) -> str:
+    """Fit a text to a line; control characters must not reach the terminal."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,38 @@
+"""``edge-embed verify``: hold a model folder against its receipt and its source."""
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+from edge_embed.cli.extras import conversion_errors
+
+
+@click.command("verify")
+@click.argument("folder")
+@click.option(
+    "--against", metavar="SOURCE", help="Compare tokenizer and vectors with this source as well."
+)
+@click.option("--revision", help="Branch, tag or commit, where SOURCE is a hub id.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def verify_command(
+    folder: str, against: str | None, revision: str | None, *, as_json: bool
+) -> None:
+    """Check the files of a model FOLDER; exit status 1 if a check fails."""
+    with conversion_errors():
+        from edge_embed_conversion.verify import verify
+
+        result = verify(folder, against=against, revision=revision)
+    if as_json:
+        document = {
+            "folder": str(result.folder),
+            "passed": result.passed,
+            "checks": [asdict(check) for check in result.checks],
+        }
+        click.echo(json.dumps(document, indent=2))
+    else:
+        for check in result.checks:
+            click.echo(f"{check.status:8}{check.name:11}{check.detail}")
+    if not result.passed:
+        sys.exit(1)
