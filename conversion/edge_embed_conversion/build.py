@@ -1,0 +1,151 @@
+"""The graphs of one conversion: the FP32 one, what is made of it, and how close each of them is."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_embed.config import VARIANTS, ModelConfig
+from edge_embed.receipt import Fidelity, VariantRecord
+from edge_embed_conversion import export, quantize, reference
+from edge_embed_conversion.calibration import TextSet, model_inputs
+from edge_embed_conversion.fidelity import EvaluationSet, loss
+from edge_embed_conversion.quiet import say
+from edge_embed_conversion.sources import Source, WeightsKind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Build"]
+
+# From here on a conversion proposes what loses less; an encoder quantized well loses half of it.
+_NOTABLE_LOSS = 1.0
+
+
+class Build:
+    """A model folder whose files around the graph are written, and whose graphs are being made.
+
+    The FP32 graph is made first, in a work folder inside the model folder; the methods then write
+    the variants that were asked for, :meth:`measured` measures them, and :meth:`clean_up` removes
+    the work folder.
+    """
+
+    def __init__(self, source: Source, folder: Path) -> None:
+        """Export, convert or adopt the FP32 graph of ``source``.
+
+        Raises:
+            ModelFormatError: the source's weights are damaged, or no encoder.
+            OutputError: the disk is full.
+        """
+        self._source = source
+        self._folder = folder
+        self._config = ModelConfig.from_folder(folder)
+        self._work = folder / ".work"
+        self._work.mkdir()
+        self._fp32 = self._work / "fp32.xml"
+        self._checkpoint: PreTrainedModel | None = None
+        self._variants: dict[str, VariantRecord] = {}
+        if source.weights.kind is WeightsKind.OPENVINO:
+            self._origin, self.reference_name = "adopted", "the source's OpenVINO graph"
+            say(f"graph: adopted {source.weights.file}")
+            export.copy_graph(source.weights_path, self._fp32)
+            if export.stored_in_half(export.read_graph(self._fp32)):
+                say("graph: its weights are stored in FP16, and stay so where FP32 is named")
+        elif source.weights.kind is WeightsKind.CHECKPOINT:
+            from edge_embed_conversion.checkpoint import load_checkpoint
+
+            self._origin, self.reference_name = "exported", "the checkpoint in torch, float32"
+            say(f"graph: exporting {source.weights.file}")
+            self._checkpoint = load_checkpoint(source.weights_path.parent)
+            export.export_checkpoint(self._checkpoint, self._fp32)
+        else:
+            self._origin, self.reference_name = "converted", "the FP32 graph made from ONNX"
+            say(f"graph: converting {source.weights.file} with OpenVINO alone")
+            export.save_graph(export.read_onnx(source.weights_path), self._fp32)
+
+    def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
+        """Quantize weights and activations, calibrated on ``texts``."""
+        say(f"quantize: INT8 weights and activations, {len(texts.texts)} texts ({texts.name})")
+        graph = export.read_graph(self._fp32)
+        names = frozenset(port.get_any_name() for port in graph.inputs)
+        samples = model_inputs(self._config, texts, names)
+        int8 = quantize.quantize(graph, samples, recipe=recipe)
+        export.save_graph(int8, self._folder / VARIANTS["int8"])
+        choices = asdict(recipe)
+        ignored = tuple(choices.pop("ignored_layers"))
+        self._add("int8", "quantized", recipe=choices, ignored=ignored)
+
+    def adopt_int8(self, file: str) -> None:
+        """Take over the INT8 graph that the source brings."""
+        say(f"quantize: nothing, adopted {file}")
+        export.read_graph(self._source.folder / file)
+        export.copy_graph(self._source.folder / file, self._folder / VARIANTS["int8"])
+        self._add("int8", "adopted")
+
+    def write_w8(self) -> None:
+        """Store the weights in INT8."""
+        say("quantize: INT8 weights only")
+        graph = quantize.compress_weights(export.read_graph(self._fp32))
+        export.save_graph(graph, self._folder / VARIANTS["w8"])
+        self._add("w8", "compressed", recipe={"mode": "int8_sym"})
+
+    def write_fp16(self) -> None:
+        """Store the weights in half precision."""
+        say("graph: weights to FP16")
+        export.save_graph(export.read_graph(self._fp32), self._folder / VARIANTS["fp16"], fp16=True)
+        self._add("fp16", self._origin)
+
+    def write_fp32(self) -> None:
+        """Keep the FP32 graph."""
+        export.copy_graph(self._fp32, self._folder / VARIANTS["fp32"])
+        self._add("fp32", self._origin)
+
+    def measured(self, evaluation: EvaluationSet) -> dict[str, VariantRecord]:
+        """Measure each variant against the FP32 source; the source itself gets no figures."""
+        texts = evaluation.all_texts
+        say(f"measure: {len(texts)} texts against {self.reference_name}")
+        if self._checkpoint is not None:
+            states = reference.torch_states(self._checkpoint)
+        else:
+            states = reference.graph_states(export.read_graph(self._fp32))
+        truth = reference.embed(states, self._config, texts)
+        measured = {}
+        for name, variant in self._variants.items():
+            if name == "fp32" and self._checkpoint is None:
+                measured[name] = variant
+                continue
+            graph = export.read_graph(self._folder / variant.file)
+            vectors = reference.embed(reference.graph_states(graph), self._config, texts)
+            fidelity = evaluation.compare(vectors, truth)
+            say(_summary(name, self._folder / variant.file, fidelity))
+            if name == "int8" and loss(fidelity) > _NOTABLE_LOSS:
+                say(
+                    f"  int8 loses {loss(fidelity):.1f} points of 100 in the order of "
+                    "similarities: --calibration FILE with texts like yours, or --precision w8 "
+                    "(as small, slower) lose less"
+                )
+            measured[name] = replace(variant, fidelity=fidelity)
+        return measured
+
+    def clean_up(self) -> None:
+        """Remove the work folder."""
+        shutil.rmtree(self._work)
+
+    def _add(
+        self,
+        name: str,
+        origin: str,
+        *,
+        recipe: Mapping[str, Any] | None = None,
+        ignored: tuple[str, ...] = (),
+    ) -> None:
+        self._variants[name] = VariantRecord(VARIANTS[name], origin, recipe or {}, ignored, None)
+
+
+def _summary(name: str, xml: Path, fidelity: Fidelity) -> str:
+    megabytes = xml.with_suffix(".bin").stat().st_size / 1e6
+    return (
+        f"  {name}: {megabytes:.1f} MB, cosine mean {fidelity.cosine_mean:.5f}, "
+        f"lowest {fidelity.cosine_min:.5f}, Spearman of similarities {fidelity.spearman:.5f}"
+    )

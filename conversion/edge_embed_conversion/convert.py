@@ -1,0 +1,205 @@
+"""Convert a model: source, layout, FP32 graph, quantized graph, measurement, receipt.
+
+The whole is built in a folder beside the output and renamed when it is complete.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from edge_embed.atomic import atomic_folder
+from edge_embed.config import PoolingMode
+from edge_embed.errors import EdgeEmbedError, InputError, MissingExtraError
+from edge_embed.receipt import (
+    Receipt,
+    SourceRecord,
+    TextSetRecord,
+    VariantRecord,
+    file_hash,
+    hash_files,
+    write_receipt,
+)
+from edge_embed_conversion.build import Build
+from edge_embed_conversion.calibration import TextSet, read_text_set, shipped_texts
+from edge_embed_conversion.fidelity import EvaluationSet, loss
+from edge_embed_conversion.layout import write_layout
+from edge_embed_conversion.quantize import Int8Recipe
+from edge_embed_conversion.quiet import quiet_tools, say
+from edge_embed_conversion.sources import Source, SourceKind, WeightsKind, resolve_source
+
+__all__ = ["Precision", "convert"]
+
+Precision = Literal["int8", "w8", "fp16", "fp32"]
+TOOLS = ("edge-embed", "openvino", "nncf", "optimum-intel", "transformers", "torch")
+
+
+def convert(
+    source: str | Path,
+    output: str | Path,
+    *,
+    precision: Precision = "int8",
+    calibration: TextSet | str | Path | None = None,
+    recipe: Int8Recipe | None = None,
+    pooling: PoolingMode | None = None,
+    revision: str | None = None,
+    re_export: bool = False,
+    with_fp32: bool = True,
+    max_loss: float | None = None,
+    force: bool = False,
+) -> Receipt:
+    """Convert ``source`` into the model folder ``output``.
+
+    Args:
+        source: a folder, an installed package that carries its model, or a hub id.
+        output: the folder to write; it appears whole or not at all.
+        precision: ``int8`` and ``w8`` write the FP32 graph beside the small one.
+        calibration: texts like those that the model will meet, or a file of them; None for the set
+            that ships. With a source that brings an INT8 graph of its own, giving one quantizes
+            anew.
+        recipe: the choices of INT8 quantization; None for the defaults.
+        pooling: the pooling mode, for a source that does not state one.
+        revision: a branch, tag or commit, for a hub id.
+        re_export: export again where the source holds an OpenVINO graph.
+        with_fp32: False leaves the FP32 graph out of an ``int8`` or ``w8`` folder.
+        max_loss: refuse to write a variant that loses more than so many points of 100 in the
+            Spearman correlation of its similarities with the source's.
+        force: replace an existing folder.
+
+    Returns:
+        The receipt, as written to ``edge_embed.json``.
+
+    Raises:
+        ModelNotFoundError: there is no such source.
+        ModelFormatError: the source lacks something, or is damaged.
+        InputError: an option is wrong.
+        EdgeEmbedError: a variant loses more than ``max_loss``.
+        OutputError: the folder exists, or cannot be written.
+    """
+    if precision not in get_args(Precision):
+        raise InputError(f"unknown precision {precision!r}: choose int8, w8, fp16 or fp32")
+    if calibration is not None and precision != "int8":
+        raise InputError(f"calibration texts serve int8 alone; {precision} uses none")
+    if max_loss is not None and not max_loss >= 0:
+        raise InputError(f"the maximal loss is {max_loss}; it must not be negative")
+    texts = _calibration_texts(calibration) if precision == "int8" else None
+    output = Path(output)
+    with atomic_folder(output, force=force) as folder, quiet_tools():
+        found = resolve_source(str(source), revision=revision, re_export=re_export)
+        _refuse_overwriting(found, output)
+        _require_tools(found, precision)
+        say(f"source: {found.kind.value} {found.folder}")
+        tokenizer = write_layout(found.folder, folder, pooling=pooling)
+        build = Build(found, folder)
+        if texts is not None:
+            if found.weights.int8_file and calibration is None and recipe is None:
+                build.adopt_int8(found.weights.int8_file)
+                texts = None
+            else:
+                build.write_int8(texts, recipe or Int8Recipe())
+        elif precision == "w8":
+            build.write_w8()
+        elif precision == "fp16":
+            build.write_fp16()
+        if precision == "fp32" or (precision in ("int8", "w8") and with_fp32):
+            build.write_fp32()
+        evaluation = EvaluationSet.shipped()
+        variants = build.measured(evaluation)
+        if max_loss is not None:
+            _refuse_loss(variants, max_loss)
+        build.clean_up()
+        receipt = Receipt(
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            source=SourceRecord(
+                name=_public_name(found),
+                kind=found.kind.value,
+                weights=found.weights.kind.value,
+                weights_sha256=file_hash(_weights_data(found)).sha256,
+                revision=found.revision,
+            ),
+            licence=found.licence,
+            languages=found.languages,
+            precision=precision,
+            tokenizer=tokenizer,
+            reference=build.reference_name,
+            variants=variants,
+            calibration=_record(texts) if texts is not None else None,
+            evaluation=_record(evaluation.texts),
+            tools=_tool_versions(),
+            files=hash_files(folder),
+        )
+        write_receipt(folder, receipt)
+    say(f"done: {output}")
+    return receipt
+
+
+def _calibration_texts(calibration: TextSet | str | Path | None) -> TextSet:
+    if calibration is None:
+        return shipped_texts("calibration")
+    return calibration if isinstance(calibration, TextSet) else read_text_set(calibration)
+
+
+def _refuse_loss(variants: Mapping[str, VariantRecord], max_loss: float) -> None:
+    for name, variant in variants.items():
+        lost = loss(variant.fidelity) if variant.fidelity else 0.0
+        if lost > max_loss:
+            remedy = "--calibration FILE with texts like yours, or --precision w8"
+            raise EdgeEmbedError(
+                f"{name} loses {lost:.3f} points of 100 in the order of similarities, more than "
+                f"{max_loss:g}: nothing was written; try {remedy if name == 'int8' else 'fp32'}"
+            )
+
+
+def _refuse_overwriting(source: Source, output: Path) -> None:
+    if source.folder.resolve().is_relative_to(output.resolve()):
+        raise InputError(f"the output {output} holds the source itself; give another folder")
+
+
+def _require_tools(source: Source, precision: Precision) -> None:
+    """Say what is missing before any work is done.
+
+    Raises:
+        MissingExtraError: a tool that this conversion needs is not installed.
+    """
+    needed: dict[str, tuple[str, ...]] = {}
+    if source.weights.kind is WeightsKind.CHECKPOINT:
+        needed["exporting a checkpoint"] = ("torch", "transformers", "optimum.intel")
+    if precision in ("int8", "w8"):
+        needed["quantization"] = ("nncf",)
+    for feature, modules in needed.items():
+        for module in modules:
+            if not _installed(module):
+                raise MissingExtraError(feature, "convert", module)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around a submodule
+        return False
+
+
+def _public_name(source: Source) -> str:
+    """Name the source as it can be told elsewhere: a folder's place on this machine cannot."""
+    return source.folder.resolve().name if source.kind is SourceKind.FOLDER else source.name
+
+
+def _weights_data(source: Source) -> Path:
+    path = source.weights_path
+    return path.with_suffix(".bin") if source.weights.kind is WeightsKind.OPENVINO else path
+
+
+def _record(texts: TextSet) -> TextSetRecord:
+    return TextSetRecord(texts.name, len(texts.texts), texts.sha256)
+
+
+def _tool_versions() -> dict[str, str]:
+    versions = {}
+    for tool in TOOLS:
+        try:
+            versions[tool] = metadata.version(tool)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

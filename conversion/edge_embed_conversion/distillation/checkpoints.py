@@ -1,0 +1,80 @@
+"""The state of a run on disk, so that a run that is killed goes on where it was."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge_embed.atomic import atomic_file
+from edge_embed.errors import InputError, ModelFormatError
+
+__all__ = ["Progress", "claim", "load_checkpoint", "save_checkpoint"]
+
+_FILE = "checkpoint.pt"
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+def claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Write what the run is about into ``folder``, or check that it is the same run.
+
+    Raises:
+        InputError: the folder belongs to a run with another corpus, teacher or recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "run.json"
+    if file.is_file():
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        for name, value in identity.items():
+            if stored.get(name) != value:
+                raise InputError(
+                    f"{folder} holds another run: its {name} is {stored.get(name)}, not {value}; "
+                    "give another --work-dir, or the options it was started with"
+                )
+        return
+    with atomic_file(file) as path:
+        path.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+
+
+def save_checkpoint(
+    folder: Path, *, progress: Progress, student: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write the whole state; the file is replaced at once, never half."""
+    state = {
+        "step": progress.step,
+        "tokens": progress.tokens,
+        "seconds": progress.seconds,
+        "student": student.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    with atomic_file(folder / _FILE) as path:
+        torch.save(state, path)
+
+
+def load_checkpoint(
+    folder: Path, *, student: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> Progress:
+    """Load the state where there is one; return how far the run is.
+
+    Raises:
+        ModelFormatError: the file is damaged.
+    """
+    file = folder / _FILE
+    if not file.is_file():
+        return Progress()
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        student.load_state_dict(state["student"])
+        optimizer.load_state_dict(state["optimizer"])
+    except Exception as error:
+        raise ModelFormatError(f"{file} is damaged; remove it to start the run anew") from error
+    return Progress(state["step"], state["tokens"], state["seconds"])

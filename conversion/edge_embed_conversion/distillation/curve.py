@@ -1,0 +1,78 @@
+"""The run's log as a table and as a picture."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_embed.atomic import atomic_file
+from edge_embed_conversion.quiet import say
+
+__all__ = ["COLUMNS", "Log", "draw_curve"]
+
+COLUMNS = ("step", "seconds", "tokens", "passes", "loss", "direction", "similarity", "word", "sts")
+
+
+class Log:
+    """A CSV file with one row for every few steps, cut back to the step that a run resumes from."""
+
+    def __init__(self, file: Path, *, step: int) -> None:
+        self._file = file
+        self.rows: list[dict[str, str]] = []
+        if file.is_file():
+            with file.open(encoding="utf-8", newline="") as stream:
+                # A row that a kill left half-written lacks its last columns.
+                self.rows = [
+                    row
+                    for row in csv.DictReader(stream)
+                    if row["sts"] is not None and int(row["step"]) <= step
+                ]
+        with atomic_file(file) as path, path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def add(self, values: Mapping[str, float | None]) -> None:
+        """Append a row and say it."""
+        row = {name: _text(values.get(name)) for name in COLUMNS}
+        self.rows.append(row)
+        with self._file.open("a", encoding="utf-8", newline="") as stream:
+            csv.DictWriter(stream, COLUMNS).writerow(row)
+        say("train: " + ", ".join(f"{name} {text}" for name, text in row.items() if text))
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def draw_curve(log: Log, file: Path) -> None:
+    """Draw loss and STS over the steps as PNG; without matplotlib, say so instead."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        say(f"curve: no {file.name} without matplotlib: pip install 'edge-embed[plot]'")
+        return
+    steps = [int(row["step"]) for row in log.rows]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(steps, [float(row["loss"]) for row in log.rows], color="tab:gray", label="loss")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    scored = [(int(row["step"]), float(row["sts"])) for row in log.rows if row["sts"]]
+    if scored:
+        right = axes.twinx()
+        right.plot(*zip(*scored, strict=True), "o-", color="tab:blue", markersize=3)
+        right.set_ylabel("STS Spearman x 100", color="tab:blue")
+    for before, after in zip(log.rows, log.rows[1:], strict=False):
+        if before["passes"] != after["passes"]:
+            axes.axvline(int(after["step"]), color="tab:orange", linewidth=0.8)
+            axes.annotate(
+                f"{after['passes']} passes",
+                (int(after["step"]), 1),
+                xytext=(3, -12),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    with atomic_file(file) as path:
+        figure.savefig(path, format="png", dpi=120)

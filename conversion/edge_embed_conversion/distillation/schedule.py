@@ -1,0 +1,62 @@
+"""How much, how fast and how deep: the numbers of a run."""
+
+import math
+from dataclasses import dataclass
+
+from edge_embed.errors import InputError
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choices of a training run; the defaults are those that measured best.
+
+    The rate is warmed up, kept, and decayed at the end (WSD: Hu et al. 2024,
+    https://arxiv.org/abs/2404.06395), so that a run may be lengthened until its decay begins. Depth
+    grows in three stages, as a pass costs a CPU several times what the rest of a step does (Gong et
+    al. 2019, "Efficient Training of BERT by Progressively Stacking").
+    """
+
+    steps: int
+    seed: int = 1
+    learning_rate: float = 5e-4
+    embedding_rate: float = 2.0
+    """The tables' rate relative to the layer's: a row is seen rarely."""
+    warmup: float = 0.025
+    decay: float = 0.27
+    growth: tuple[float, float] = (0.27, 0.45)
+    """Shares of the run after which it goes from a third to two thirds of the passes, then all."""
+    batch_tokens: int = 832
+    batches_per_step: int = 2
+    similarity_weight: float = 20.0
+    word_weight: float = 1.0
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    averaging: tuple[float, float] = (0.9, 0.98)
+    """Adam's two decay rates."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"steps is {self.steps}; it must be at least 1")
+        if self.batch_tokens < 2 * 128:
+            raise InputError(f"batch_tokens is {self.batch_tokens}; it must be at least 256")
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rate at ``step`` (from 0)."""
+        warm = max(1, int(self.steps * self.warmup))
+        if step < warm:
+            return (step + 1) / warm
+        start = int(self.steps * (1 - self.decay))
+        if step < start:
+            return 1.0
+        return 1.0 - math.sqrt((step - start) / (self.steps - start))
+
+    def passes(self, step: int, *, layers: int) -> int:
+        """Return the number of passes of the shared layer at ``step``."""
+        first, second = (int(self.steps * share) for share in self.growth)
+        if step < first:
+            return max(1, math.ceil(layers / 3))
+        if step < second:
+            return max(1, math.ceil(2 * layers / 3))
+        return layers

@@ -1,0 +1,264 @@
+"""The training loop: steps of several batches, computed side by side, with checkpoints.
+
+On a CPU each batch of a step has a thread of its own and the gradients are summed in a fixed order:
+threads that share one matrix product wait for each other at every operator, which on a busy machine
+costs more than it gains.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from edge_embed.errors import InputError
+from edge_embed_conversion.distillation.batches import TokenStore, plan_batches
+from edge_embed_conversion.distillation.checkpoints import (
+    Progress,
+    load_checkpoint,
+    save_checkpoint,
+)
+from edge_embed_conversion.distillation.curve import Log
+from edge_embed_conversion.distillation.development import DevelopmentSet
+from edge_embed_conversion.distillation.losses import (
+    direction_loss,
+    similarity_loss,
+    word_loss,
+    word_means,
+)
+from edge_embed_conversion.distillation.schedule import Recipe
+from edge_embed_conversion.distillation.student import Student
+from edge_embed_conversion.distillation.targets import TargetCache
+from edge_embed_conversion.quiet import say
+
+__all__ = ["Run", "train"]
+
+# Steps whose teacher vectors are computed at once.
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run computes, and how often it reports."""
+
+    work_dir: Path
+    device: torch.device
+    dtype: torch.dtype
+    log_every: int = 25
+    measure_every: int = 200
+    save_every: int = 50
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One batch's share of a step."""
+
+    gradients: tuple[Tensor, ...]
+    losses: tuple[float, float, float, float]
+    tokens: int
+
+
+def train(
+    student: Student,
+    *,
+    store: TokenStore,
+    targets: TargetCache,
+    recipe: Recipe,
+    run: Run,
+    development: DevelopmentSet | None = None,
+) -> Log:
+    """Train ``student`` in place, from the last checkpoint where there is one; return the log."""
+    student.to(run.device)
+    optimizer = _optimizer(student, recipe, run)
+    progress = load_checkpoint(run.work_dir, student=student, optimizer=optimizer)
+    if progress.step:
+        say(f"train: resumed at step {progress.step}")
+    log = Log(run.work_dir / "log.csv", step=progress.step)
+    plan = _plan(store, recipe)
+    parameters = list(student.parameters())
+    layers = student.shape.layers
+    recent: list[npt.NDArray[np.float64]] = []
+    started = time.monotonic() - progress.seconds
+    with _workers(run, recipe.batches_per_step) as workers:
+        chunk = -1
+        while progress.step < recipe.steps:
+            step = progress.step
+            if step // _CHUNK != chunk:
+                chunk = step // _CHUNK
+                part = plan[chunk * _CHUNK : (chunk + 1) * _CHUNK]
+                targets.fill(np.concatenate([rows for batches in part for rows in batches]))
+            passes = recipe.passes(step, layers=layers)
+            batches = [
+                _Batch.of(rows, store=store, targets=targets, device=run.device)
+                for rows in plan[step]
+            ]
+            parts = workers(
+                [(student, batch, passes, recipe, run.dtype, parameters) for batch in batches]
+            )
+            for index, parameter in enumerate(parameters):
+                gradient = parts[0].gradients[index]
+                for other in parts[1:]:
+                    gradient = gradient.add_(other.gradients[index])
+                parameter.grad = gradient
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * recipe.rate(step)
+            torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            recent.append(np.mean([part.losses for part in parts], axis=0))
+            progress.step += 1
+            progress.tokens += sum(part.tokens for part in parts)
+            progress.seconds = time.monotonic() - started
+            last = progress.step == recipe.steps
+            if last or progress.step % run.log_every == 0:
+                score = None
+                if development and (last or progress.step % run.measure_every == 0):
+                    score = development.spearman(student, passes=passes, dtype=run.dtype)
+                _report(log, progress, passes, recent, score)
+                recent.clear()
+            if last or progress.step % run.save_every == 0:
+                save_checkpoint(
+                    run.work_dir, progress=progress, student=student, optimizer=optimizer
+                )
+    return log
+
+
+def _report(
+    log: Log,
+    progress: Progress,
+    passes: int,
+    recent: list[npt.NDArray[np.float64]],
+    score: float | None,
+) -> None:
+    loss, direction, similarity, word = (float(value) for value in np.mean(recent, axis=0))
+    log.add(
+        {
+            "step": progress.step,
+            "seconds": round(progress.seconds),
+            "tokens": progress.tokens,
+            "passes": passes,
+            "loss": loss,
+            "direction": direction,
+            "similarity": similarity,
+            "word": word,
+            "sts": score,
+        }
+    )
+
+
+def _optimizer(student: Student, recipe: Recipe, run: Run) -> torch.optim.Optimizer:
+    tables: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
+    for name, parameter in student.named_parameters():
+        (tables if "embeddings." in name else rest).append(parameter)
+    rate = recipe.learning_rate
+    return torch.optim.AdamW(
+        [
+            {"params": rest, "peak": rate, "lr": rate},
+            {"params": tables, "peak": rate * recipe.embedding_rate, "lr": rate},
+        ],
+        betas=recipe.averaging,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+
+
+def _plan(store: TokenStore, recipe: Recipe) -> list[list[npt.NDArray[np.int64]]]:
+    """Return the text numbers of every batch of every step."""
+    batches: list[npt.NDArray[np.int64]] = []
+    needed = recipe.steps * recipe.batches_per_step
+    epoch = 0
+    while len(batches) < needed:
+        of_epoch = plan_batches(
+            store.lengths(),
+            token_budget=recipe.batch_tokens,
+            max_length=store.max_length,
+            epoch=epoch,
+            seed=recipe.seed,
+        )
+        if not of_epoch:
+            raise InputError("no two texts of the corpus have equally many tokens; give more texts")
+        batches += of_epoch
+        epoch += 1
+    width = recipe.batches_per_step
+    return [batches[start : start + width] for start in range(0, needed, width)]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Texts of one length and what the teacher says about them."""
+
+    ids: Tensor
+    """int64 (texts, length)."""
+    sentences: Tensor
+    """float32 (texts, teacher dim)."""
+    words: Tensor
+    """float32 (words, teacher dim)."""
+    word_of: Tensor
+    """int64 (texts * length,): each token's row of ``words``, or one past the last for none."""
+
+    @classmethod
+    def of(
+        cls,
+        rows: npt.NDArray[np.int64],
+        *,
+        store: TokenStore,
+        targets: TargetCache,
+        device: torch.device,
+    ) -> "_Batch":
+        counts = targets.word_counts(rows)
+        words = targets.words(rows)
+        word_of = np.stack([store.word_numbers(row) for row in rows]).astype(np.int64)
+        word_of += np.concatenate([[0], np.cumsum(counts)[:-1]])[:, None]
+        word_of[~store.aligned[rows]] = len(words)
+        ids = np.stack([store.text(row) for row in rows]).astype(np.int64)
+        tensors = (ids, targets.sentences(rows), words, word_of.reshape(-1))
+        return cls(*(torch.from_numpy(array).to(device) for array in tensors))
+
+
+_Job = tuple[Student, _Batch, int, Recipe, torch.dtype, list[torch.nn.Parameter]]
+
+
+def _part(job: _Job) -> _Part:
+    """Return the gradients of one batch's loss, divided by the number of batches."""
+    student, batch, passes, recipe, dtype, parameters = job
+    states = student(batch.ids, passes=passes, dtype=dtype).float()
+    means = states.mean(dim=1)
+    direction = direction_loss(student.projection(means), batch.sentences)
+    similarity = similarity_loss(means, batch.sentences)
+    loss = direction + recipe.similarity_weight * similarity
+    word = torch.zeros(())
+    count = len(batch.words)
+    if count and recipe.word_weight:
+        covered = torch.bincount(batch.word_of, minlength=count + 1)[:count] > 0
+        means = word_means(states.flatten(0, 1), batch.word_of, count)
+        if bool(covered.any()):
+            word = word_loss(student.projection(means[covered]), batch.words[covered])
+            loss = loss + recipe.word_weight * word
+    gradients = torch.autograd.grad(loss / recipe.batches_per_step, parameters)
+    losses = (loss.item(), direction.item(), similarity.item(), word.item())
+    return _Part(gradients, losses, batch.ids.numel())
+
+
+_Map = Callable[[list[_Job]], list[_Part]]
+
+
+@contextmanager
+def _workers(run: Run, count: int) -> Iterator[_Map]:
+    """Give each batch of a step a thread and its share of the processors, on a CPU."""
+    if run.device.type != "cpu":
+        yield lambda jobs: [_part(job) for job in jobs]
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // count))
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            yield lambda jobs: list(pool.map(_part, jobs))
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,158 @@
+"""Make the FP32 graph: export a checkpoint, convert an ONNX file, or adopt a graph that is there.
+
+All three end in the same contract: inputs ``input_ids``, ``attention_mask`` and, where the model
+has them, ``token_type_ids``, all (batch, tokens) int64 with both dimensions open; one output
+``last_hidden_state``, (batch, tokens, hidden).
+"""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import openvino as ov
+
+from edge_embed.errors import ModelFormatError, OutputError
+from edge_embed_conversion.quiet import quiet_transformers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = [
+    "copy_graph",
+    "export_checkpoint",
+    "read_graph",
+    "read_onnx",
+    "save_graph",
+    "stored_in_half",
+]
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+OUTPUT = "last_hidden_state"
+
+
+def export_checkpoint(model: "PreTrainedModel", path: Path) -> None:
+    """Export a transformers encoder to ``path`` (.xml, with its .bin beside it) in FP32.
+
+    Args:
+        model: a torch module as :func:`~edge_embed_conversion.checkpoint.load_checkpoint` gives.
+        path: the .xml file to write.
+
+    Raises:
+        ModelFormatError: optimum-intel cannot export this architecture.
+        OutputError: the disk is full.
+    """
+    import optimum.exporters.openvino
+    from optimum.exporters.tasks import TasksManager
+
+    try:
+        make_config = TasksManager.get_exporter_config_constructor(
+            model=model,
+            exporter="openvino",
+            task="feature-extraction",
+            library_name="transformers",
+        )
+        with quiet_transformers():
+            optimum.exporters.openvino.export(
+                model, make_config(model.config), output=path, stateful=False
+            )
+    except Exception as error:
+        _refuse_full_disk(error, path)
+        kind = getattr(model.config, "model_type", type(model).__name__)
+        raise ModelFormatError(f"optimum-intel cannot export a {kind} model: {error}") from error
+    read_graph(path)
+
+
+def read_onnx(path: Path) -> ov.Model:
+    """Convert an ONNX encoder in memory, with OpenVINO alone.
+
+    Raises:
+        ModelFormatError: the file is damaged, or is no encoder of the contract above.
+    """
+    try:
+        model = ov.convert_model(path)
+    except Exception as error:
+        raise ModelFormatError(
+            f"OpenVINO cannot read {path}: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    return _to_contract(model, path)
+
+
+def read_graph(path: Path) -> ov.Model:
+    """Read a graph and hold it against the contract.
+
+    Raises:
+        ModelFormatError: the graph is damaged, incomplete, or not an encoder.
+    """
+    if not path.with_suffix(".bin").is_file():
+        raise ModelFormatError(f"{path} has no weights beside it: {path.stem}.bin is missing")
+    try:
+        model = ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise ModelFormatError(
+            f"{path} or its .bin is damaged: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    return _to_contract(model, path)
+
+
+def save_graph(model: ov.Model, path: Path, *, fp16: bool = False) -> None:
+    """Write ``model`` to ``path``; with ``fp16`` its FP32 weights are stored in half precision.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        ov.save_model(model, path, compress_to_fp16=fp16)
+    except RuntimeError as error:
+        _refuse_full_disk(error, path)
+        raise
+
+
+def copy_graph(xml: Path, target: Path) -> None:
+    """Copy a graph, its .xml and its .bin."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".xml", ".bin"):
+        shutil.copyfile(xml.with_suffix(suffix), target.with_suffix(suffix))
+
+
+def stored_in_half(model: ov.Model) -> bool:
+    """Tell whether the weights of ``model`` are stored in FP16."""
+    constants = (node for node in model.get_ops() if node.get_type_name() == "Constant")
+    return any(node.get_element_type() == ov.Type.f16 for node in constants)
+
+
+def _refuse_full_disk(error: Exception, path: Path) -> None:
+    """Raise an OutputError if ``error`` is OpenVINO's for a file that it could not write."""
+    if "iostream error" in str(error):
+        raise OutputError(
+            f"cannot write {path.name}: the disk is full, or files may not grow that large; "
+            "free some space and run again"
+        ) from error
+
+
+def _to_contract(model: ov.Model, path: Path) -> ov.Model:
+    """Return ``model`` with the contract's names, cut to the token states.
+
+    An encoder exported elsewhere may carry more outputs (a pooler's, a pooled embedding).
+    """
+    names = [next(iter(port.get_names()), "") for port in model.inputs]
+    unknown = [name for name in names if name not in INPUTS]
+    if unknown or "input_ids" not in names or "attention_mask" not in names:
+        raise ModelFormatError(
+            f"{path} takes the inputs {', '.join(names)}; an encoder takes {', '.join(INPUTS)}"
+        )
+    for port in model.inputs:
+        if port.get_partial_shape().rank.get_length() != 2 or port.get_partial_shape().is_static:
+            raise ModelFormatError(
+                f"{path} has the fixed input shape {port.get_partial_shape()}; export it with "
+                "open batch and sequence dimensions"
+            )
+    states = [port for port in model.outputs if OUTPUT in port.get_names()] or [
+        port for port in model.outputs if port.get_partial_shape().rank.get_length() == 3
+    ]
+    if len(states) != 1:
+        raise ModelFormatError(f"{path} has no single output of token states ({OUTPUT})")
+    states[0].get_tensor().set_names({OUTPUT})
+    if len(model.outputs) == 1:
+        return model
+    return ov.Model([states[0].get_node()], model.get_parameters(), model.get_friendly_name())

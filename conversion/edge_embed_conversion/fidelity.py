@@ -1,0 +1,117 @@
+"""How close two embeddings of the same texts are: cosines, order of similarities, neighbours."""
+
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.evaluation.measured import pair_cosines
+from edge_embed.evaluation.pairs import PairSet
+from edge_embed.evaluation.retrieval import search
+from edge_embed.pair_threshold import Logistic
+from edge_embed.receipt import Fidelity
+from edge_embed_conversion.calibration import TextSet, shipped_texts
+
+__all__ = ["EvaluationSet", "compare", "loss", "spearman"]
+
+Floats = npt.NDArray[np.float32]
+
+NEIGHBOURS = 10
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """What variants are measured on: varied texts, and pairs that are paraphrases or not."""
+
+    texts: TextSet
+    pairs: PairSet
+
+    @classmethod
+    def shipped(cls) -> "EvaluationSet":
+        """Return the set of this package."""
+        pairs = resources.files("edge_embed_conversion") / "data" / "evaluation_pairs.tsv"
+        return cls(shipped_texts("evaluation"), PairSet.read(Path(str(pairs))))
+
+    @property
+    def all_texts(self) -> tuple[str, ...]:
+        """The texts to embed."""
+        return (*self.texts.texts, *self.pairs.inputs()["text"])
+
+    def compare(self, vectors: Floats, reference: Floats) -> Fidelity:
+        """Compare two embeddings of :attr:`all_texts`, float32 (texts, dim) each."""
+        size = len(self.texts.texts)
+        drift = threshold_drift(vectors[size:], reference[size:], self.pairs.labels)
+        return replace(compare(vectors[:size], reference[:size]), threshold_drift=drift)
+
+
+def loss(fidelity: Fidelity) -> float:
+    """Return what a variant loses, in points of 100: how far similarities change their order."""
+    return 100 * (1 - fidelity.spearman)
+
+
+def threshold_drift(
+    vectors: Floats, reference: Floats, labels: npt.NDArray[np.bool_]
+) -> float | None:
+    """Return how far the best threshold between paraphrases and others moves, as a cosine.
+
+    The threshold is where a logistic curve of the cosine gives both the same probability: unlike
+    the threshold of the best F1, it does not jump from pair to pair. None where the reference
+    itself cannot tell the pairs apart.
+
+    Args:
+        vectors: Float32 (2 * pairs, dim), first texts before second ones.
+        reference: The same of the source.
+        labels: Which pairs are paraphrases.
+    """
+    curves = [Logistic.fit(pair_cosines(side), labels) for side in (vectors, reference)]
+    # Below this slope a whole step in cosine does not move the odds by a factor of e.
+    if min(curve.slope for curve in curves) < 1:
+        return None
+    ours, theirs = (-curve.intercept / curve.slope for curve in curves)
+    return ours - theirs
+
+
+def compare(vectors: Floats, reference: Floats) -> Fidelity:
+    """Compare ``vectors`` with ``reference``, both float32 (texts, dim)."""
+    ours, theirs = _unit(vectors), _unit(reference)
+    cosines = np.sum(ours * theirs, axis=1)
+    pairs = np.triu_indices(len(ours), k=1)
+    return Fidelity(
+        cosine_mean=float(cosines.mean()),
+        cosine_p1=float(np.percentile(cosines, 1)),
+        cosine_min=float(cosines.min()),
+        spearman=spearman((ours @ ours.T)[pairs], (theirs @ theirs.T)[pairs]),
+        neighbour_overlap=_neighbour_overlap(vectors, reference),
+    )
+
+
+def _neighbour_overlap(vectors: Floats, reference: Floats) -> float | None:
+    """Return which share of each text's nearest texts is the same; None for too few texts."""
+    if len(vectors) <= NEIGHBOURS:
+        return None
+    # The nearest text to each is the text itself.
+    ours, theirs = (search(side, side, depth=NEIGHBOURS + 1) for side in (vectors, reference))
+    shared = [
+        len(set(a) & set(b) - {row}) for row, (a, b) in enumerate(zip(ours, theirs, strict=True))
+    ]
+    return float(np.mean(shared)) / NEIGHBOURS
+
+
+def spearman(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    """Return Spearman's rank correlation of two vectors, ties sharing their mean rank."""
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+    return ranks
+
+
+def _unit(vectors: Floats) -> npt.NDArray[np.float64]:
+    wide = vectors.astype(np.float64)
+    unit: npt.NDArray[np.float64] = wide / np.linalg.norm(wide, axis=1, keepdims=True).clip(1e-12)
+    return unit

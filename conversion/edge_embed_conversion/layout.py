@@ -1,0 +1,198 @@
+"""Write the files around the graph: sentence-transformers' layout, copied from the source.
+
+Every file is the source's, byte for byte. Two are made where the source lacks them, and said so:
+``tokenizer.json`` (from a vocabulary or SentencePiece file, through transformers) and the pooling
+that the user states.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from edge_embed.config import ModelConfig, PoolingMode
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.json_files import read_json
+from edge_embed_conversion.quiet import say
+
+__all__ = ["POOLING_KEYS", "write_layout"]
+
+# sentence-transformers' file format for 1_Pooling/config.json, readable by all of its versions.
+POOLING_KEYS: Mapping[PoolingMode, str] = {
+    "cls": "pooling_mode_cls_token",
+    "mean": "pooling_mode_mean_tokens",
+    "max": "pooling_mode_max_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+_TOKENIZER_SOURCES = ("vocab.txt", "spiece.model", "sentencepiece.bpe.model", "vocab.json")
+# sentence-transformers reads the limit from whichever of these it finds first.
+_LIMIT_FILES = (
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
+
+
+def write_layout(source: Path, folder: Path, *, pooling: PoolingMode | None = None) -> str:
+    """Write every file but the graph from ``source`` into ``folder``.
+
+    Args:
+        source: the model folder to copy from.
+        folder: the folder to write; it exists and is empty.
+        pooling: the pooling mode, for a source that does not state one.
+
+    Returns:
+        Where tokenizer.json comes from: ``copied``, or what it was made with.
+
+    Raises:
+        ModelFormatError: the source states no pooling, has a module that this project does not
+            run, or lacks a file.
+        InputError: a pooling was given for a source that states one.
+    """
+    transformer = source
+    if (source / "modules.json").exists():
+        if pooling is not None:
+            raise InputError(
+                f"{source} states its pooling (modules.json); --pooling is for models that do not"
+            )
+        ModelConfig.from_folder(source)  # its errors name the source's files
+        transformer = _copy_modules(source, folder)
+    else:
+        _write_modules(source, folder, pooling)
+    read_json(transformer / "config.json")
+    _copy(transformer / "config.json", folder / "config.json")
+    for file in _LIMIT_FILES:
+        if (transformer / file).is_file():
+            _copy(transformer / file, folder / "sentence_bert_config.json")
+            break
+    _copy_if_there(source, folder, "config_sentence_transformers.json")
+    for pattern in ("LICENSE*", "LICENCE*", "NOTICE*"):
+        for path in source.glob(pattern):
+            if path.is_file():
+                _copy(path, folder / path.name)
+    for file in _TOKENIZER_FILES:
+        _copy_if_there(transformer, folder, file)
+    origin = "copied"
+    if not (folder / "tokenizer.json").exists():
+        origin = _make_tokenizer(transformer, folder)
+    ModelConfig.from_folder(folder)
+    return origin
+
+
+def _copy_modules(source: Path, folder: Path) -> Path:
+    """Copy modules.json and what it names; return the transformer's folder."""
+    modules = json.loads((source / "modules.json").read_text(encoding="utf-8"))
+    transformer = source
+    moved = False
+    for module in modules:
+        path = str(module["path"])
+        if module["type"].rsplit(".", 1)[-1] == "Transformer":
+            transformer = source / path
+            moved = path not in ("", ".")
+            module["path"] = ""
+        elif (source / path / "config.json").is_file():
+            (folder / path).mkdir(parents=True, exist_ok=True)
+            _copy(source / path / "config.json", folder / path / "config.json")
+            if module["type"].endswith(".Dense"):
+                _copy_layer(source / path, folder / path)
+    if moved:
+        say(f"layout: the transformer's files move from {transformer.name}/ to the model's root")
+        _write_json(folder / "modules.json", modules)
+    else:
+        _copy(source / "modules.json", folder / "modules.json")
+    return transformer
+
+
+def _copy_layer(source: Path, target: Path) -> None:
+    """Copy a Dense module's weights; the older pickled file becomes a safetensors file."""
+    if (source / "model.safetensors").is_file() or not (source / "pytorch_model.bin").is_file():
+        _copy(source / "model.safetensors", target / "model.safetensors")
+        return
+    import torch
+    from safetensors.torch import save_file
+
+    try:
+        arrays = torch.load(source / "pytorch_model.bin", map_location="cpu", weights_only=True)
+        save_file(arrays, target / "model.safetensors", {"format": "pt"})
+    except Exception as error:
+        raise ModelFormatError(f"cannot read {source / 'pytorch_model.bin'}: {error}") from error
+    say(f"layout: {source.name}/pytorch_model.bin becomes model.safetensors")
+
+
+def _write_modules(source: Path, folder: Path, pooling: PoolingMode | None) -> None:
+    if pooling is None:
+        raise ModelFormatError(
+            f"{source} has no modules.json with a 1_Pooling: pooling is never guessed; state it "
+            f"with --pooling {'|'.join(get_args(PoolingMode))}"
+        )
+    hidden_size = read_json(source / "config.json").get("hidden_size")
+    if not isinstance(hidden_size, int):
+        raise ModelFormatError(f"{source / 'config.json'} does not say its hidden_size")
+    say(f"layout: {pooling} pooling, as --pooling states")
+    flags = {key: mode == pooling for mode, key in POOLING_KEYS.items()}
+    (folder / "1_Pooling").mkdir()
+    _write_json(
+        folder / "1_Pooling" / "config.json", {"word_embedding_dimension": hidden_size, **flags}
+    )
+    kinds = (("", "Transformer"), ("1_Pooling", "Pooling"))
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(kinds)
+    ]
+    _write_json(folder / "modules.json", modules)
+
+
+def _make_tokenizer(source: Path, folder: Path) -> str:
+    """Build tokenizer.json from the source's older tokenizer files, and say so."""
+    found = [name for name in _TOKENIZER_SOURCES if (source / name).is_file()]
+    if not found:
+        raise ModelFormatError(
+            f"{source} has no tokenizer.json and nothing to make it from "
+            f"({', '.join(_TOKENIZER_SOURCES)})"
+        )
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            source, local_files_only=True, use_fast=True
+        )
+        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    except Exception as error:
+        raise ModelFormatError(
+            f"cannot make a tokenizer from {source / found[0]}: {error}"
+        ) from error
+    origin = f"made from {found[0]} by transformers {transformers.__version__}"
+    say(f"tokenizer: {origin}, as the source has no tokenizer.json")
+    return origin
+
+
+def _copy_if_there(source: Path, folder: Path, name: str) -> None:
+    if (source / name).is_file():
+        _copy(source / name, folder / name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        raise ModelFormatError(
+            f"{source.parent} is not a complete model: {source.name} is missing"
+        ) from None
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,115 @@
+"""Embed texts the plain way, as the yardstick: token states, then pooling in numpy.
+
+Written independently of the runtime's graph, so that the one checks the other. Texts of equal
+token count go together, so there is no padding and nothing to mask.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from edge_embed.config import ModelConfig, PoolingMode
+from edge_embed.tokenizer import Tokenizer
+from edge_embed_conversion.export import read_graph, read_onnx
+from edge_embed_conversion.sources import Source, WeightsKind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["TokenStates", "embed", "graph_states", "source_states", "torch_states"]
+
+Vectors = npt.NDArray[np.float32]
+TokenStates = Callable[[npt.NDArray[np.int64]], Vectors]
+"""From token ids (batch, tokens) int64 to states (batch, tokens, hidden) float32."""
+
+MAX_BATCH = 32
+
+
+def torch_states(model: "PreTrainedModel") -> TokenStates:
+    """Compute token states with a transformers encoder on torch, in float32."""
+    import torch
+
+    def states(ids: npt.NDArray[np.int64]) -> Vectors:
+        tensor = torch.from_numpy(ids)
+        with torch.inference_mode():
+            output = model(input_ids=tensor, attention_mask=torch.ones_like(tensor))
+        array: Vectors = output.last_hidden_state.numpy()
+        return array
+
+    return states
+
+
+def graph_states(model: ov.Model) -> TokenStates:
+    """Compute token states with OpenVINO on the CPU; what is not INT8 is computed in float32."""
+    compiled = ov.Core().compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    )
+    names = [port.get_any_name() for port in compiled.inputs]
+
+    def states(ids: npt.NDArray[np.int64]) -> Vectors:
+        every = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        array: Vectors = compiled({name: every[name] for name in names})[0].copy()
+        return array
+
+    return states
+
+
+def source_states(source: Source) -> TokenStates:
+    """Compute token states with the source's own FP32 weights."""
+    if source.weights.kind is WeightsKind.CHECKPOINT:
+        from edge_embed_conversion.checkpoint import load_checkpoint
+
+        return torch_states(load_checkpoint(source.weights_path.parent))
+    if source.weights.kind is WeightsKind.OPENVINO:
+        return graph_states(read_graph(source.weights_path))
+    return graph_states(read_onnx(source.weights_path))
+
+
+def embed(states: TokenStates, config: ModelConfig, texts: Sequence[str]) -> Vectors:
+    """Embed ``texts``: float32 (texts, dim), not normalised unless the model is."""
+    token_ids = Tokenizer(config)(texts).ids
+    rows_by_length: dict[int, list[int]] = defaultdict(list)
+    for row, ids in enumerate(token_ids):
+        rows_by_length[len(ids)].append(row)
+    width = config.hidden_size * len(config.pooling)
+    vectors = np.empty((len(texts), width), np.float32)
+    for rows in rows_by_length.values():
+        for start in range(0, len(rows), MAX_BATCH):
+            chunk = rows[start : start + MAX_BATCH]
+            hidden = states(np.stack([token_ids[row] for row in chunk]))
+            pooled = [_pool(hidden, mode) for mode in config.pooling]
+            vectors[chunk] = np.concatenate(pooled, axis=1)
+    for step in config.head:
+        if step == "normalize":
+            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+        else:
+            vectors = step.apply(vectors)
+    return vectors
+
+
+def _pool(hidden: Vectors, mode: PoolingMode) -> Vectors:
+    """Pool (batch, tokens, hidden) to (batch, hidden), as sentence-transformers defines it."""
+    tokens = hidden.shape[1]
+    pooled: Vectors
+    if mode == "cls":
+        pooled = hidden[:, 0]
+    elif mode == "lasttoken":
+        pooled = hidden[:, -1]
+    elif mode == "max":
+        pooled = hidden.max(axis=1)
+    elif mode == "mean":
+        pooled = hidden.mean(axis=1)
+    elif mode == "mean_sqrt_len_tokens":
+        pooled = hidden.sum(axis=1) / np.float32(np.sqrt(tokens))
+    else:  # weightedmean: a token weighs its position, from 1
+        weights = np.arange(1, tokens + 1, dtype=np.float32)
+        pooled = np.einsum("bth,t->bh", hidden, weights / weights.sum())
+    return pooled

@@ -1,0 +1,162 @@
+"""Hold a converted folder against its receipt, and against the source that it came from."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import tokenizers
+
+from edge_embed.config import ModelConfig
+from edge_embed.embedder import Embedder
+from edge_embed.errors import ModelFormatError, ModelNotFoundError
+from edge_embed.receipt import RECEIPT, Fidelity, check_files, read_receipt
+from edge_embed.tokenizer import Tokenizer
+from edge_embed_conversion import reference
+from edge_embed_conversion.calibration import shipped_texts
+from edge_embed_conversion.fidelity import EvaluationSet
+from edge_embed_conversion.layout import write_layout
+from edge_embed_conversion.nasty import NASTY_TEXTS
+from edge_embed_conversion.quiet import quiet_tools, say
+from edge_embed_conversion.sources import Source, resolve_source
+
+__all__ = ["COSINE_FLOORS", "Check", "Verification", "verify"]
+
+# What each variant owes its FP32 source: mean and lowest cosine over the evaluation texts. Floating
+# point is held to rounding; for INT8 the floor tells a broken model from a sound one, and the
+# figures themselves are in the report.
+COSINE_FLOORS: dict[str, tuple[float, float]] = {
+    "fp32": (0.999999, 0.99999),
+    "fp16": (0.99999, 0.9999),
+    "w8": (0.99, 0.95),
+    "int8": (0.98, 0.9),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Literal["passed", "failed", "skipped"]
+    detail: str
+    fidelity: Fidelity | None = None
+    """The measurement, for a variant's check."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found."""
+
+    folder: Path
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return all(check.status != "failed" for check in self.checks)
+
+
+def verify(
+    folder: str | Path,
+    *,
+    against: str | None = None,
+    revision: str | None = None,
+) -> Verification:
+    """Verify a model folder.
+
+    Args:
+        folder: the converted folder.
+        against: the source, to compare tokenizer and vectors with as well.
+        revision: a branch, tag or commit, where ``against`` is a hub id.
+
+    Raises:
+        ModelNotFoundError: the folder or the source does not exist.
+        ModelFormatError: one of the two is damaged beyond comparison.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"there is no folder {folder}")
+    checks = [_check_receipt(folder)]
+    config = ModelConfig.from_folder(folder)
+    if not config.variants:
+        raise ModelFormatError(f"{folder} holds no OpenVINO graph; convert the model first")
+    if against is not None:
+        with quiet_tools(), TemporaryDirectory(prefix="edge-embed-") as staging:
+            source = resolve_source(against, revision=revision)
+            say(f"source: {source.kind.value} {source.folder}")
+            published = _published(source, Path(staging), config)
+            checks.append(_check_tokenizer(config, published))
+            receipt = read_receipt(folder)
+            if receipt is not None and receipt.projection is not None:
+                # The source knows no projection: give its vectors ours before comparing.
+                published = replace(published, head=config.head)
+            checks += _check_variants(config, source, published)
+    return Verification(folder, tuple(checks))
+
+
+def _check_receipt(folder: Path) -> Check:
+    receipt = read_receipt(folder)
+    if receipt is None:
+        return Check("files", "skipped", f"no {RECEIPT} to hold the files against")
+    problems = check_files(folder, receipt)
+    if problems:
+        return Check("files", "failed", "; ".join(problems))
+    return Check("files", "passed", f"{len(receipt.files)} files match their sha256")
+
+
+def _published(source: Source, staging: Path, config: ModelConfig) -> ModelConfig:
+    """Lay out the source's own files, so that its pooling and tokenizer are the yardstick."""
+    stated = (source.folder / "modules.json").exists()
+    write_layout(source.folder, staging, pooling=None if stated else config.pooling[0])
+    return ModelConfig.from_folder(staging)
+
+
+def _check_tokenizer(ours: ModelConfig, published: ModelConfig) -> Check:
+    """Compare token ids with those of the published file, read by the tokenizers library."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(published.folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(published.max_seq_length)
+    texts = [*NASTY_TEXTS, *shipped_texts("evaluation").texts]
+    expected = [text.lower() if published.lowercase else text for text in texts]
+    theirs = [encoding.ids for encoding in tokenizer.encode_batch(expected)]
+    different = [
+        text
+        for text, ids, truth in zip(texts, Tokenizer(ours)(texts).ids, theirs, strict=True)
+        if ids.tolist() != truth
+    ]
+    if different:
+        return Check(
+            "tokenizer",
+            "failed",
+            f"{len(different)} of {len(texts)} texts differ, such as {different[0]!r:.60}",
+        )
+    files = [config.folder / "tokenizer.json" for config in (ours, published)]
+    same = files[0].read_bytes() == files[1].read_bytes()
+    how = "same file" if same else "another file"
+    return Check("tokenizer", "passed", f"{len(texts)} texts, same token ids ({how})")
+
+
+def _check_variants(ours: ModelConfig, source: Source, published: ModelConfig) -> list[Check]:
+    evaluation = EvaluationSet.shipped()
+    texts = evaluation.all_texts
+    truth = reference.embed(reference.source_states(source), published, texts)
+    checks = []
+    for name in ours.variants:
+        embedder = Embedder(ours.folder, variant=name, cache=False)
+        vectors = embedder.encode_detailed(texts).vectors
+        if vectors.shape != truth.shape:
+            detail = f"{vectors.shape[1]} dimensions, the source has {truth.shape[1]}"
+            checks.append(Check(name, "failed", detail))
+            continue
+        result = evaluation.compare(np.asarray(vectors), truth)
+        mean, lowest = COSINE_FLOORS[name]
+        good = result.cosine_mean >= mean and result.cosine_min >= lowest
+        detail = (
+            f"cosine mean {result.cosine_mean:.6f} (at least {mean}), lowest "
+            f"{result.cosine_min:.6f} (at least {lowest}), Spearman of similarities "
+            f"{result.spearman:.5f}"
+        )
+        checks.append(Check(name, "passed" if good else "failed", detail, result))
+    return checks
