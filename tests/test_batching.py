@@ -1,0 +1,111 @@
+"""The planner: every text once, unharmed, in shapes of a short list."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_embed.batching import (
+    POOLING_MASK,
+    TOKEN_BUDGET,
+    Batch,
+    packed_batches,
+    padded_batches,
+    slots_in,
+)
+
+PAD = 7
+Ids = list[npt.NDArray[np.int64]]
+Planner = Callable[..., Iterator[Batch]]
+both = pytest.mark.parametrize("planner", [packed_batches, padded_batches])
+
+
+def numbered(lengths: list[int]) -> Ids:
+    """Return texts whose tokens say which text they are and where they stand in it."""
+    return [1000 * text + 10 + np.arange(length) for text, length in enumerate(lengths)]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> tuple[Ids, int]:
+    max_length = draw(st.integers(3, 514))
+    return numbered(draw(st.lists(st.integers(1, max_length), max_size=150))), max_length
+
+
+@both
+@given(case=texts())
+def test_every_text_is_planned_exactly_once(planner: Planner, case: tuple[Ids, int]) -> None:
+    ids, max_length = case
+    batches = list(planner(ids, max_length=max_length, pad_id=PAD))
+    assert sorted(text for b in batches for text in b.texts.tolist()) == list(range(len(ids)))
+    for batch in batches:
+        assert len(set(batch.slots.tolist())) == len(batch.texts) > 0
+
+
+@both
+@given(case=texts())
+def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int]) -> None:
+    ids, max_length = case
+    for batch in planner(ids, max_length=max_length, pad_id=PAD):
+        rows, width = batch.inputs["input_ids"].shape
+        assert width <= max_length
+        assert rows == 1 or rows * width <= TOKEN_BUDGET
+        assert {array.shape for array in batch.inputs.values()} == {(rows, width)}
+
+
+@given(texts())
+def test_a_packed_text_stands_whole_in_its_own_segment(case: tuple[Ids, int]) -> None:
+    ids, max_length = case
+    for batch in packed_batches(ids, max_length=max_length, pad_id=PAD):
+        tokens = batch.inputs["input_ids"]
+        segments, positions = batch.inputs["segment_ids"], batch.inputs["position_ids"]
+        slots = slots_in(tokens.shape[1])
+        for text, slot in zip(batch.texts, batch.slots, strict=True):
+            row, segment = divmod(int(slot), slots)
+            own = segments[row] == segment + 1
+            assert tokens[row][own].tolist() == ids[text].tolist()
+            assert positions[row][own].tolist() == list(range(len(ids[text])))
+        assert (segments > 0).sum() == sum(len(ids[text]) for text in batch.texts)
+        assert (tokens[segments == 0] == PAD).all()
+
+
+@given(texts(), st.integers(0, 5))
+def test_a_padded_text_stands_alone_in_its_row(case: tuple[Ids, int], prompt: int) -> None:
+    ids, max_length = case
+    for batch in padded_batches(ids, max_length=max_length, pad_id=PAD, prompt_length=prompt):
+        tokens, mask = batch.inputs["input_ids"], batch.inputs["attention_mask"]
+        for text, row in zip(batch.texts, batch.slots, strict=True):
+            assert tokens[row][mask[row] == 1].tolist() == ids[text].tolist()
+            assert mask[row].sum() - batch.inputs[POOLING_MASK][row].sum() == min(
+                prompt, len(ids[text])
+            )
+        # A row of padding alone must attend to something, or its softmax would be NaN.
+        assert (mask.sum(axis=1) >= 1).all()
+
+
+@both
+def test_the_number_of_shapes_is_bounded(planner: Planner) -> None:
+    random = np.random.default_rng(0)
+    shapes = set()
+    for _ in range(2000):
+        ids = numbered(random.integers(1, 513, size=random.integers(1, 30)).tolist())
+        shapes |= {b.inputs["input_ids"].shape for b in planner(ids, max_length=512, pad_id=PAD)}
+    assert len(shapes) <= (40 if planner is packed_batches else 110)
+
+
+@pytest.mark.parametrize(("planner", "waste"), [(packed_batches, 0.02), (padded_batches, 0.2)])
+def test_bulk_wastes_little(planner: Planner, waste: float) -> None:
+    lengths = np.clip(np.random.default_rng(0).lognormal(2.8, 0.4, 2000), 3, 128).astype(int)
+    ids = numbered(lengths.tolist())
+    area = sum(b.inputs["input_ids"].size for b in planner(ids, max_length=128, pad_id=PAD))
+    assert area <= (1 + waste) * lengths.sum()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "width"), [([11], 16), ([8], 8), ([5, 5, 5], 16), ([100], 112)]
+)
+def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) -> None:
+    (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
+    assert batch.inputs["input_ids"].shape == (1, width)

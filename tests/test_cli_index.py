@@ -1,0 +1,91 @@
+"""``edge-embed index`` and ``edge-embed search`` as a user runs them, on tiny models."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edge_embed.cli import main
+from edge_embed.errors import EdgeEmbedError, InputError, OutputError
+from edge_embed.tasks import Index
+
+
+def run(*arguments: object, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
+
+
+def refused(result: Result, error: type[EdgeEmbedError], *parts: str) -> None:
+    assert isinstance(result.exception, error), result.output
+    for part in parts:
+        assert part in str(result.exception)
+    assert result.stdout == ""
+
+
+@pytest.fixture
+def index(tiny_model: Path, tmp_path: Path) -> Path:
+    rows = tmp_path / "rows.jsonl"
+    texts = ["Reset my password", "Opening hours", "Where is my order E77?"]
+    lines = [{"key": f"k{i}", "text": text, "page": i} for i, text in enumerate(texts)]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = tmp_path / "a.index"
+    result = run("index", "create", path, "-m", tiny_model)
+    assert result.exit_code == 0, result.output
+    result = run("index", "add", path, "-i", rows, "--column", "text", "--id-column", "key")
+    assert result.exit_code == 0, result.output
+    assert "holds 3 texts" in result.stderr
+    return path
+
+
+def test_a_day_of_an_index(index: Path) -> None:
+    result = run("search", index, "opening hours", "-k", 1)  # -m is the index's own model
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split(maxsplit=1)[1] == "Opening hours\n"
+    found = json.loads(run("search", index, "e77", "reset", "--hybrid", "--json").stdout)
+    assert [entry["query"] for entry in found] == ["e77", "reset"]
+    assert found[0]["hits"][0] | {"score": 0, "fused": 0} == {
+        "id": "k2",
+        "score": 0,
+        "fused": 0,
+        "text": "Where is my order E77?",
+        "metadata": {"page": 2},
+    }
+    result = run("search", index, "hours", "--where", "page=0")
+    assert result.stdout.endswith("Reset my password\n")
+    assert result.stdout.count("\n") == 1
+    assert "deleted 1 of 2" in run("index", "delete", index, "k1", "none").stderr
+    assert run("index", "add", index, "-i", "-", stdin="Opening times\n").exit_code == 0
+    assert "# hours\n" in run("search", index, "hours", "order").stdout
+    facts = json.loads(run("index", "info", index, "--json").stdout)
+    assert (facts["entries"], facts["dim"], facts["dtype"]) == (3, 32, "float32")
+    assert "entries          3" in run("index", "info", index).stdout
+
+
+def test_another_model_is_refused(index: Path, tiny_model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_model, copy)
+    (copy / "edge_embed.json").unlink()
+    assert run("search", index, "x", "-m", copy).exit_code == 0  # the same files elsewhere
+    refused(
+        run("search", index, "x", "-m", tiny_model, "--variant", "fp32"),
+        InputError,
+        "was made with the model",
+        "create a new index",
+    )
+    refused(run("index", "create", index, "-m", tiny_model), OutputError, "already exists")
+
+
+def test_bad_input(index: Path, tmp_path: Path) -> None:
+    refused(run("search", tmp_path / "none", "x"), InputError, "no index", "index create")
+    refused(run("search", index, " "), InputError, "text 1 is empty")
+    empty = tmp_path / "empty.txt"
+    empty.write_text("")
+    refused(run("index", "add", index, "-i", empty), InputError, "nothing to read")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,key\na,\n")
+    refused(run("index", "add", index, "-i", rows, "--id-column", "key"), InputError, "no id")
+    assert run("search", index, "x", "--where", "page").exit_code == 2
+    assert run("index", "add", index).exit_code == 2
+    with Index(index) as store:
+        assert len(store) == 3
