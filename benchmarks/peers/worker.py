@@ -1,0 +1,156 @@
+"""One library, one model, one process: started by side_by_side.py, in that library's environment.
+
+    python worker.py PEER FOLDER THREADS HINT
+
+Reads requests as JSON lines on standard input and answers each with one line. Times are taken here,
+around the library's own call, from strings to a float array.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+# Whatever rows of numbers the library returns.
+Vectors: TypeAlias = "npt.NDArray[Any] | Sequence[Sequence[float]]"
+Encode = Callable[[list[str]], Vectors]
+Backend = Literal["torch", "onnx", "openvino"]
+
+
+def edge_embed(folder: str, threads: int, hint: str) -> Encode:
+    from edge_embed import Embedder
+
+    model = Embedder(folder, threads=threads, hint="latency" if hint == "latency" else "throughput")
+    return lambda texts: model.encode(texts, truncation="ignore")
+
+
+def sentence_transformers(folder: str, threads: int, *, backend: Backend, file: str = "") -> Encode:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(threads)
+    options: dict[str, Any] = {"file_name": file} if file else {}
+    if backend == "openvino":
+        options["ov_config"] = {"INFERENCE_NUM_THREADS": threads}
+    if backend == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.SessionOptions()
+        session.intra_op_num_threads = threads
+        options |= {"provider": "CPUExecutionProvider", "session_options": session}
+    model = SentenceTransformer(folder, backend=backend, device="cpu", model_kwargs=options)
+    return lambda texts: model.encode(texts, show_progress_bar=False)
+
+
+def optimum_intel(folder: str, threads: int) -> Encode:
+    import torch
+    from optimum.intel import OVModelForFeatureExtraction
+    from transformers import AutoTokenizer
+
+    torch.set_num_threads(threads)
+    limit = json.loads((Path(folder) / "sentence_bert_config.json").read_text())["max_seq_length"]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = OVModelForFeatureExtraction.from_pretrained(
+        folder,
+        subfolder="openvino",
+        file_name="openvino_model_qint8_quantized.xml",
+        ov_config={"INFERENCE_NUM_THREADS": threads},
+    )
+
+    def encode(texts: list[str]) -> Vectors:
+        pooled: list[Sequence[float]] = []
+        for start in range(0, len(texts), 32):
+            batch = texts[start : start + 32]
+            inputs = tokenizer(
+                batch, padding=True, truncation=True, max_length=limit, return_tensors="pt"
+            )
+            states = model(**inputs).last_hidden_state
+            mask = inputs["attention_mask"].unsqueeze(-1)
+            pooled.extend(((states * mask).sum(1) / mask.sum(1)).tolist())
+        return pooled
+
+    return encode
+
+
+def openvino_genai(folder: str, threads: int) -> Encode:
+    import openvino_genai
+
+    kind = openvino_genai.TextEmbeddingPipeline
+    config = kind.Config()
+    config.pooling_type = kind.PoolingType.MEAN
+    config.normalize = False
+    limit = json.loads((Path(folder) / "sentence_bert_config.json").read_text())["max_seq_length"]
+    config.max_length = limit
+    pipeline = kind(folder, "CPU", config, INFERENCE_NUM_THREADS=threads)
+
+    def encode(texts: list[str]) -> Vectors:
+        # It has no batching of its own: sorted by length and in chunks of 32, as a careful user
+        # would call it.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        vectors: list[Any] = [None] * len(texts)
+        for start in range(0, len(texts), 32):
+            chunk = order[start : start + 32]
+            found = pipeline.embed_documents([texts[i] for i in chunk])
+            for index, vector in zip(chunk, found, strict=True):
+                vectors[index] = vector
+        return vectors
+
+    return encode
+
+
+PEERS: dict[str, Callable[[str, int, str], Encode]] = {
+    "edge-embed": edge_embed,
+    "sentence-transformers torch": lambda folder, threads, _: sentence_transformers(
+        folder, threads, backend="torch"
+    ),
+    "sentence-transformers onnx int8": lambda folder, threads, _: sentence_transformers(
+        folder, threads, backend="onnx", file="onnx/model_qint8.onnx"
+    ),
+    "sentence-transformers openvino": lambda folder, threads, _: sentence_transformers(
+        folder, threads, backend="openvino"
+    ),
+    "sentence-transformers openvino int8": lambda folder, threads, _: sentence_transformers(
+        folder, threads, backend="openvino", file="openvino/openvino_model_qint8_quantized.xml"
+    ),
+    "optimum-intel int8": lambda folder, threads, _: optimum_intel(folder, threads),
+    "openvino-genai int8": lambda folder, threads, _: openvino_genai(folder, threads),
+}
+
+
+def main() -> None:
+    peer, folder, threads, hint = sys.argv[1:5]
+    os.environ |= {"OMP_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+    # Libraries print; the answers must not be mixed up with that.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    start = time.perf_counter()
+    encode = PEERS[peer](folder, int(threads), hint)
+    encode(["one text to begin with"])
+    print(json.dumps({"load_s": time.perf_counter() - start}), file=answers, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        seconds = []
+        for texts in request.get("calls", []):
+            start = time.perf_counter()
+            vectors = encode(texts)
+            seconds.append(time.perf_counter() - start)
+        answer: dict[str, Any] = {"seconds": seconds, "memory": _memory()}
+        if request.get("vectors"):
+            answer["vectors"] = [[float(x) for x in vector] for vector in vectors]
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _memory() -> dict[str, float]:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    return {key: int(status[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM")}
+
+
+if __name__ == "__main__":
+    main()
