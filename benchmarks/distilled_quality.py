@@ -1,6 +1,6 @@
-"""Measure a distilled model beside its teacher, for the model card.
+"""Measure distilled models beside their teacher, for the model cards.
 
-    python benchmarks/distilled_quality.py --data DATA --teacher DIR --student DIR -o FILE.json
+    python benchmarks/distilled_quality.py --data DATA --teacher DIR --student DIR… -o FILE.json
 
 DATA holds stsb/dev.tsv, sts12/, sts13/, sts14/, sick/ (score, sentence1, sentence2), parade/ and
 mrpc/ (label, sentence1, sentence2) and banking77/train.tsv (label, text). Run it once, when every
@@ -8,13 +8,13 @@ choice has been made: only the STS benchmark's development set may choose anythi
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from report import save
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -61,26 +61,26 @@ def banking77(encode: Encode, file: Path) -> float:
 
 
 def main() -> None:
-    """Measure teacher FP32, student FP32 and student INT8; print a table, write JSON."""
+    """Measure the teacher's FP32, each student's FP32 and INT8; print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument("--student", type=Path, required=True)
+    parser.add_argument("--student", type=Path, action="append", required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    models = {
-        "teacher FP32": Embedder(options.teacher, variant="fp32"),
-        "student FP32": Embedder(options.student, variant="fp32"),
-        "student INT8": Embedder(options.student, variant="int8"),
-    }
+    folders: list[Path] = [options.teacher, *options.student]
+    variants = [(folder, variant) for folder in folders for variant in ("fp32", "int8")]
     results = {}
-    for name, model in models.items():
-        results[name] = measure(model.encode, options.data)
+    for folder, variant in variants:
+        name = f"{folder.resolve().name} {variant}"
+        results[name] = measure(Embedder(folder, variant=variant).encode, options.data)
         print(name, results[name], flush=True)
-    options.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    names = " ".join(f"--student {folder.resolve().name}" for folder in options.student)
+    command = f"python benchmarks/distilled_quality.py --teacher {options.teacher.name} {names}"
+    save(options.output, {"results": results}, command=command)
     print("| measure | " + " | ".join(results) + " |")
     print("|---|" + "---|" * len(results))
-    for figure in results["teacher FP32"]:
+    for figure in next(iter(results.values())):
         print(f"| {figure} | " + " | ".join(f"{r[figure]:.1f}" for r in results.values()) + " |")
 
 

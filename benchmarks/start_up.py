@@ -1,6 +1,6 @@
 """How long from starting Python to the first vector? Each repeat is a process of its own.
 
-python benchmarks/start_up.py -m MODEL [--repeats 10] [--json FILE]
+python benchmarks/start_up.py [-m MODEL] [--repeats 10] [--json FILE]
 """
 
 import argparse
@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 
 from report import save, spread
+
+from edge_embed.models import DEFAULT_MODEL
 
 # Memory is that of the whole process, from /proc.
 CODE = """
@@ -32,7 +34,7 @@ print(json.dumps({
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("-m", "--model", default=DEFAULT_MODEL)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from edge_embed.errors import ModelNotFoundError
 
-__all__ = ["default_cache_dir", "resolve_model", "shipped_models"]
+__all__ = ["DEFAULT_MODEL", "default_cache_dir", "resolve_model", "shipped_models"]
+
+DEFAULT_MODEL = "edge-embed-albert"
+"""The shipped model that is meant where none is named."""
 
 # What the runtime reads of a hub repository; weights in other formats stay there.
 _HUB_FILES = ["*.json", "*/config.json", "openvino/*", "README.md"]
@@ -31,7 +34,7 @@ def shipped_models() -> dict[str, Path]:
 def resolve_model(model: str | Path | None, *, revision: str | None = None) -> Path:
     """Return the folder of ``model``: a path, a shipped model's name, or a hub id.
 
-    None is the first model that ships with the package.
+    None is :data:`DEFAULT_MODEL`.
 
     A hub id is looked up in the local hub cache first and downloaded only when it is not there.
 
@@ -39,12 +42,13 @@ def resolve_model(model: str | Path | None, *, revision: str | None = None) -> P
         ModelNotFoundError: none of the three fits, or the hub cannot be reached.
     """
     if model is None:
-        if not shipped_models():
+        default = shipped_models().get(DEFAULT_MODEL)
+        if default is None:
             raise ModelNotFoundError(
                 "no model ships with this installation: name one (a folder or a hub id); "
                 "'edge-embed convert SOURCE -o DIR' makes a folder"
             )
-        return next(iter(shipped_models().values()))
+        return default
     path = Path(model)
     if path.is_dir():
         return path

@@ -5,6 +5,7 @@ a trained tokenizer.json, and sentence-transformers' layout.
 """
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from importlib import metadata
@@ -112,6 +113,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_bert_source: Path)
 def tiny_albert(tmp_path_factory: pytest.TempPathFactory, tiny_albert_source: Path) -> Path:
     """The tiny ALBERT, converted: INT8 and FP32."""
     return _converted(tiny_albert_source, tmp_path_factory.mktemp("models") / "tiny-albert")
+
+
+@pytest.fixture(scope="session")
+def evaluation_data() -> Path:
+    """The folder of the evaluation data, which is not part of the project."""
+    folder = os.environ.get("EDGE_EMBED_DATA")
+    if not folder:
+        pytest.skip("EDGE_EMBED_DATA does not name the folder of the evaluation data")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

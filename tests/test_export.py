@@ -1,7 +1,6 @@
 """The FP32 graph: from a checkpoint, from ONNX without torch, and from graphs made elsewhere."""
 
 import json
-import os
 import shutil
 import struct
 import subprocess
@@ -77,14 +76,11 @@ def test_trained_weights_give_sentence_transformers_vectors(
 @pytest.mark.real
 @pytest.mark.shared
 def test_a_thousand_sentences_give_sentence_transformers_vectors_and_tokens(
-    minilm: Path, minilm_source: Path
+    minilm: Path, minilm_source: Path, evaluation_data: Path
 ) -> None:
     from sentence_transformers import SentenceTransformer
 
-    data = os.environ.get("EDGE_EMBED_DATA")
-    if not data:
-        pytest.skip("EDGE_EMBED_DATA does not name the evaluation data")
-    lines = (Path(data) / "stsb" / "train.tsv").read_text(encoding="utf-8").splitlines()
+    lines = (evaluation_data / "stsb" / "train.tsv").read_text(encoding="utf-8").splitlines()
     column = lines[0].split("\t").index("sentence1")
     texts = list(dict.fromkeys(line.split("\t")[column] for line in lines[1:]))[:1000]
     assert len(texts) == 1000

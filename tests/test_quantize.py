@@ -1,6 +1,5 @@
 """INT8: what becomes small, what stays shared, and what a recipe changes."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -177,11 +176,8 @@ def test_int8_of_trained_weights_is_small_and_close(minilm: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.shared
-def test_int8_keeps_the_quality_of_fp32_on_stsb(minilm: Path) -> None:
-    data = os.environ.get("EDGE_EMBED_DATA")
-    if not data:
-        pytest.skip("EDGE_EMBED_DATA does not name the evaluation data")
-    lines = (Path(data) / "stsb" / "dev.tsv").read_text(encoding="utf-8").splitlines()
+def test_int8_keeps_the_quality_of_fp32_on_stsb(minilm: Path, evaluation_data: Path) -> None:
+    lines = (evaluation_data / "stsb" / "dev.tsv").read_text(encoding="utf-8").splitlines()
     rows = [dict(zip(lines[0].split("\t"), line.split("\t"), strict=True)) for line in lines[1:]]
     gold = np.array([float(row["score"]) for row in rows])
     scores = {}

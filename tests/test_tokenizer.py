@@ -175,31 +175,28 @@ def target() -> Path:
 
 
 @pytest.mark.shared
-def test_the_targets_published_tokenizer() -> None:
+def test_the_targets_published_tokenizer(shared_sentences: list[str]) -> None:
     tokenizer = Tokenizer(ModelConfig.from_folder(target()))
     assert tokenizer.max_length == 100
     truth = published(target(), 100)
-    texts = [*NASTY, *shared_sentences()]
+    texts = [*NASTY, *shared_sentences]
     for text, ids in zip(texts, tokenizer(texts).ids, strict=True):
         assert ids.tolist() == truth.encode(text).ids, text
 
 
 @pytest.mark.shared
-def test_transformers_agrees_on_ordinary_sentences() -> None:
+def test_transformers_agrees_on_ordinary_sentences(shared_sentences: list[str]) -> None:
     transformers = pytest.importorskip(
         "transformers", reason="needs transformers (extra 'convert')"
     )
     theirs = transformers.AutoTokenizer.from_pretrained(target())
-    texts = shared_sentences()
-    expected = theirs(texts, truncation=True, max_length=100)["input_ids"]
-    ours = Tokenizer(ModelConfig.from_folder(target()))(texts).ids
+    expected = theirs(shared_sentences, truncation=True, max_length=100)["input_ids"]
+    ours = Tokenizer(ModelConfig.from_folder(target()))(shared_sentences).ids
     assert [ids.tolist() for ids in ours] == expected
 
 
-def shared_sentences() -> list[str]:
-    """Return 1,000 sentences of the evaluation data."""
-    data = os.environ.get("EDGE_EMBED_DATA")
-    if not data:
-        pytest.skip("needs EDGE_EMBED_DATA: the folder of the evaluation data")
-    texts = read_texts(Path(data) / "stsb/dev.tsv", column="sentence1")
+@pytest.fixture
+def shared_sentences(evaluation_data: Path) -> list[str]:
+    """1,000 sentences of the evaluation data."""
+    texts = read_texts(evaluation_data / "stsb/dev.tsv", column="sentence1")
     return list(dict.fromkeys(texts))[:1000]

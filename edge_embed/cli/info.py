@@ -9,6 +9,7 @@ import click
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.embedder import Embedder
 from edge_embed.model_card import Training
+from edge_embed.models import shipped_models
 from edge_embed.processors import usable_processors
 from edge_embed.receipt import Fidelity, read_receipt
 
@@ -34,6 +35,12 @@ _TRAINING: Mapping[Training | None, str | None] = {
     "general": "similarity and search, by its name",
     None: None,
 }
+
+
+_OTHER_MODELS = (
+    "ships with edge-embed; to get paraphrase-albert-small-v2 instead: edge-embed convert "
+    "sentence-transformers/paraphrase-albert-small-v2 -o DIR"
+)
 
 
 def describe(model: Embedder) -> dict[str, dict[str, Any]]:
@@ -66,6 +73,8 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
             **model.engine.properties,
         },
     }
+    if config.folder in shipped_models().values():
+        facts["model"]["origin"] = _OTHER_MODELS
     receipt = read_receipt(config.folder)
     if receipt is None:
         facts["receipt"] = {"receipt": "none: this folder was not made by edge-embed convert"}

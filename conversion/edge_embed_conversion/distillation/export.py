@@ -15,9 +15,17 @@ __all__ = ["save_student"]
 
 
 def save_student(student: Student, tokenizer: Tokenizer, folder: Path, *, card: str) -> None:
-    """Write weights (FP16), configuration, tokenizer and sentence-transformers' files."""
+    """Write weights (FP16), configuration, tokenizer and sentence-transformers' files.
+
+    Positions beyond the token limit were never trained, so they are left out.
+    """
     shape = student.shape
-    config = {**shape.config().to_dict(), "architectures": ["AlbertModel"], "dtype": "float16"}
+    config = {
+        **shape.config().to_dict(),
+        "architectures": ["AlbertModel"],
+        "dtype": "float16",
+        "max_position_embeddings": shape.max_length,
+    }
     config = {name: value for name, value in config.items() if value is not None}
     modes = ("cls_token", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
     pooling: dict[str, Any] = {
@@ -51,6 +59,8 @@ def save_student(student: Student, tokenizer: Tokenizer, folder: Path, *, card: 
         for name, tensor in student.albert.state_dict().items()
         if not name.endswith(("position_ids", "token_type_ids"))
     }
+    positions = "embeddings.position_embeddings.weight"
+    weights[positions] = weights[positions][: shape.max_length].contiguous()
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     save_tokenizer(tokenizer, folder, max_length=shape.max_length)
     (folder / "README.md").write_text(card, encoding="utf-8")
