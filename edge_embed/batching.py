@@ -21,7 +21,9 @@ __all__ = [
     "TOKEN_BUDGET",
     "Batch",
     "packed_batches",
+    "packed_warm_up",
     "padded_batches",
+    "padded_warm_up",
     "slots_in",
 ]
 
@@ -78,7 +80,7 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
         Batches with the inputs ``input_ids``, ``segment_ids`` (1, 2, … in each row; 0 is padding)
         and ``position_ids`` (from 0 in each text). Every text is in exactly one.
     """
-    widths = sorted({min(width, max_length) for width in _PACKED_WIDTHS} | {max_length})
+    widths = _up_to(max_length, _PACKED_WIDTHS)
     waiting: dict[int, list[list[int]]] = {width: [] for width in widths}
     for width, row in _fill_rows([len(text) for text in ids], widths):
         rows = waiting[width]
@@ -88,7 +90,8 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
             waiting[width] = []
     for width, rows in waiting.items():
         if len(rows) == 1:
-            yield _packed(rows, _snug_width(rows[0], ids, width), ids, pad_id)
+            used = max(sum(len(ids[text]) for text in rows[0]), TOKENS_A_SLOT * len(rows[0]))
+            yield _packed(rows, _snug_width(used, width), ids, pad_id)
         elif rows:
             yield _packed(rows, width, ids, pad_id)
 
@@ -110,7 +113,7 @@ def padded_batches(
     """
     lengths = np.fromiter((len(text) for text in ids), np.int64, len(ids))
     order = np.argsort(-lengths, kind="stable")
-    widths = sorted({min(width, max_length) for width in _PADDED_WIDTHS} | {max_length})
+    widths = _up_to(max_length, _PADDED_WIDTHS)
     start = 0
     while start < len(order):
         width = widths[bisect_left(widths, lengths[order[start]])]
@@ -124,6 +127,26 @@ def padded_batches(
         height = min(full, 1 << (len(texts) - 1).bit_length())
         yield _padded(texts, (height, width), ids, pad_id, prompt_length)
         start = stop
+
+
+def packed_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
+    """Yield one batch of every shape that :func:`packed_batches` can make, of padding tokens."""
+    shapes = set()
+    for width in _up_to(max_length, _PACKED_WIDTHS):
+        shapes |= {(1, _snug_width(used, width)) for used in range(1, width + 1)}
+        shapes |= {(rows, width) for rows in range(2, TOKEN_BUDGET // width + 1)}
+    for rows, width in sorted(shapes):
+        ids = [np.full(width, pad_id, np.int64)] * rows
+        yield _packed([[row] for row in range(rows)], width, ids, pad_id)
+
+
+def padded_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
+    """Yield one batch of every shape that :func:`padded_batches` can make, of padding tokens."""
+    for width in _up_to(max_length, _PADDED_WIDTHS):
+        full = max(1, TOKEN_BUDGET // width)
+        for rows in sorted({min(full, 1 << power) for power in range(full.bit_length() + 1)}):
+            ids = [np.full(width, pad_id, np.int64)] * rows
+            yield _padded(np.arange(rows), (rows, width), ids, pad_id, 0)
 
 
 def slots_in(width: int) -> int:
@@ -158,9 +181,13 @@ def _fill_rows(lengths: Sequence[int], widths: Sequence[int]) -> Iterator[tuple[
         yield width, row
 
 
-def _snug_width(row: Sequence[int], ids: Sequence[Ints], width: int) -> int:
-    """Return the least width of a row on its own: an eighth of a power of two, at least 8."""
-    used = max(sum(len(ids[text]) for text in row), TOKENS_A_SLOT * len(row))
+def _up_to(max_length: int, widths: Sequence[int]) -> list[int]:
+    """Return the widths that a model of ``max_length`` tokens uses, in order."""
+    return sorted({min(width, max_length) for width in widths} | {max_length})
+
+
+def _snug_width(used: int, width: int) -> int:
+    """Return the least width for ``used`` tokens: an eighth of a power of two, at least 8."""
     step = max(8, (1 << (used - 1).bit_length()) // 8)
     return min(width, -(-used // step) * step)
 

@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from edge_embed.batching import Batch, packed_batches, padded_batches
+from edge_embed.batching import (
+    Batch,
+    packed_batches,
+    packed_warm_up,
+    padded_batches,
+    padded_warm_up,
+)
 from edge_embed.config import Hint, InferencePrecision, ModelConfig, RuntimeConfig
 from edge_embed.engine import Engine
 from edge_embed.errors import InputError, ModelFormatError
@@ -63,6 +69,7 @@ class Embedder:
         inference_precision: InferencePrecision = "f32",
         packed: bool = True,
         cache: bool | str | Path = True,
+        warm_up: bool = False,
         revision: str | None = None,
         verify: bool = False,
     ) -> None:
@@ -82,6 +89,7 @@ class Embedder:
                 graph does not allow it, each text has a row of its own.
             cache: Keep the compiled model for the next start: True uses the user's cache folder,
                 a path another one, False none.
+            warm_up: Call :meth:`warm_up` at once.
             revision: Branch, tag or commit of a hub id.
             verify: Check every file against the hashes in the model's receipt first.
 
@@ -109,6 +117,8 @@ class Embedder:
         self.ranges = Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
         self._warned: set[str] = set()
+        if warm_up:
+            self.warm_up()
 
     @property
     def dim(self) -> int:
@@ -258,6 +268,16 @@ class Embedder:
     def count_tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return each whole text's number of tokens, special tokens included, before any cut."""
         return self.tokenizer.count(texts)
+
+    def warm_up(self) -> None:
+        """Run every shape that a call may need, so that no later call waits for a compilation.
+
+        Takes seconds: a packed model has some thirty shapes, a padded one some hundred.
+        """
+        make = packed_warm_up if self.engine.packed else padded_warm_up
+        for batch in make(max_length=self.max_seq_length, pad_id=self.config.pad_token_id):
+            out = np.empty((len(batch.texts), self.dim), np.float32)
+            self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
 
     def fit_ranges(self, texts: Sequence[str]) -> Ranges:
         """Fit int8 ranges on representative texts and use them from now on.

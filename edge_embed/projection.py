@@ -9,7 +9,7 @@ projection.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -213,7 +213,7 @@ def project_model(
 ) -> None:
     """Write a copy of the model in ``folder`` whose vectors are projected.
 
-    Stored int8 ranges and pair thresholds are of the old dimensions and are left out.
+    Stored int8 ranges, pair thresholds and the card are of the old dimensions and are left out.
 
     Raises:
         InputError: the output lies where the model is.
@@ -232,8 +232,7 @@ def project_model(
     if config.normalize:
         added.append("Normalize")
     with atomic_folder(output, force=force) as target:
-        ignored = shutil.ignore_patterns(RANGES_FILE, PAIR_THRESHOLD)
-        shutil.copytree(folder, target, dirs_exist_ok=True, ignore=ignored)
+        shutil.copytree(folder, target, dirs_exist_ok=True, ignore=_not_of(folder))
         for kind in added:
             number = len(modules)
             path = f"{number}_{kind}"
@@ -257,6 +256,16 @@ def project_model(
             )
             files = hash_files(target)
             write_receipt(target, replace(receipt, projection=record, files=files))
+
+
+def _not_of(folder: Path) -> Callable[[str, list[str]], set[str]]:
+    """Name what a projected copy leaves out: what was measured before, and torch's weights."""
+    left_out = {RANGES_FILE, PAIR_THRESHOLD, "README.md", "training.png", "model.safetensors"}
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        return left_out.intersection(names) if Path(directory) == folder else set()
+
+    return ignored
 
 
 def _halves(dim: int, *, least: int = 16) -> Sequence[int]:

@@ -13,7 +13,9 @@ from edge_embed.batching import (
     TOKEN_BUDGET,
     Batch,
     packed_batches,
+    packed_warm_up,
     padded_batches,
+    padded_warm_up,
     slots_in,
 )
 
@@ -53,6 +55,20 @@ def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int])
         assert width <= max_length
         assert rows == 1 or rows * width <= TOKEN_BUDGET
         assert {array.shape for array in batch.inputs.values()} == {(rows, width)}
+
+
+@pytest.mark.parametrize(
+    ("planner", "warm_up"), [(packed_batches, packed_warm_up), (padded_batches, padded_warm_up)]
+)
+@given(case=texts())
+def test_the_warm_up_has_every_shape(
+    planner: Planner, warm_up: Planner, case: tuple[Ids, int]
+) -> None:
+    ids, max_length = case
+    known = [b.inputs["input_ids"].shape for b in warm_up(max_length=max_length, pad_id=PAD)]
+    assert len(known) == len(set(known))
+    batches = planner(ids, max_length=max_length, pad_id=PAD)
+    assert {batch.inputs["input_ids"].shape for batch in batches} <= set(known)
 
 
 @given(texts())

@@ -307,3 +307,12 @@ def test_similarities_make_sense(minilm: Path) -> None:
     matrix = model.similarity(texts, texts)
     assert matrix[0, 1] > 0.5
     assert matrix[0, 2] < 0.2
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_warm_model_gives_the_same_vectors(tiny_model: Path, *, packed: bool) -> None:
+    cold, warm = (
+        Embedder(tiny_model, packed=packed, cache=False, warm_up=warm) for warm in (False, True)
+    )
+    texts = ["one", "Where can I find the opening hours of the shop?"]
+    np.testing.assert_allclose(warm.encode(texts), cold.encode(texts), atol=1e-6)

@@ -30,6 +30,7 @@ _COMMANDS = {
     "index": ("edge_embed.cli.index", "index_command"),
     "search": ("edge_embed.cli.index", "search_command"),
     "eval": ("edge_embed.cli.evaluate", "eval_command"),
+    "bench": ("edge_embed.cli.bench", "bench_command"),
     "ranges": ("edge_embed.cli.ranges", "ranges_command"),
     "distill": ("edge_embed.cli.distill", "distill_command"),
     "demo": ("edge_embed.cli.demo", "demo_command"),

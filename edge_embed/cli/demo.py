@@ -28,7 +28,7 @@ _TIMED = 20
 @model_options
 def demo_command(options: ModelOptions) -> None:
     """Show five uses of embeddings in a few seconds: duplicates, paraphrases, search, intents."""
-    texts: dict[str, Any] = json.loads(_TEXTS.read_text(encoding="utf-8"))
+    texts = demo_texts()
     started = time.perf_counter()
     model = options.load()
     queries: list[str] = texts["queries"]
@@ -43,6 +43,12 @@ def demo_command(options: ModelOptions) -> None:
     _search(model, texts["answers"], texts["questions"])
     _latency(model, queries)
     _intents(queries, vectors)
+
+
+def demo_texts() -> dict[str, Any]:
+    """Read the texts: queries, answers, questions, and pairs."""
+    texts: dict[str, Any] = json.loads(_TEXTS.read_text(encoding="utf-8"))
+    return texts
 
 
 def _duplicates(queries: Sequence[str], vectors: "Floats") -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_embed.evaluation.bootstrap import Bootstrap, Estimate
 from edge_embed.evaluation.compare import Result, System
+from edge_embed.machine import describe_machine
 
 __all__ = ["as_json", "table"]
 
@@ -20,6 +21,7 @@ def as_json(
     """Return everything as one JSON document; measures are shares from 0 (or -1) to 1."""
     return {
         "task": task,
+        "machine": describe_machine(),
         "bootstrap": asdict(bootstrap),
         "systems": [{"name": system.name, **system.facts} for system in systems],
         "results": [asdict(result) for result in results],

@@ -1,0 +1,54 @@
+"""The machine and the software that a measurement was made with."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["describe_machine", "memory_mb"]
+
+_PACKAGES = ("edge-embed", "openvino", "tokenizers", "numpy", "nncf", "optimum-intel", "torch")
+_INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the processor, what it can do, the load on it, and versions, as JSON values."""
+    facts: dict[str, str] = {}
+    for line in _lines("/proc/cpuinfo"):
+        name, _, value = line.partition(":")
+        facts[name.strip()] = value.strip()
+    flags = facts.get("flags", "").split()
+    return {
+        "processor": facts.get("model name") or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "instructions": [name for name in _INSTRUCTIONS if name in flags],
+        "python": platform.python_version(),
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def memory_mb() -> dict[str, float]:
+    """Return this process's resident memory and its greatest so far, in MiB; empty off Linux."""
+    names = {"VmRSS": "resident", "VmHWM": "peak"}
+    found = {}
+    for line in _lines("/proc/self/status"):
+        name, _, value = line.partition(":")
+        if name in names:
+            found[names[name]] = round(int(value.split()[0]) / 1024, 1)
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
