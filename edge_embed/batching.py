@@ -187,8 +187,12 @@ def _up_to(max_length: int, widths: Sequence[int]) -> list[int]:
 
 
 def _snug_width(used: int, width: int) -> int:
-    """Return the least width for ``used`` tokens: an eighth of a power of two, at least 8."""
-    step = max(8, (1 << (used - 1).bit_length()) // 8)
+    """Return the width of a row on its own: exact up to 16 tokens, then within a sixteenth.
+
+    A row on its own is a query that someone waits for, and its time is nearly proportional to its
+    width: 1.9 ms for 11 tokens, 2.5 ms for 16 (ALBERT-small, two cores).
+    """
+    step = max(1, (1 << (used - 1).bit_length()) // 16)
     return min(width, -(-used // step) * step)
 
 

@@ -108,7 +108,7 @@ def test_the_number_of_shapes_is_bounded(planner: Planner) -> None:
     for _ in range(2000):
         ids = numbered(random.integers(1, 513, size=random.integers(1, 30)).tolist())
         shapes |= {b.inputs["input_ids"].shape for b in planner(ids, max_length=512, pad_id=PAD)}
-    assert len(shapes) <= (40 if planner is packed_batches else 110)
+    assert len(shapes) <= (60 if planner is packed_batches else 110)
 
 
 @pytest.mark.parametrize(("planner", "waste"), [(packed_batches, 0.02), (padded_batches, 0.2)])
@@ -120,7 +120,7 @@ def test_bulk_wastes_little(planner: Planner, waste: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "width"), [([11], 16), ([8], 8), ([5, 5, 5], 16), ([100], 112)]
+    ("lengths", "width"), [([11], 11), ([8], 8), ([5, 5, 5], 15), ([100], 104)]
 )
 def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) -> None:
     (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
