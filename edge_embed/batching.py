@@ -43,8 +43,9 @@ POOLING_MASK = "pooling_mask"
 # Row widths for texts of up to so many tokens, when rows are packed.
 _PACKED_WIDTHS = (64, 128, 256, 512)
 
-# Texts of so many tokens in all go side by side into a single row.
-_ONE_ROW = 128
+# Texts of so many tokens in all go side by side into a single row, even one that is longer than a
+# text may be. Beyond, attention over the whole row costs more than padding does.
+_ONE_ROW = 256
 
 # Row widths when each text has its own: fine where most short texts lie, coarser above.
 _PADDED_WIDTHS = (
@@ -80,20 +81,26 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
         Batches with the inputs ``input_ids``, ``segment_ids`` (1, 2, … in each row; 0 is padding)
         and ``position_ids`` (from 0 in each text). Every text is in exactly one.
     """
+    used = max(sum(map(len, ids)), TOKENS_A_SLOT * len(ids))
+    if 0 < used <= _ONE_ROW:
+        yield _packed([list(range(len(ids)))], (1, _snug_width(used)), ids, pad_id)
+        return
     widths = _up_to(max_length, _PACKED_WIDTHS)
     waiting: dict[int, list[list[int]]] = {width: [] for width in widths}
     for width, row in _fill_rows([len(text) for text in ids], widths):
         rows = waiting[width]
         rows.append(row)
-        if len(rows) == max(1, TOKEN_BUDGET // width):
-            yield _packed(rows, width, ids, pad_id)
+        if len(rows) == _heights(width)[-1]:
+            yield _packed(rows, (len(rows), width), ids, pad_id)
             waiting[width] = []
     for width, rows in waiting.items():
         if len(rows) == 1:
             used = max(sum(len(ids[text]) for text in rows[0]), TOKENS_A_SLOT * len(rows[0]))
-            yield _packed(rows, _snug_width(used, width), ids, pad_id)
+            yield _packed(rows, (1, min(_snug_width(used), width)), ids, pad_id)
         elif rows:
-            yield _packed(rows, width, ids, pad_id)
+            heights = _heights(width)
+            height = heights[bisect_left(heights, len(rows))]
+            yield _packed(rows, (height, width), ids, pad_id)
 
 
 def padded_batches(
@@ -131,13 +138,13 @@ def padded_batches(
 
 def packed_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
     """Yield one batch of every shape that :func:`packed_batches` can make, of padding tokens."""
-    shapes = set()
+    shapes = {(1, _snug_width(used)) for used in range(1, _ONE_ROW + 1)}
     for width in _up_to(max_length, _PACKED_WIDTHS):
-        shapes |= {(1, _snug_width(used, width)) for used in range(1, width + 1)}
-        shapes |= {(rows, width) for rows in range(2, TOKEN_BUDGET // width + 1)}
-    for rows, width in sorted(shapes):
-        ids = [np.full(width, pad_id, np.int64)] * rows
-        yield _packed([[row] for row in range(rows)], width, ids, pad_id)
+        shapes |= {(1, min(_snug_width(used), width)) for used in range(1, width + 1)}
+        shapes |= {(height, width) for height in _heights(width)}
+    for height, width in sorted(shapes):
+        ids = [np.full(width, pad_id, np.int64)] * height
+        yield _packed([[row] for row in range(height)], (height, width), ids, pad_id)
 
 
 def padded_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
@@ -156,11 +163,6 @@ def slots_in(width: int) -> int:
 
 def _fill_rows(lengths: Sequence[int], widths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
     """Yield (width, texts) of full rows: best fit, decreasing."""
-    # A handful of short texts, such as a single query: one row, as wide as it needs to be.
-    single = widths[min(bisect_left(widths, _ONE_ROW), len(widths) - 1)]
-    if 0 < len(lengths) <= slots_in(single) and sum(lengths) <= single:
-        yield single, list(range(len(lengths)))
-        return
     by_length: dict[int, list[int]] = {}
     for text, length in enumerate(lengths):
         by_length.setdefault(length, []).append(text)
@@ -186,18 +188,25 @@ def _up_to(max_length: int, widths: Sequence[int]) -> list[int]:
     return sorted({min(width, max_length) for width in widths} | {max_length})
 
 
-def _snug_width(used: int, width: int) -> int:
-    """Return the width of a row on its own: exact up to 16 tokens, then within a sixteenth.
+def _heights(width: int) -> list[int]:
+    """Return how many rows of ``width`` tokens a batch may have: half, three quarters, full."""
+    full = max(1, TOKEN_BUDGET // width)
+    return sorted({max(1, full // 2), max(1, 3 * full // 4), full})
 
-    A row on its own is a query that someone waits for, and its time is nearly proportional to its
-    width: 1.9 ms for 11 tokens, 2.5 ms for 16 (ALBERT-small, two cores).
+
+def _snug_width(used: int) -> int:
+    """Return the width of a row on its own: within an eighth of a power of two, at least 4 apart.
+
+    Such a row is a query that someone waits for, and its time is nearly proportional to its width:
+    2.0 ms for 12 tokens, 2.5 ms for 16 (ALBERT-small, two cores). But each shape keeps 3.5 MB.
     """
-    step = max(1, (1 << (used - 1).bit_length()) // 16)
-    return min(width, -(-used // step) * step)
+    step = max(4, (1 << (used - 1).bit_length()) // 8)
+    return -(-used // step) * step
 
 
-def _packed(rows: Sequence[Sequence[int]], width: int, ids: Sequence[Ints], pad_id: int) -> Batch:
-    shape = (len(rows), width)
+def _packed(
+    rows: Sequence[Sequence[int]], shape: tuple[int, int], ids: Sequence[Ints], pad_id: int
+) -> Batch:
     input_ids = np.full(shape, pad_id, np.int64)
     segment_ids, position_ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     texts, slots = [], []
@@ -209,7 +218,7 @@ def _packed(rows: Sequence[Sequence[int]], width: int, ids: Sequence[Ints], pad_
             segment_ids[number, start:stop] = segment + 1
             position_ids[number, start:stop] = _COUNT[: stop - start]
             texts.append(text)
-            slots.append(number * slots_in(width) + segment)
+            slots.append(number * slots_in(shape[1]) + segment)
             start = stop
     inputs = {"input_ids": input_ids, "segment_ids": segment_ids, "position_ids": position_ids}
     return Batch(inputs, np.array(texts, np.int64), np.array(slots, np.int64))

@@ -52,7 +52,7 @@ def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int])
     ids, max_length = case
     for batch in planner(ids, max_length=max_length, pad_id=PAD):
         rows, width = batch.inputs["input_ids"].shape
-        assert width <= max_length
+        assert width <= max_length or (planner is packed_batches and rows == 1 and width <= 256)
         assert rows == 1 or rows * width <= TOKEN_BUDGET
         assert {array.shape for array in batch.inputs.values()} == {(rows, width)}
 
@@ -108,7 +108,7 @@ def test_the_number_of_shapes_is_bounded(planner: Planner) -> None:
     for _ in range(2000):
         ids = numbered(random.integers(1, 513, size=random.integers(1, 30)).tolist())
         shapes |= {b.inputs["input_ids"].shape for b in planner(ids, max_length=512, pad_id=PAD)}
-    assert len(shapes) <= (60 if planner is packed_batches else 110)
+    assert len(shapes) <= (40 if planner is packed_batches else 110)
 
 
 @pytest.mark.parametrize(("planner", "waste"), [(packed_batches, 0.02), (padded_batches, 0.2)])
@@ -120,7 +120,8 @@ def test_bulk_wastes_little(planner: Planner, waste: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "width"), [([11], 11), ([8], 8), ([5, 5, 5], 15), ([100], 104)]
+    ("lengths", "width"),
+    [([11], 12), ([8], 8), ([5, 5, 5], 16), ([100], 112), ([60, 60, 60], 192), ([1] * 64, 256)],
 )
 def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) -> None:
     (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
