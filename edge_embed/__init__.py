@@ -10,6 +10,7 @@ from edge_embed.errors import (
     ModelNotFoundError,
     OutputError,
     OverloadedError,
+    SearchEngineError,
 )
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ModelNotFoundError",
     "OutputError",
     "OverloadedError",
+    "SearchEngineError",
     "TruncationWarning",
     "__version__",
 ]

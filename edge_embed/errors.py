@@ -6,6 +6,7 @@
     ├── InputError              the caller's text, option or file is wrong (also a ValueError)
     ├── OutputError             a result cannot be written
     ├── OverloadedError         the queue is full; try again later
+    ├── SearchEngineError       Qdrant or Milvus cannot be reached, or refuses
     └── MissingExtraError       an optional dependency is not installed (also an ImportError)
 
 Each message names the thing and the remedy in one line: the command line prints it as it stands.
@@ -19,6 +20,7 @@ __all__ = [
     "ModelNotFoundError",
     "OutputError",
     "OverloadedError",
+    "SearchEngineError",
 ]
 
 
@@ -44,6 +46,10 @@ class OutputError(EdgeEmbedError):
 
 class OverloadedError(EdgeEmbedError):
     """More work is waiting than the bounded queue takes."""
+
+
+class SearchEngineError(EdgeEmbedError):
+    """A search engine that cannot be reached, or that refuses what it is asked."""
 
 
 class MissingExtraError(EdgeEmbedError, ImportError):

@@ -86,6 +86,7 @@ def test_the_public_names() -> None:
             "ModelNotFoundError",
             "OutputError",
             "OverloadedError",
+            "SearchEngineError",
             "TruncationWarning",
             "__version__",
         ]

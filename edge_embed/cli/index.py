@@ -1,8 +1,7 @@
 """``edge-embed index`` and ``edge-embed search``: a store of texts that is searched by meaning."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,9 @@ from edge_embed.errors import InputError
 from edge_embed.text_files import Row, read_rows
 
 if TYPE_CHECKING:
+    from edge_embed.integrations.collection import Collection
     from edge_embed.tasks import Hit, Index
+    from edge_embed.tasks.vectors import Vectors
 
 # Texts embedded and stored at a time; each such part is on the disk before the next begins.
 _CHUNK = 2048
@@ -25,7 +26,10 @@ _CHUNK = 2048
 
 @click.group("index")
 def index_command() -> None:
-    """Keep texts in a durable index: create, add, delete, info. 'edge-embed search' finds them."""
+    """Keep texts in a durable index: create, add, delete, info, export.
+
+    'edge-embed search' finds them.
+    """
 
 
 @index_command.command("create")
@@ -79,7 +83,10 @@ def add_command(
         raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
     rows = read_rows(source, column=column, allow_empty=allow_empty)
     first = list(islice(rows, _CHUNK))  # a bad input is told before the model is loaded
-    with _opened(options, index) as (store, model):
+    from edge_embed.tasks import Index
+
+    with Index(index) as store:
+        model = _model(options, index, store)
         try:
             with progress_bar(None, "added") as bar:
                 chunk = first
@@ -129,8 +136,56 @@ def info_command(index: Path, *, as_json: bool) -> None:
         click.echo(f"{name.replace('_', ' '):<16} {value}")
 
 
-@click.command("search")
+_key_option = click.option(
+    "--engine-key",
+    envvar="EDGE_EMBED_ENGINE_KEY",
+    show_envvar=True,
+    help="The API key or token of a search engine's server.",
+)
+
+
+@index_command.command("export")
 @click.argument("index", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "address",
+    required=True,
+    metavar="ADDRESS",
+    help="qdrant:URL_OR_FOLDER#NAME or milvus:URL_OR_FILE.db#NAME.",
+)
+@_key_option
+def export_command(index: Path, address: str, engine_key: str | None) -> None:
+    """Bring a collection of a search engine, Qdrant or Milvus, to what an index holds.
+
+    Only differences are written: what is new or changed in the index, and what was deleted from it.
+    What has been exported stays if the run is interrupted; a second run goes on.
+    """
+    from edge_embed.integrations.search_engines import export
+
+    _quiet_clients()
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        bar.update(count)
+
+    try:
+        with progress_bar(None, "exported") as bar:
+            result = export(index, address, key=engine_key, progress=progress)
+    except KeyboardInterrupt:
+        raise StoppedError(
+            f"interrupted; {done} texts are in {address}: the same command exports the rest"
+        ) from None
+    click.echo(
+        f"{address}: {result.written} written, {result.deleted} deleted, "
+        f"{result.unchanged} were there",
+        err=True,
+    )
+
+
+@click.command("search")
+@click.argument("index")
 @click.argument("texts", nargs=-1, required=True)
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
 @click.option("--hybrid", is_flag=True, help="Rank by meaning and by words (BM25) together.")
@@ -142,31 +197,52 @@ def info_command(index: Path, *, as_json: bool) -> None:
 )
 @click.option("--exact", is_flag=True, help="Compare with every text, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@_key_option
 @model_options
 def search_command(
     options: ModelOptions,
-    index: Path,
+    index: str,
     texts: tuple[str, ...],
     k: int,
     where: tuple[str, ...],
+    engine_key: str | None,
     *,
     hybrid: bool,
     exact: bool,
     as_json: bool,
 ) -> None:
-    """Find the texts of an index that are nearest to TEXT in meaning."""
+    """Find the texts of an index that are nearest to TEXT in meaning.
+
+    INDEX is a file, or what an index was exported to: qdrant:URL_OR_FOLDER#NAME or
+    milvus:URL_OR_FILE.db#NAME.
+    """
+    from edge_embed.integrations.search_engines import is_collection, open_collection
+    from edge_embed.tasks import Index
+
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise InputError(f"text {number} is empty: there is nothing to search for")
     condition = dict(_condition(part) for part in where) or None
-    with _opened(replace(options, hint="latency"), index) as (store, model):
-        found = store.search(
-            model.encode_query(list(texts), normalize=True),
-            k=k,
-            where=condition,
-            queries=texts if hybrid else None,
-            exact=exact,
-        )
+
+    def encoded(store: "Index | Collection") -> "Vectors":
+        model = _model(replace(options, hint="latency"), index, store)
+        return model.encode_query(list(texts), normalize=True)
+
+    if is_collection(index):
+        if hybrid or exact:
+            raise click.UsageError("--hybrid and --exact need an index in a file")
+        _quiet_clients()
+        with open_collection(index, key=engine_key) as collection:
+            found = collection.search(encoded(collection), k=k, where=condition)
+    else:
+        with Index(index) as store:
+            found = store.search(
+                encoded(store),
+                k=k,
+                where=condition,
+                queries=texts if hybrid else None,
+                exact=exact,
+            )
     if as_json:
         document = [
             {"query": text, "hits": [_as_json(hit) for hit in hits]}
@@ -181,17 +257,21 @@ def search_command(
             click.echo(f"{hit.score:7.4f}  {_shown(hit.text)}")
 
 
-@contextmanager
-def _opened(options: ModelOptions, path: Path) -> Iterator[tuple["Index", Embedder]]:
-    """Open an index and the model that it was made with, unless -m names another."""
+def _model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
+    """Load the model that made the vectors in ``place``, unless -m names another."""
     from edge_embed.fingerprint import model_fingerprint
-    from edge_embed.tasks import Index
+    from edge_embed.tasks.store import check_model
 
-    with Index(path) as store:
-        name = store.info().model_name
-    model = (options if options.model else replace(options, model=name or None)).load()
-    with Index(path, model=model_fingerprint(model)) as store:
-        yield store, model
+    facts = store.facts
+    model = (options if options.model else replace(options, model=facts.model_name or None)).load()
+    check_model(f"the index {place}", facts, model_fingerprint(model))
+    return model
+
+
+def _quiet_clients() -> None:
+    """Keep the clients' logs off the terminal: what fails is raised as well, and said once."""
+    for name in ("httpx", "milvus_lite", "pymilvus"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _refresh(store: "Index") -> None:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError, OutputError
 from edge_embed.tasks.neighbour_file import NeighbourFile, require_usearch
-from edge_embed.tasks.store import Entry, Store, StoreFacts, VectorType, Where
-from edge_embed.tasks.vectors import Floats, Rows, Vectors
+from edge_embed.tasks.store import Entry, Store, StoreFacts, VectorType, Where, check_model
+from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows
 
 __all__ = ["Hit", "Index", "IndexInfo"]
 
@@ -85,14 +85,12 @@ class Index:
             InputError: there is no such index, it is damaged, or it is of another model.
         """
         self._store = Store(Path(path))
-        facts = self._store.facts
-        if model is not None and facts.model and model != facts.model:
-            self._store.close()
-            raise InputError(
-                f"the index {path} was made with the model {facts.model_name or 'of another name'} "
-                f"({facts.model[:12]}), not with this one ({model[:12]}): their vectors cannot be "
-                "compared; choose that model with -m, or create a new index"
-            )
+        if model is not None:
+            try:
+                check_model(f"the index {path}", self._store.facts, model)
+            except InputError:
+                self._store.close()
+                raise
         self._file = self._store.path.with_name(f"{self._store.path.name}.neighbours")
         self._opened: NeighbourFile | None = None
         self._opened_at: tuple[int, int] | None = None
@@ -180,6 +178,11 @@ class Index:
 
     def __len__(self) -> int:
         return len(self._store)
+
+    @property
+    def facts(self) -> StoreFacts:
+        """What the index is for: its dimensions and its model."""
+        return self._store.facts
 
     def search(
         self,
@@ -283,13 +286,7 @@ class Index:
         self.close()
 
     def _rows(self, vectors: Vectors) -> Rows:
-        rows = Rows(vectors)
-        if rows.dim != self._store.facts.dim:
-            raise InputError(
-                f"vectors of {rows.dim} dimensions do not fit the index {self._store.path}, which "
-                f"has {self._store.facts.dim}"
-            )
-        return rows
+        return fitting_rows(vectors, self.facts.dim, f"the index {self._store.path}")
 
     def _nearest(
         self, unit: Floats, depth: int, where: Where | None, *, exact: bool

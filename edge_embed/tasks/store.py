@@ -22,7 +22,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError, OutputError
 from edge_embed.tasks.vectors import Floats, unit_rows
 
-__all__ = ["Entry", "Store", "StoreFacts", "VectorType"]
+__all__ = ["Entry", "Store", "StoreFacts", "VectorType", "Where", "check_model", "where_choices"]
 
 VectorType = Literal["float32", "int8"]
 Numbers = npt.NDArray[np.int64]
@@ -77,6 +77,20 @@ class Entry:
     id: str
     text: str
     metadata: Mapping[str, Any]
+
+
+def check_model(place: str, facts: StoreFacts, model: str) -> None:
+    """Refuse a model, by its fingerprint, that did not make the vectors in ``place``.
+
+    Raises:
+        InputError: another one did.
+    """
+    if facts.model and model != facts.model:
+        raise InputError(
+            f"{place} was made with the model {facts.model_name or 'of another name'} "
+            f"({facts.model[:12]}), not with this one ({model[:12]}): their vectors cannot be "
+            "compared; choose that model with -m, or create a new index"
+        )
 
 
 class Store:
@@ -215,6 +229,10 @@ class Store:
             (after, *values),
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def ids(self) -> dict[int, str]:
+        """Return the id of every entry by its number, ascending."""
+        return dict(self._query("SELECT number, id FROM entries ORDER BY number"))
 
     def vectors(self, numbers: Sequence[int] | Numbers) -> tuple[Numbers, Floats]:
         """Return numbers that are still there, ascending, and their vectors, float32 (n, dim)."""
@@ -360,15 +378,27 @@ def _words(query: str) -> list[str]:
     return "".join(c if c.isalnum() else " " for c in query).split()
 
 
-def _condition(where: Where | None) -> tuple[str, list[object]]:
-    """Return SQL for metadata that equals ``where``; a list is any of its values."""
-    parts, values = [], []
-    for name, wanted in (where or {}).items():
+def where_choices(where: Where) -> dict[str, list[Any]]:
+    """Return for each name the values of which an entry's metadata must have one.
+
+    Raises:
+        InputError: a value is neither a text, a number nor a truth value, or a list of these.
+    """
+    named = {}
+    for name, wanted in where.items():
         choices = list(wanted) if isinstance(wanted, (list, tuple, set)) else [wanted]
         if '"' in name or not all(isinstance(c, (str, int, float, bool)) for c in choices):
             raise InputError(
                 f"cannot filter by {name}={wanted!r}: texts, numbers and truth values are compared"
             )
+        named[name] = choices
+    return named
+
+
+def _condition(where: Where | None) -> tuple[str, list[object]]:
+    """Return SQL for metadata that equals ``where``; a list is any of its values."""
+    parts, values = [], []
+    for name, choices in where_choices(where or {}).items():
         marks = ",".join("?" * len(choices))
         parts.append(f" AND json_extract(entries.metadata, ?) IN ({marks})")
         values += [f'$."{name}"', *choices]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 
-__all__ = ["Floats", "Rows", "Vectors", "unit_rows"]
+__all__ = ["Floats", "Rows", "Vectors", "fitting_rows", "unit_rows"]
 
 Vectors = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float32]
@@ -73,6 +73,18 @@ class Rows:
         for start in range(0, len(order), _BLOCK):
             out[start : start + _BLOCK] = self.take(order[start : start + _BLOCK])
         return out
+
+
+def fitting_rows(vectors: Vectors, dim: int, place: str) -> Rows:
+    """Return vectors, float (n, ``dim``), as rows for ``place``.
+
+    Raises:
+        InputError: they are no such array; the message names ``place``.
+    """
+    rows = Rows(vectors)
+    if rows.dim != dim:
+        raise InputError(f"vectors of {rows.dim} dimensions do not fit {place}, which has {dim}")
+    return rows
 
 
 def unit_rows(block: Vectors, numbers: Sequence[int] | Indices | None = None) -> Floats:
