@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_embed.cli import main
+from edge_embed.cli.embedding import StoppedError
 from edge_embed.errors import (
     EdgeEmbedError,
     InputError,
@@ -25,9 +27,9 @@ from edge_embed.tasks import Hit, Index
 from edge_embed.tasks.store import Entry, StoreFacts
 
 DIM = 8
+COUNT = 60
 FACTS = StoreFacts(DIM, "float32", "m1", "one", "an index")
 ODD = "q\"uo\\te's\n日本 {x} %"
-Address = Callable[[str], str]
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
@@ -61,8 +63,16 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
     with Index.create(tmp_path / "a.index", dim=DIM, model="m1", model_name="one") as made:
-        made.add(texts(600), vectors(600), ids=[str(i) for i in range(600)])
+        made.add(texts(COUNT), vectors(COUNT), ids=[str(i) for i in range(COUNT)])
         yield made
+
+
+@pytest.fixture
+def small_blocks(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write 25 entries at a time, and read 10."""
+    engine = address.partition(":")[0]
+    monkeypatch.setattr("edge_embed.integrations.search_engines._BLOCK", 25)
+    monkeypatch.setattr(f"edge_embed.integrations.{engine}._PAGE", 10)
 
 
 def path_of(index: Index) -> Path:
@@ -101,7 +111,7 @@ def test_upsert_replace_delete(collection: Collection) -> None:
 
 
 def test_a_filter_is_that_of_an_index(collection: Collection, tmp_path: Path) -> None:
-    data = [
+    data: list[dict[str, object]] = [
         {"lang": "en", "year": 2020, "ok": True, "share": 0.5, "a b.c": ODD},
         {"lang": "de", "year": 2021, "ok": False, "share": 1.0, "nested": {"lang": "en"}},
         {"lang": ODD, "year": 2**53 + 1, "ok": True, "share": 3},
@@ -114,7 +124,7 @@ def test_a_filter_is_that_of_an_index(collection: Collection, tmp_path: Path) ->
     collection.upsert(entries, unit)
     with Index.create(tmp_path / "a.index", dim=DIM) as index:
         index.add(texts(5), stored, ids=[str(i) for i in range(5)], metadata=data)
-        for where in (
+        conditions: list[dict[str, object]] = [
             {"lang": "en"},
             {"lang": ["en", "de"]},
             {"lang": []},
@@ -130,7 +140,8 @@ def test_a_filter_is_that_of_an_index(collection: Collection, tmp_path: Path) ->
             {"share": 3.0},
             {"none": "x"},
             {},
-        ):
+        ]
+        for where in conditions:
             expected = index.search(vectors(2, seed=1), k=9, where=where)
             same(collection.search(vectors(2, seed=1), k=9, where=where), expected)
     with pytest.raises(InputError, match="cannot filter"):
@@ -158,10 +169,11 @@ def test_milvus_names_a_text_that_is_too_long(tmp_path: Path) -> None:
 # Export
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_an_exported_index_finds_the_same(index: Index, address: str) -> None:
     parts: list[int] = []
-    assert export(path_of(index), address, progress=parts.append) == Exported(600, 0, 0)
-    assert sum(parts) == 600
+    assert export(path_of(index), address, progress=parts.append) == Exported(COUNT, 0, 0)
+    assert sum(parts) == COUNT
     queries = vectors(5, seed=1)
     with open_collection(address, model="m1") as collection:
         assert collection.facts == index.facts
@@ -169,13 +181,14 @@ def test_an_exported_index_finds_the_same(index: Index, address: str) -> None:
     # The second export writes what changed since.
     index.add(["text anew", "one more"], vectors(2, seed=2), ids=["7", "x"])
     index.delete(["1", "2", "3"])
-    assert export(path_of(index), address) == Exported(2, 3, 596)
-    assert export(path_of(index), address) == Exported(0, 0, 598)
+    assert export(path_of(index), address) == Exported(2, 3, COUNT - 4)
+    assert export(path_of(index), address) == Exported(0, 0, COUNT - 2)
     with open_collection(address) as collection:
-        assert len(collection) == len(index) == 598
-        same(collection.search(queries, k=598), index.search(queries, k=598))
+        assert len(collection) == len(index) == COUNT - 2
+        same(collection.search(queries, k=COUNT), index.search(queries, k=COUNT))
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_an_interrupted_export_goes_on(index: Index, address: str) -> None:
     def interrupt(count: int) -> None:
         if count:
@@ -185,8 +198,8 @@ def test_an_interrupted_export_goes_on(index: Index, address: str) -> None:
         export(path_of(index), address, progress=interrupt)
     with open_collection(address) as collection:
         there = len(collection)
-    assert 0 < there < 600
-    assert export(path_of(index), address) == Exported(600 - there, 0, there)
+    assert there == 25
+    assert export(path_of(index), address) == Exported(COUNT - there, 0, there)
 
 
 def test_int8_vectors_are_exported(tmp_path: Path, address: str) -> None:
@@ -237,7 +250,7 @@ def test_a_folder_in_use(tmp_path: Path) -> None:
     address = f"{place('qdrant', tmp_path)}#notes"
     with (
         open_collection(address, create=FACTS),
-        pytest.raises(SearchEngineError, match="cannot open .*already accessed"),
+        pytest.raises(SearchEngineError, match=r"cannot open .*already accessed"),
     ):
         open_collection(address)
 
@@ -273,6 +286,18 @@ def test_nobody_listens(engine: str, tmp_path: Path) -> None:
         open_collection(f"{engine}:http://127.0.0.1:1#notes")
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_a_server_that_refuses(tmp_path: Path) -> None:
     place("qdrant", tmp_path)
 
@@ -285,15 +310,50 @@ def test_a_server_that_refuses(tmp_path: Path) -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Refuse) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with pytest.raises(SearchEngineError, match=r"refuses: 401 .*--engine-key"):
-                open_collection(f"qdrant:http://127.0.0.1:{server.server_port}#notes")
-        finally:
-            server.shutdown()
-            thread.join()
+    with (
+        serving(Refuse) as url,
+        pytest.raises(SearchEngineError, match=r"refuses: 401 .*--engine-key"),
+    ):
+        open_collection(f"qdrant:{url}#notes")
+
+
+def test_qdrant_by_url(index: Index, tmp_path: Path) -> None:
+    place("qdrant", tmp_path)
+    from qdrant_rest import QdrantRest
+
+    with serving(QdrantRest) as url:
+        searches_as_the_index(index, f"qdrant:{url}#notes")
+
+
+def test_milvus_by_url(index: Index, tmp_path: Path) -> None:
+    place("milvus", tmp_path)
+    from milvus_lite.adapter.grpc.server import start_server_in_thread
+
+    server, database, port = start_server_in_thread(
+        data_dir=str(tmp_path / "served"), host="127.0.0.1", port=0
+    )
+    try:
+        searches_as_the_index(index, f"milvus:http://127.0.0.1:{port}#notes")
+    finally:
+        server.stop(grace=0)
+        database.close()
+
+
+def searches_as_the_index(index: Index, address: str) -> None:
+    index.add(["x"], vectors(1, seed=2), ids=["x"], metadata=[{"lang": ODD, "page": 1}])
+    assert export(path_of(index), address) == Exported(COUNT + 1, 0, 0)
+    index.delete(["1"])
+    assert export(path_of(index), address) == Exported(0, 1, COUNT)
+    queries = vectors(3, seed=1)
+    with open_collection(address, model="m1") as collection:
+        assert len(collection) == COUNT
+        same(collection.search(queries, k=9), index.search(queries, k=9))
+        where = {"lang": [ODD, "en"], "page": 1}
+        found = collection.search(queries, where=where)
+        same(found, index.search(queries, where=where))
+        assert len(found[0]) == 1
+    with pytest.raises(InputError, match="no collection"):
+        open_collection(address + "2")
 
 
 @pytest.mark.parametrize(
@@ -343,7 +403,7 @@ def test_export_and_search_commands(tiny_model: Path, tmp_path: Path, address: s
         json.loads(run("search", where, "opening hours", "-k", 2, "--json").stdout)
         for where in (notes, address)
     ]
-    assert [hit["text"] for hit in found[0][0]["hits"]][0] == "Opening hours"
+    assert found[0][0]["hits"][0]["text"] == "Opening hours"
     assert found[0] == found[1]
     result = run("search", address, "hours", "--where", 'page="3"')
     assert result.stdout.endswith("Where is my order?\n")
@@ -353,7 +413,43 @@ def test_export_and_search_commands(tiny_model: Path, tmp_path: Path, address: s
         "was made with the model",
     )
     assert run("search", address, "x", "--hybrid").exit_code == 2
-    # A new process reads what an earlier one wrote, and a failure is one line.
-    command = [sys.executable, "-m", "edge_embed", "search", address, "hours", "-k", "1"]
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (again.returncode, again.stderr) in {(0, ""), (1, again.stderr)}
+
+
+def test_each_command_is_a_process_of_its_own(index: Index, address: str, tmp_path: Path) -> None:
+    def process(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "edge_embed", "index", "export", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    first = process(path_of(index), "--to", address)
+    assert (first.returncode, first.stdout) == (0, "")
+    assert first.stderr == f"{address}: {COUNT} written, 0 deleted, 0 were there\n"
+    with open_collection(address) as collection:
+        assert len(collection) == COUNT
+        # Local modes serve one process, and the second says so in a line.
+        second = process(path_of(index), "--to", address)
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
+    assert f"edge-embed: cannot open {address}: " in second.stderr
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_interrupted_export_command_says_what_stays(
+    index: Index, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_collection(address, create=index.facts) as collection:
+        kind = type(collection)
+    blocks: list[int] = []
+
+    def upsert(self: Collection, entries: list[Entry], vectors: np.ndarray) -> None:
+        if blocks:
+            raise KeyboardInterrupt
+        blocks.append(len(entries))
+        whole(self, entries, vectors)
+
+    whole = kind.upsert
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "upsert", upsert)
+        result = run("index", "export", path_of(index), "--to", address)
+    there = blocks[0]
+    refused(result, StoppedError, f"interrupted; {there} texts are in {address}")
+    result = run("index", "export", path_of(index), "--to", address)
+    assert f"{COUNT - there} written, 0 deleted, {there} were there" in result.stderr

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -161,8 +163,10 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
     What has been exported stays if the run is interrupted; a second run goes on.
     """
     from edge_embed.integrations.search_engines import export
+    from edge_embed.tasks import Index
 
-    _quiet_clients()
+    with Index(index) as store:
+        total = len(store)
     done = 0
 
     def progress(count: int) -> None:
@@ -171,7 +175,7 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
         bar.update(count)
 
     try:
-        with progress_bar(None, "exported") as bar:
+        with _quiet_clients(), progress_bar(total, "exported") as bar:
             result = export(index, address, key=engine_key, progress=progress)
     except KeyboardInterrupt:
         raise StoppedError(
@@ -231,8 +235,7 @@ def search_command(
     if is_collection(index):
         if hybrid or exact:
             raise click.UsageError("--hybrid and --exact need an index in a file")
-        _quiet_clients()
-        with open_collection(index, key=engine_key) as collection:
+        with _quiet_clients(), open_collection(index, key=engine_key) as collection:
             found = collection.search(encoded(collection), k=k, where=condition)
     else:
         with Index(index) as store:
@@ -268,10 +271,14 @@ def _model(options: ModelOptions, place: str | Path, store: "Index | Collection"
     return model
 
 
-def _quiet_clients() -> None:
+@contextmanager
+def _quiet_clients() -> Iterator[None]:
     """Keep the clients' logs off the terminal: what fails is raised as well, and said once."""
-    for name in ("httpx", "milvus_lite", "pymilvus"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _refresh(store: "Index") -> None:

@@ -1,8 +1,8 @@
 """What a search engine does for us: a collection that holds an index's entries and finds them.
 
-One module an engine fulfils :class:`Collection`: :mod:`edge_embed.integrations.qdrant` and
-:mod:`edge_embed.integrations.milvus`. In :mod:`edge_embed.integrations.search_engines` one is opened
-by its address and filled from an index.
+There is one module for each engine, :mod:`~edge_embed.integrations.qdrant` and
+:mod:`~edge_embed.integrations.milvus`; :mod:`~edge_embed.integrations.search_engines` opens a
+collection by its address and fills it from an index.
 """
 
 import hashlib

@@ -22,6 +22,7 @@ from edge_embed.tasks.vectors import Floats, Vectors
 
 try:
     from pymilvus import DataType, MilvusClient, MilvusException
+    from pymilvus.exceptions import ConnectionConfigException
 except ImportError:
     raise MissingExtraError("searching in Milvus", "milvus", "pymilvus") from None
 
@@ -99,15 +100,15 @@ class MilvusCollection(Collection):
         self, vectors: Vectors, *, k: int = 10, where: Where | None = None
     ) -> list[list[Hit]]:
         """Return the ``k`` nearest entries of each query, best first, as ``Index.search`` does."""
-        condition = _filter(where or {})
+        choices = where_choices(where or {})
         queries = unit_queries(self, vectors, k)
-        if not queries:
-            return []
+        if not queries or not all(choices.values()):
+            return [[] for _ in queries]
         with self._told():
             answers = self._client.search(
                 self._name,
                 queries,
-                filter=condition,
+                filter=_filter(choices),
                 limit=k,
                 output_fields=["id", "text", "metadata"],
                 timeout=_TIMEOUT,
@@ -172,6 +173,10 @@ class MilvusCollection(Collection):
         """Turn the client's errors into one line with its remedy."""
         try:
             yield
+        except ConnectionConfigException as error:
+            raise SearchEngineError(
+                f"cannot open {self.address}: {error.message}; a file serves one process at a time"
+            ) from error
         except MilvusException as error:
             if error.code == _CANNOT_CONNECT:
                 raise SearchEngineError(
@@ -204,13 +209,13 @@ def _fitting(text: str, what: str, entry: Entry) -> str:
     return text
 
 
-def _filter(where: Where) -> str:
-    """Return the expression that is to an entry what ``where`` is to metadata."""
+def _filter(choices: dict[str, list[Any]]) -> str:
+    """Return the expression for entries whose metadata has one of the values under each name."""
     parts = []
-    for name, choices in where_choices(where).items():
+    for name, values in choices.items():
         field = f"metadata[{json.dumps(name, ensure_ascii=False)}]"
-        fits = [f"{field} == {json.dumps(choice, ensure_ascii=False)}" for choice in choices]
-        parts.append(f"({' or '.join(fits) or 'key in []'})")
+        fits = [f"{field} == {json.dumps(value, ensure_ascii=False)}" for value in values]
+        parts.append(f"({' or '.join(fits)})")
     return " and ".join(parts)
 
 

@@ -96,13 +96,15 @@ class QdrantCollection(Collection):
         self, vectors: Vectors, *, k: int = 10, where: Where | None = None
     ) -> list[list[Hit]]:
         """Return the ``k`` nearest entries of each query, best first, as ``Index.search`` does."""
-        condition = None if where is None else _filter(where)
+        choices = where_choices(where or {})
+        queries = unit_queries(self, vectors, k)
+        if not queries or not all(choices.values()):
+            return [[] for _ in queries]
+        condition = _filter(choices)
         requests = [
             models.QueryRequest(query=query, filter=condition, limit=k, with_payload=True)
-            for query in unit_queries(self, vectors, k)
+            for query in queries
         ]
-        if not requests:
-            return []
         with self._told():
             answers = self._client.query_batch_points(self._name, requests)
         return [[_hit(point) for point in answer.points] for answer in answers]
@@ -171,15 +173,12 @@ def _connect(place: str, key: str | None) -> QdrantClient:
         raise InputError(f"{place} is no URL of a server: {error}") from error
 
 
-def _filter(where: Where) -> models.Filter:
-    """Return the filter that is to a payload what ``where`` is to metadata."""
-    nothing = models.HasIdCondition(has_id=[])
+def _filter(choices: dict[str, list[Any]]) -> models.Filter:
+    """Return the filter for payloads whose metadata has one of the values under each name."""
     return models.Filter(
         must=[
-            models.Filter(
-                should=[_fits(f'metadata."{name}"', choice) for choice in choices] or [nothing]
-            )
-            for name, choices in where_choices(where).items()
+            models.Filter(should=[_fits(f'metadata."{name}"', value) for value in values])
+            for name, values in choices.items()
         ]
     )
 

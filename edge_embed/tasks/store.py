@@ -82,10 +82,12 @@ class Entry:
 def check_model(place: str, facts: StoreFacts, model: str) -> None:
     """Refuse a model, by its fingerprint, that did not make the vectors in ``place``.
 
+    An empty fingerprint, on either side, stands for a model that was not named.
+
     Raises:
         InputError: another one did.
     """
-    if facts.model and model != facts.model:
+    if facts.model and model and model != facts.model:
         raise InputError(
             f"{place} was made with the model {facts.model_name or 'of another name'} "
             f"({facts.model[:12]}), not with this one ({model[:12]}): their vectors cannot be "
