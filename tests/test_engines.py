@@ -166,6 +166,24 @@ def test_milvus_names_a_text_that_is_too_long(tmp_path: Path) -> None:
             collection.upsert([entry(2, "b", "日" * 21_846)], vectors(1))
 
 
+def test_milvus_goes_on_from_a_collection_without_its_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{place('milvus', tmp_path)}#notes"
+    from edge_embed.integrations.milvus import MilvusCollection
+
+    def killed(_: MilvusCollection) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MilvusCollection, "_create_index", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_collection(address, create=FACTS)
+    with open_collection(address, create=FACTS) as collection:
+        collection.upsert([entry(1, "a")], np.eye(1, DIM, dtype=np.float32))
+        assert collection.search(np.eye(1, DIM, dtype=np.float32))[0][0].id == "a"
+
+
 # Export
 
 

@@ -81,12 +81,12 @@ def add_command(
 
     What has been added stays if the run is interrupted; a second run replaces it by itself.
     """
+    from edge_embed.tasks import Index
+
     if source is None:
         raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
     rows = read_rows(source, column=column, allow_empty=allow_empty)
     first = list(islice(rows, _CHUNK))  # a bad input is told before the model is loaded
-    from edge_embed.tasks import Index
-
     with Index(index) as store:
         model = _model(options, index, store)
         try:

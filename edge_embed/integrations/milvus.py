@@ -66,6 +66,8 @@ class MilvusCollection(Collection):
                     self._create(create)
                 known = self._client.describe_collection(name, timeout=_TIMEOUT)["properties"]
                 self.facts = read_facts(self.address, known.get(FACTS))
+                if create is not None and not self._client.list_indexes(name):
+                    self._create_index()  # its own step, in which a kill may have fallen
                 self._client.load_collection(name, timeout=_TIMEOUT)
         except BaseException:
             self._client.close()
@@ -158,15 +160,17 @@ class MilvusCollection(Collection):
         schema.add_field("text", DataType.VARCHAR, max_length=_LONGEST)
         schema.add_field("metadata", DataType.JSON)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=facts.dim)
-        indexes = self._client.prepare_index_params()
-        indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
         self._client.create_collection(
             self._name,
             schema=schema,
-            index_params=indexes,
             properties={FACTS: facts_as_json(facts)},
             timeout=_TIMEOUT,
         )
+
+    def _create_index(self) -> None:
+        indexes = self._client.prepare_index_params()
+        indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
+        self._client.create_index(self._name, indexes, timeout=_TIMEOUT)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
