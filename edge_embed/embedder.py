@@ -28,7 +28,7 @@ from edge_embed.precision import Precision, Ranges, fit_ranges, quantize_embeddi
 from edge_embed.receipt import RECEIPT, check_files, read_receipt
 from edge_embed.tokenizer import TokenIds, TokenizedTexts, Tokenizer
 
-__all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning"]
+__all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning", "unit_length"]
 
 Truncation = Literal["warn", "error", "ignore"]
 Vectors = npt.NDArray[np.float32]
@@ -222,7 +222,7 @@ class Embedder:
             vectors, lengths, full_lengths = vectors[index], lengths[index], full_lengths[index]
         vectors = vectors[:, :dim]
         if normalize:
-            vectors = _unit_length(vectors)
+            vectors = unit_length(vectors)
         ranges = None
         if precision in ("int8", "uint8") and len(vectors):
             ranges = self._ranges_for(vectors, normalize=normalize)
@@ -256,7 +256,7 @@ class Embedder:
             first: Vectors (n, dim) or (dim,), or texts.
             second: The same.
         """
-        a, b = (_unit_length(self._vectors(side)) for side in (first, second))
+        a, b = (unit_length(self._vectors(side)) for side in (first, second))
         if a.shape[1] != b.shape[1]:
             raise InputError(f"cannot compare vectors of {a.shape[1]} and {b.shape[1]} dimensions")
         return np.asarray(a @ b.T)
@@ -316,7 +316,7 @@ class Embedder:
                 guard.add(texts[start : start + size], tokenized)
                 chunk = slice(start, start + size)
                 lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
-                for batch in self._plan(tokenized.ids, excluded):
+                for batch in self.plan(tokenized.ids, excluded):
                     yield replace(batch, texts=batch.texts + start)
                     bar.update(len(batch.texts))
 
@@ -328,7 +328,13 @@ class Embedder:
                 warnings.warn(message, TextWarning, stacklevel=4)
         return out, lengths, full_lengths
 
-    def _plan(self, ids: list[TokenIds], excluded: int) -> Iterator[Batch]:
+    def plan(self, ids: Sequence[TokenIds], excluded: int = 0) -> Iterator[Batch]:
+        """Put tokenized texts into batches for :attr:`engine`.
+
+        Args:
+            ids: Token ids of each text, int64 (tokens,), from 1 to :attr:`max_seq_length` of them.
+            excluded: Leading tokens of each text that do not take part in pooling.
+        """
         limit, pad_id = self.max_seq_length, self.config.pad_token_id
         if self.engine.packed:
             return packed_batches(ids, max_length=limit, pad_id=pad_id)
@@ -426,7 +432,8 @@ def _verify(folder: Path) -> None:
         )
 
 
-def _unit_length(vectors: Vectors) -> Vectors:
+def unit_length(vectors: Vectors) -> Vectors:
+    """Scale float vectors (n, dim) to length 1; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
 

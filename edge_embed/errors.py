@@ -47,6 +47,11 @@ class OutputError(EdgeEmbedError):
 class OverloadedError(EdgeEmbedError):
     """More work is waiting than the bounded queue takes."""
 
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Whole seconds after which there should be room."""
+
 
 class SearchEngineError(EdgeEmbedError):
     """A search engine that cannot be reached, or that refuses what it is asked."""

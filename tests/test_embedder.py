@@ -285,7 +285,7 @@ def test_a_failing_inference_hurts_its_own_call_only(
         ),
     ):
         batch = Batch(broken, np.zeros(1, np.int64), np.zeros(1, np.int64))
-        monkeypatch.setattr(model, "_plan", lambda *_, batch=batch: iter([batch] * 5))
+        monkeypatch.setattr(model, "plan", lambda *_, batch=batch: iter([batch] * 5))
         for _ in range(2 * model.engine.requests):
             with pytest.raises(error):
                 model.encode(["broken"])
