@@ -23,7 +23,7 @@ from edge_embed.errors import EdgeEmbedError, ModelFormatError
 from edge_embed.graph import build_graph, read_ir
 from edge_embed.processors import usable_processors
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "engine_properties"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -42,7 +42,7 @@ class Engine:
         core = ov.Core()
         graph = build_graph(read_ir(core, file), config, packed=runtime.packed)
         try:
-            self._compiled = core.compile_model(graph.model, "CPU", _properties(runtime))
+            self._compiled = core.compile_model(graph.model, "CPU", engine_properties(runtime))
         except RuntimeError as error:
             raise ModelFormatError(
                 f"{file} cannot be compiled for this processor: {error}"
@@ -123,8 +123,8 @@ class _Running(NamedTuple):
     batch: Batch
 
 
-def _properties(runtime: RuntimeConfig) -> dict[str, object]:
-    """Translate to OpenVINO properties."""
+def engine_properties(runtime: RuntimeConfig) -> dict[str, object]:
+    """Translate to OpenVINO properties; warn where the cache folder cannot be used."""
     mode = hints.PerformanceMode
     properties: dict[str, object] = {
         hints.performance_mode(): mode.LATENCY if runtime.hint == "latency" else mode.THROUGHPUT,

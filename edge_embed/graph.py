@@ -20,7 +20,7 @@ from edge_embed.dense import DenseLayer
 from edge_embed.errors import ModelFormatError
 from edge_embed.packing import CannotPackError, pack
 
-__all__ = ["Graph", "build_graph", "read_ir"]
+__all__ = ["Graph", "build_graph", "build_token_graph", "read_ir"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,23 @@ def build_graph(model: ov.Model, config: ModelConfig, *, packed: bool = True) ->
     result.output(0).set_names({"sentence_embedding"})
     model = ov.Model([result], [input_ids, *parameters], "sentence_embedding")
     return Graph(model, not why_not, why_not)
+
+
+def build_token_graph(model: ov.Model, config: ModelConfig) -> ov.Model:
+    """Turn a transformer into a model that outputs each token's state, before any pooling.
+
+    Inputs are ``input_ids`` and ``attention_mask``, one text a row; the output is float32
+    (rows, width, hidden).
+
+    Raises:
+        ModelFormatError: the graph does not fit the folder's configuration.
+    """
+    _check_inputs(model, config)
+    states = _token_states(model, config).get_source_output()
+    input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
+    _drop_token_types(model, input_ids)
+    result = ops.result(ops.convert(states, np.float32))
+    return ov.Model([result], [input_ids, mask], "token_states")
 
 
 def _unit_length(embedding: ov.Node) -> ov.Node:

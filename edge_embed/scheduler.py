@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ from edge_embed.tokenizer import TokenIds
 
 __all__ = ["BatchEngine", "BatchReport", "DynamicBatcher"]
 
-Vectors = npt.NDArray[np.float32]
+# Float32 (n, dim); or (n,) objects, where the results of texts differ in shape.
+Results = npt.NDArray[Any]
 
 # Tokens taken in a turn: a little under the budget, as best fit leaves gaps, and what does not fit
 # the full batch becomes a second, nearly empty one.
@@ -44,8 +45,8 @@ class BatchEngine(Protocol):
     requests: int
     """Batches computed side by side."""
 
-    def run(self, batches: Iterable[Batch], out: Vectors) -> None:
-        """Embed ``batches``, writing each text's vector to its row of ``out``."""
+    def run(self, batches: Iterable[Batch], out: Results) -> None:
+        """Embed ``batches``, writing each text's result to its row of ``out``."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class DynamicBatcher:
         engine: BatchEngine,
         plan: Callable[[Sequence[TokenIds], int], Iterator[Batch]],
         *,
-        dim: int,
+        dim: int | None,
         queue_tokens: int,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
@@ -79,7 +80,7 @@ class DynamicBatcher:
             engine: Computes batches.
             plan: Puts token ids into batches; the number is how many leading tokens of each text
                 do not take part in pooling.
-            dim: Dimensions of a vector.
+            dim: Dimensions of a vector; None where results are arrays of differing shapes.
             queue_tokens: Most tokens that may wait.
             observe: Called after each batch, from its thread.
         """
@@ -118,7 +119,7 @@ class DynamicBatcher:
         """Tokens that wait to be put into a batch."""
         return self._waiting
 
-    def submit(self, ids: Sequence[TokenIds], *, excluded: int = 0) -> "Future[Vectors]":
+    def submit(self, ids: Sequence[TokenIds], *, excluded: int = 0) -> "Future[Results]":
         """Queue some texts and return at once.
 
         Cancelling the future takes the texts that are not yet at work out of the queue.
@@ -128,20 +129,21 @@ class DynamicBatcher:
             excluded: Leading tokens of each text that do not take part in pooling.
 
         Returns:
-            A future of float32 (n, dim). If a batch with one of the texts fails, it has that error.
+            A future of float32 (n, dim), or of (n,) arrays without ``dim``. If a batch with one of
+            the texts fails, it has that error.
 
         Raises:
             InputError: the texts have more tokens than may ever wait.
             OverloadedError: too many tokens wait already, or the batcher is closed.
         """
-        request = _Request(ids, excluded, np.empty((len(ids), self._dim), np.float32))
+        request = _Request(ids, excluded, self._room(len(ids)))
         if request.tokens > self.queue_tokens:
             raise InputError(
                 f"the request has {request.tokens} tokens, the queue takes {self.queue_tokens}: "
                 "send fewer texts at a time"
             )
         if not ids:
-            request.future.set_result(request.vectors)
+            request.future.set_result(request.results)
             return request.future
         with self._changed:
             if self._closed:
@@ -164,6 +166,12 @@ class DynamicBatcher:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _room(self, texts: int) -> Results:
+        """Return where the results of ``texts`` texts go."""
+        if self._dim is None:
+            return np.empty(texts, np.object_)
+        return np.empty((texts, self._dim), np.float32)
 
     def _seconds_to_drain(self) -> int:
         """Estimate how long the waiting tokens take, from the speed so far."""
@@ -231,7 +239,7 @@ class DynamicBatcher:
 
     def _run_batch(self, batch: Batch, texts: "list[_Text]") -> None:
         own = [texts[number] for number in batch.texts]
-        out = np.empty((len(texts), self._dim), np.float32)
+        out = self._room(len(texts))
         started = time.perf_counter()
         try:
             self._engine.run([batch], out)
@@ -249,14 +257,14 @@ class DynamicBatcher:
             area = batch.inputs["input_ids"].size
             self._observe(BatchReport(len(own), tokens, area, seconds))
 
-    def _deliver(self, text: "_Text", vector: Vectors) -> None:
+    def _deliver(self, text: "_Text", result: Results) -> None:
         request = text.request
-        request.vectors[text.row] = vector
+        request.results[text.row] = result
         with self._changed:
             request.missing -= 1
             done = request.missing == 0
         if done and request.future.set_running_or_notify_cancel():
-            request.future.set_result(request.vectors)
+            request.future.set_result(request.results)
 
     def _reject(self, texts: "list[_Text]", error: Exception) -> None:
         for request in dict.fromkeys(text.request for text in texts):
@@ -273,9 +281,9 @@ class _Request:
 
     ids: Sequence[TokenIds]
     excluded: int
-    vectors: Vectors
-    """Float32 (n, dim), filled text by text."""
-    future: "Future[Vectors]" = field(default_factory=Future)
+    results: Results
+    """Filled text by text."""
+    future: "Future[Results]" = field(default_factory=Future)
     credit: int = _SHARE
     """Tokens that it may still put into batches in this turn; less than 0 after a long text."""
     failed: bool = False

@@ -135,6 +135,48 @@ def test_what_is_no_text_is_named(source: Path, texts: list[str], message: str) 
         tokenizer(texts)
 
 
+def test_pieces_say_where_they_stand(source: Path) -> None:
+    tokenizer = Tokenizer(ModelConfig.from_folder(source))
+    text = "The naïve café, twice"
+    (pieces,) = tokenizer.pieces([text])
+    assert [piece.id for piece in pieces] == published(source, 128).encode(text).ids
+    assert [(p.text, p.special, p.start) for p in (pieces[0], pieces[-1])] == [
+        ("[CLS]", True, None),
+        ("[SEP]", True, None),
+    ]
+    assert all(text[p.start : p.stop] == p.text for p in pieces[1:-1])
+    assert tokenizer.pieces([text], special_tokens=False) == [pieces[1:-1]]
+    assert len(tokenizer.pieces(["word " * 500])[0]) > tokenizer.max_length
+
+
+def test_ids_are_taken_and_decoded(source: Path) -> None:
+    tokenizer = Tokenizer(ModelConfig.from_folder(source))
+    texts = ["how do i reset it", "word " * 300]
+    whole = [[piece.id for piece in pieces] for pieces in tokenizer.pieces(texts)]
+    for cut_left in (None, False, True):
+        taken, made = (
+            tokenizer.from_ids(whole, cut_left=cut_left),
+            tokenizer(texts, cut_left=cut_left),
+        )
+        assert [ids.tolist() for ids in taken.ids] == [ids.tolist() for ids in made.ids]
+        assert taken.full_lengths.tolist() == made.full_lengths.tolist()
+        assert taken.truncated.tolist() == [1]
+    assert tokenizer.decode(whole[:1]) == texts[:1]
+    assert "[CLS]" in tokenizer.decode(whole[:1], skip_special_tokens=False)[0]
+
+
+def test_ids_of_another_tokenizer_are_refused(source: Path) -> None:
+    tokenizer = Tokenizer(ModelConfig.from_folder(source))
+    good = tokenizer(["one"]).ids[0].tolist()
+    for wrong in ([], [5, 6, 7], good[:1], good[:-1], good[1:]):
+        with pytest.raises(InputError, match="token ids of text 1 do not begin with"):
+            tokenizer.from_ids([good, wrong])
+    for outside in (-1, tokenizer.vocabulary_size):
+        for method in (tokenizer.from_ids, tokenizer.decode):
+            with pytest.raises(InputError, match=f"text 0 has the token id {outside}; this"):
+                method([[*good[:1], outside, *good[-1:]]])
+
+
 def test_a_truncated_file_is_named(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors"))
