@@ -151,13 +151,20 @@ class DynamicBatcher:
             if self._waiting + request.tokens > self.queue_tokens:
                 raise OverloadedError(
                     f"{self._waiting} tokens are waiting and the queue takes {self.queue_tokens}",
-                    retry_after=self._seconds_to_drain(),
+                    retry_after=self.seconds_to_drain(),
                 )
             self._waiting += request.tokens
             self._turns.append(request)
             self._changed.notify()
         request.future.add_done_callback(lambda _: self._leave(request))
         return request.future
+
+    def seconds_to_drain(self) -> int:
+        """Estimate how long the waiting tokens take, from the speed so far."""
+        if not self._computed:
+            return 1
+        speed = len(self._threads) * self._computed / self._busy_seconds
+        return max(1, math.ceil(self._waiting / speed))
 
     def close(self) -> None:
         """Take no more requests, finish those that wait, and end the threads."""
@@ -172,13 +179,6 @@ class DynamicBatcher:
         if self._dim is None:
             return np.empty(texts, np.object_)
         return np.empty((texts, self._dim), np.float32)
-
-    def _seconds_to_drain(self) -> int:
-        """Estimate how long the waiting tokens take, from the speed so far."""
-        if not self._computed:
-            return 1
-        speed = len(self._threads) * self._computed / self._busy_seconds
-        return max(1, math.ceil(self._waiting / speed))
 
     def _leave(self, request: "_Request") -> None:
         """Take a request that is cancelled or has failed out of the queue."""

@@ -20,7 +20,7 @@ from edge_embed.json_files import read_json
 __all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer"]
 
 TokenIds = npt.NDArray[np.int64]
-_Item = TypeVar("_Item", int, str)
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,8 @@ class Tokenizer:
         end = len(items) - self._suffix
         room = self.max_length - self._prefix - self._suffix
         left = self._cut_left if cut_left is None else cut_left
-        content = items[end - room : end] if left else items[self._prefix :][:room]
+        start = end - room if left else self._prefix
+        content = items[start : start + room]
         return [*items[: self._prefix], *content, *items[end:]]
 
 

@@ -10,7 +10,13 @@ import click
 from edge_embed.config import VARIANTS, Hint, InferencePrecision
 from edge_embed.embedder import Embedder
 
-__all__ = ["ModelOptions", "input_options", "model_options", "several_model_options"]
+__all__ = [
+    "ModelOptions",
+    "input_options",
+    "model_options",
+    "named_model_options",
+    "several_model_options",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -72,6 +78,26 @@ def several_model_options(function: _Function) -> _Function:
     return _decorated(command, [choice, *_RUN_OPTIONS])  # type: ignore[return-value]
 
 
+def named_model_options(function: _Function) -> _Function:
+    """Add the options that choose models by name; the command receives (name, options) pairs."""
+    choice = click.option(
+        "-m",
+        "--model",
+        metavar="[NAME=]MODEL",
+        multiple=True,
+        help="A folder, a shipped model's name, or a hub id; give several to choose by name.",
+    )
+
+    def command(**arguments: Any) -> Any:  # noqa: ANN401
+        given = arguments["model"] or (None,)
+        common = _model_options(arguments)
+        models = tuple(_with_name(common, value) for value in given)
+        return function(models=models, **arguments)
+
+    command.__doc__ = function.__doc__
+    return _decorated(command, [choice, *_RUN_OPTIONS])  # type: ignore[return-value]
+
+
 _RUN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
         "--variant", type=click.Choice(list(VARIANTS)), help="Which weights; INT8 if there."
@@ -107,6 +133,14 @@ def _with_variant(common: ModelOptions, name: str | None) -> ModelOptions:
     if model and variant in VARIANTS:
         return replace(common, model=model, variant=variant)
     return replace(common, model=name)
+
+
+def _with_name(common: ModelOptions, value: str | None) -> tuple[str | None, ModelOptions]:
+    """Read ``NAME=MODEL``; a folder may have a = in its own name."""
+    name, equals, model = (value or "").partition("=")
+    if equals and "/" not in name:
+        return name, replace(common, model=model)
+    return None, replace(common, model=value)
 
 
 def input_options(function: _Function) -> _Function:

@@ -1,0 +1,130 @@
+"""``edge-embed serve``: embeddings over HTTP."""
+
+import logging
+import os
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_embed.cli.options import ModelOptions, named_model_options
+
+if TYPE_CHECKING:
+    from edge_embed.server import ApiKeys
+
+# Keys, separated by spaces; not an option, as other users see a command's options.
+_KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--unix-socket", type=click.Path(path_type=Path), help="Listen at a socket file instead."
+)
+@click.option("--tls-certificate", type=click.Path(path_type=Path), help="PEM file with the chain.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file with its private key.")
+@click.option(
+    "--api-keys",
+    type=click.Path(path_type=Path),
+    help=f"File with a key a line; else the variable {_KEYS_VARIABLE}, else no key is needed.",
+)
+@click.option("--index", type=click.Path(path_type=Path), help="Index that /v1/search searches.")
+@click.option("--no-page", is_flag=True, help="Do not serve the page at /.")
+@click.option(
+    "--model-memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MB",
+    help="Most megabytes of weights in memory; models that are not in use make room.",
+)
+@click.option(
+    "--queue-tokens", type=click.IntRange(1), help="Most tokens that wait for a model; then 429."
+)
+@click.option("--max-inputs", "inputs", type=click.IntRange(1), help="Most texts a request.")
+@click.option("--max-requests", "requests", type=click.IntRange(1), help="Most at a time.")
+@click.option("--max-body", "body_bytes", type=click.IntRange(1), help="Most bytes a request.")
+@click.option(
+    "--timeout", "request_seconds", type=float, help="Longest that a request waits, in seconds."
+)
+@click.option("--drain", "drain_seconds", type=float, help="Longest that a stop waits, in seconds.")
+@click.option("--access-log", is_flag=True, help="Log each request's path, status and time.")
+@named_model_options
+def serve_command(
+    models: tuple[tuple[str | None, ModelOptions], ...],
+    host: str,
+    port: int,
+    unix_socket: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    api_keys: Path | None,
+    index: Path | None,
+    model_memory: float | None,
+    *,
+    no_page: bool,
+    access_log: bool,
+    **limits: Any,  # noqa: ANN401
+) -> None:
+    """Serve embeddings: OpenAI's protocol, text-embeddings-inference's, and a page to try them.
+
+    SIGTERM stops it when requests at work are answered; SIGHUP loads changed models and keys anew.
+    """
+    from edge_embed.server import Limits, Listen, ModelSource, Service, create_app, serve
+
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("TLS needs both --tls-certificate and --tls-key")
+    _log_to_stderr(access=access_log)
+    sources = [
+        ModelSource.find(
+            name, options.model, options.load, variant=options.variant, revision=options.revision
+        )
+        for name, options in models
+    ]
+    with ExitStack() as stack:
+        attached = None
+        if index is not None:
+            from edge_embed.tasks import Index
+
+            attached = stack.enter_context(Index(index))
+        service = Service(
+            sources,
+            limits=replace(
+                Limits(), **{name: value for name, value in limits.items() if value is not None}
+            ),
+            memory_bytes=None if model_memory is None else int(1e6 * model_memory),
+            keys=_keys(api_keys),
+            index=attached,
+        )
+
+        def reload() -> None:
+            service.keys = _keys(api_keys)
+
+        listen = Listen(
+            host=host,
+            port=port,
+            unix_socket=unix_socket,
+            certificate=tls_certificate,
+            private_key=tls_key,
+        )
+        serve(create_app(service, page=not no_page), service, listen, reload=reload)
+
+
+def _keys(file: Path | None) -> "ApiKeys | None":
+    from edge_embed.server import ApiKeys
+
+    if file is not None:
+        return ApiKeys.from_file(file)
+    variable = os.environ.get(_KEYS_VARIABLE)
+    return None if variable is None else ApiKeys(variable.split())
+
+
+def _log_to_stderr(*, access: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("edge-embed: %(message)s"))
+    for name in ("edge_embed.server", "edge_embed.access"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+    logging.getLogger("edge_embed.access").disabled = not access

@@ -1,0 +1,30 @@
+"""An HTTP server for embeddings: OpenAI's protocol, text-embeddings-inference's, and our own.
+
+    edge-embed serve --model DIR
+
+The way of a request: :mod:`~edge_embed.server.connection` (slow clients),
+:mod:`~edge_embed.server.door` (keys, too many requests), :mod:`~edge_embed.server.endpoint` (body
+in, answer or error out), the protocol's handler (:mod:`~edge_embed.server.openai`,
+:mod:`~edge_embed.server.tei`, :mod:`~edge_embed.server.uses`), :mod:`~edge_embed.server.service`
+(texts to vectors), and the model's queue (:mod:`edge_embed.scheduler`).
+"""
+
+from edge_embed.errors import MissingExtraError
+
+try:
+    import httptools  # noqa: F401
+    import msgspec  # noqa: F401
+    import prometheus_client  # noqa: F401
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+except ModuleNotFoundError as error:
+    raise MissingExtraError("the server", "server", error.name or "uvicorn") from error
+
+from edge_embed.server.app import create_app
+from edge_embed.server.keys import ApiKeys
+from edge_embed.server.limits import Limits
+from edge_embed.server.pool import ModelSource
+from edge_embed.server.run import Listen, serve
+from edge_embed.server.service import Service
+
+__all__ = ["ApiKeys", "Limits", "Listen", "ModelSource", "Service", "create_app", "serve"]

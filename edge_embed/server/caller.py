@@ -1,0 +1,120 @@
+"""One request's client: its body within limits, and its patience while texts are embedded."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from edge_embed.server.limits import Limits
+from edge_embed.server.metrics import Metrics
+from edge_embed.server.problems import StatusError
+
+__all__ = ["Caller", "DisconnectedError"]
+
+_T = TypeVar("_T")
+
+
+class DisconnectedError(Exception):
+    """The client has gone: nobody waits for an answer."""
+
+
+class Caller:
+    """Reads from a client and waits on its behalf."""
+
+    def __init__(self, request: Request, limits: Limits, metrics: Metrics) -> None:
+        self._request, self._limits, self._metrics = request, limits, metrics
+        self.texts = 0
+        """How many texts it has sent."""
+
+    async def body(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            StatusError: it is no JSON by its type (415), too large (413) or too slow (408).
+            DisconnectedError: the client went away.
+        """
+        headers, most = self._request.headers, self._limits.body_bytes
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            # This also keeps other sites' pages from posting here: a browser asks first.
+            raise StatusError(415, "send JSON, with the header 'Content-Type: application/json'")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > most:
+            raise _too_large(most, f"{length} bytes")
+        with self.stage("read"):
+            try:
+                return await asyncio.wait_for(self._read(most), self._limits.client_seconds)
+            except asyncio.TimeoutError:
+                raise StatusError(
+                    408,
+                    f"the body was not there after {self._limits.client_seconds:g} seconds",
+                    headers={"Connection": "close"},
+                ) from None
+            except ClientDisconnect:
+                raise DisconnectedError from None
+
+    async def result(self, future: "Future[_T]") -> _T:
+        """Wait for a result; whoever does not wait to its end takes the work out of the queue.
+
+        Raises:
+            StatusError: it was not there in time (503).
+            DisconnectedError: the client went away.
+        """
+        answer = asyncio.wrap_future(future)
+        gone = asyncio.ensure_future(self._gone())
+        seconds = self._limits.request_seconds
+        try:
+            either: set[asyncio.Future[Any]] = {answer, gone}
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if gone.done():
+                raise DisconnectedError
+            self._metrics.rejected.labels("timeout").inc()
+            raise StatusError(
+                503,
+                f"there was no result after {seconds:g} seconds: send fewer texts at a time",
+                headers={"Retry-After": "1"},
+            )
+        finally:
+            gone.cancel()
+            answer.cancel()
+
+    async def thread(self, function: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401
+        """Run work that would hold up others in a thread."""
+        return await asyncio.to_thread(function, *arguments)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a part of the request."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._metrics.stages.labels(name).observe(time.perf_counter() - started)
+
+    async def _read(self, most: int) -> bytes:
+        parts, size = [], 0
+        async for part in self._request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise _too_large(most, f"more than {most}")
+        return b"".join(parts)
+
+    async def _gone(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+
+def _too_large(most: int, size: str) -> StatusError:
+    # The rest of the body is not waited for.
+    return StatusError(
+        413,
+        f"the body has {size}, the server takes {most} bytes: send fewer texts at a time",
+        headers={"Connection": "close"},
+    )

@@ -1,0 +1,83 @@
+"""A connection that a slow or silent client cannot hold for long.
+
+uvicorn's own timer runs between requests only: whoever sends a request byte by byte, or none at
+all, would keep a connection for ever.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from edge_embed.server.limits import Limits
+
+__all__ = ["connection_class"]
+
+# Request line and headers; keys and cookies take a few hundred bytes.
+_MOST_HEADER_BYTES = 32 << 10
+
+
+def connection_class(limits: Limits) -> type[asyncio.Protocol]:
+    """Return the protocol class that keeps these limits."""
+
+    class LimitedConnection(_Connection):
+        pass
+
+    LimitedConnection.limits = limits
+    return LimitedConnection
+
+
+class _Connection(HttpToolsProtocol):
+    limits: Limits
+    _timer: asyncio.TimerHandle | None = None
+    _in_headers = True
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            transport.close()
+            return
+        raw: Any = transport.get_extra_info("socket")
+        if raw is not None and raw.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Whoever does not read its answer is cut off too.
+            milliseconds = int(1000 * self.limits.request_seconds)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        self._wait(self.limits.client_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_headers:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self._in_headers and self._header_bytes > _MOST_HEADER_BYTES:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers, self._header_bytes = True, 0
+        self._wait(self.limits.client_seconds)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._in_headers = False
+        # A second more than the body has: until then the client is told what is wrong.
+        self._wait(self.limits.client_seconds + 1)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._wait(None)
+
+    def _wait(self, seconds: float | None) -> None:
+        """Close the connection after so many seconds, unless called again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None:
+            close: Callable[[], None] = self.transport.close
+            self._timer = self.loop.call_later(seconds, close)

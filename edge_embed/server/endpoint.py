@@ -1,0 +1,163 @@
+"""What a path is: its types, for reading, writing and the OpenAPI schema, and its handler."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edge_embed.server.caller import Caller, DisconnectedError
+from edge_embed.server.problems import Protocol, StatusError
+from edge_embed.server.service import Service
+
+__all__ = [
+    "INPUTS_SCHEMA",
+    "Endpoint",
+    "Handler",
+    "Inputs",
+    "Matrix",
+    "Vector",
+    "error_response",
+    "read_inputs",
+]
+
+_log = logging.getLogger("edge_embed.server")
+
+Handler = Callable[[Service, Any, Caller], Awaitable[object]]
+
+# Arrays of float32 in answers, as the schema shows them.
+Vector = Annotated[
+    Any, msgspec.Meta(extra_json_schema={"type": "array", "items": {"type": "number"}})
+]
+Matrix = Annotated[
+    Any,
+    msgspec.Meta(
+        extra_json_schema={
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "number"}},
+        }
+    ),
+]
+
+INPUTS_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+        {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+            "minItems": 1,
+        },
+    ]
+}
+
+# Text, texts, token ids or lists of token ids; msgspec tells no two kinds of list apart, so which
+# it is is looked at in read_inputs.
+Inputs = str | list[str | int | list[int]]
+
+# Answers to more texts are written in a thread: it takes milliseconds.
+_FEW_TEXTS = 32
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A path that takes JSON with POST."""
+
+    path: str
+    protocol: Protocol
+    body: type
+    """The request, a msgspec struct."""
+    answer: Any
+    """The type of the answer."""
+    handler: Handler
+    summary: str
+    example: Mapping[str, object] = field(default_factory=dict)
+    """A request."""
+
+    async def respond(self, service: Service, request: Request) -> Response:
+        """Answer a request, whatever happens."""
+        caller = Caller(request, service.limits, service.metrics)
+        try:
+            body = _decode(await caller.body(), self.body)
+            answer = await self.handler(service, body, caller)
+            with caller.stage("write"):
+                if caller.texts > _FEW_TEXTS:
+                    content = await caller.thread(_encode, answer)
+                else:
+                    content = _encode(answer)
+        except DisconnectedError:
+            return Response(status_code=499)
+        except asyncio.CancelledError:  # the stop has waited as long as it was to
+            return error_response(StatusError(503, "the server has stopped"), self.protocol)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear it
+            problem = StatusError.of(error)
+            if problem.status == 500:
+                _log.error(
+                    "%s failed: %s", self.path, error, exc_info=_log.isEnabledFor(logging.DEBUG)
+                )
+            return error_response(problem, self.protocol)
+        return Response(content, media_type="application/json")
+
+
+def error_response(problem: StatusError, protocol: Protocol) -> Response:
+    """Return a problem as a response."""
+    return Response(
+        problem.body(protocol),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type="application/json",
+    )
+
+
+def read_inputs(inputs: Inputs) -> list[str] | list[list[int]]:
+    """Return inputs as a list of texts or a list of token id lists.
+
+    Raises:
+        StatusError: they are mixed.
+    """
+    if isinstance(inputs, str):
+        return [inputs]
+    texts = [item for item in inputs if isinstance(item, str)]
+    lists = [item for item in inputs if isinstance(item, list)]
+    ids = [item for item in inputs if isinstance(item, int)]
+    if len(texts) == len(inputs):
+        return texts
+    if len(lists) == len(inputs):
+        return lists
+    if len(ids) == len(inputs):
+        return [ids]
+    raise StatusError(
+        422, "the input mixes texts, token ids and lists: send a text, texts, ids, or lists of ids"
+    )
+
+
+def _decode(body: bytes, kind: type) -> object:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        # A message about a choice quotes what was sent, which does not belong into errors.
+        raise StatusError(
+            422, re.sub(r"^(Invalid enum value) .* - at", r"\1 - at", str(error))
+        ) from None
+    except RecursionError:
+        raise StatusError(400, "the body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StatusError(400, f"the body is no JSON: {error}") from None
+
+
+def _encode(answer: object) -> bytes:
+    return msgspec.json.encode(answer, enc_hook=_numbers)
+
+
+def _numbers(value: object) -> object:
+    """Write arrays as lists, with the digits that a float32 has; more would double the size."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64).round(8).tolist()
+    raise NotImplementedError(f"an answer holds {type(value).__name__}")

@@ -1,0 +1,110 @@
+"""What a server counts and times, for Prometheus."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from edge_embed.scheduler import BatchReport
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
+_TOKENS = (16, 32, 64, 128, 256, 512, 1024)
+_FILL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter(
+            "edge_embed_requests", "Requests answered.", ["path", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "edge_embed_request_seconds",
+            "From the headers to the end of the answer.",
+            ["path"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.stages = Histogram(
+            "edge_embed_stage_seconds",
+            "Parts of a request: reading the body, tokenizing, waiting and computing, writing.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "edge_embed_requests_in_flight", "Requests being answered.", registry=registry
+        )
+        self.rejected = Counter(
+            "edge_embed_rejected_requests",
+            "Requests refused, by why: overload, key, size, or stopped at the time limit.",
+            ["reason"],
+            registry=registry,
+        )
+        self.texts = Counter("edge_embed_texts", "Texts embedded.", ["model"], registry=registry)
+        self.truncated = Counter(
+            "edge_embed_truncated_texts", "Texts cut at the limit.", ["model"], registry=registry
+        )
+        self.unknown = Counter(
+            "edge_embed_unknown_tokens",
+            "Tokens that the model does not know.",
+            ["model"],
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "edge_embed_tokens", "Tokens computed, without padding.", ["model"], registry=registry
+        )
+        self._batch = {
+            name: Histogram(
+                f"edge_embed_batch_{name}", text, ["model"], buckets=buckets, registry=registry
+            )
+            for name, text, buckets in (
+                ("texts", "Texts a batch.", _TEXTS),
+                ("tokens", "Tokens a batch, without padding.", _TOKENS),
+                ("fill", "Share of a batch that is no padding.", _FILL),
+                ("seconds", "Time that a batch took.", _SECONDS),
+            )
+        }
+
+    def watch_queues(self, waiting: Callable[[], dict[str, int]]) -> None:
+        """Report the tokens that wait for each loaded model, asked for at each scrape."""
+        self._registry.register(_Queues(waiting))
+
+    def observe_batch(self, model: str, report: BatchReport) -> None:
+        """Count a batch; called from its thread."""
+        self._tokens.labels(model).inc(report.tokens)
+        self._batch["texts"].labels(model).observe(report.texts)
+        self._batch["tokens"].labels(model).observe(report.tokens)
+        self._batch["fill"].labels(model).observe(report.tokens / report.area)
+        self._batch["seconds"].labels(model).observe(report.seconds)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Queues(Collector):
+    def __init__(self, waiting: Callable[[], dict[str, int]]) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "edge_embed_queue_tokens", "Tokens that wait, by loaded model.", labels=["model"]
+        )
+        for model, tokens in self._waiting().items():
+            family.add_metric([model], tokens)
+        yield family

@@ -1,0 +1,132 @@
+"""The OpenAPI document, made of the endpoints' types, and the page that shows it."""
+
+import html
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from edge_embed import __version__
+from edge_embed.server.endpoint import Endpoint
+from edge_embed.server.operations import Resource
+from edge_embed.server.problems import STATUSES, OpenAIErrorBody, Protocol, TeiError
+
+__all__ = ["openapi_document", "reference_page"]
+
+_ERRORS: dict[Protocol, type] = {"openai": OpenAIErrorBody, "tei": TeiError}
+
+# What any POST may be answered with besides 200.
+_POST_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
+
+
+def openapi_document(
+    endpoints: Sequence[Endpoint], resources: Sequence[Resource]
+) -> dict[str, Any]:
+    """Describe every path, OpenAPI 3.1."""
+    types: list[Any] = [OpenAIErrorBody, TeiError]
+    types += [kind for endpoint in endpoints for kind in (endpoint.body, endpoint.answer)]
+    types += [resource.answer for resource in resources if resource.answer is not None]
+    schemas, components = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}"
+    )
+    schema_of = dict(zip(map(id, types), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+
+    def problem(status: int, text: str, protocol: Protocol) -> dict[str, Any]:
+        schema = schema_of[id(_ERRORS[protocol])]
+        answer = {"description": text, "content": {"application/json": {"schema": schema}}}
+        if status == 429:
+            answer["headers"] = {
+                "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+            }
+        return answer
+
+    for endpoint in endpoints:
+        content = {"schema": schema_of[id(endpoint.body)], "example": dict(endpoint.example)}
+        answer = {"application/json": {"schema": schema_of[id(endpoint.answer)]}}
+        responses = {"200": {"description": "Done.", "content": answer}}
+        responses |= {
+            str(status): problem(status, STATUSES[status], endpoint.protocol)
+            for status in _POST_PROBLEMS
+        }
+        paths.setdefault(endpoint.path, {})["post"] = {
+            "summary": endpoint.summary,
+            "operationId": f"post{endpoint.path.replace('/', '_')}",
+            "requestBody": {"required": True, "content": {"application/json": content}},
+            "responses": responses,
+        }
+    for resource in resources:
+        kind = resource.media_type.partition(";")[0]
+        content = {kind: {"schema": {"type": "string"}}}
+        if resource.answer is not None:
+            content = {kind: {"schema": schema_of[id(resource.answer)]}}
+        problems = {401: STATUSES[401]} if resource.path != "/live" else {}
+        responses = {"200": {"description": "Done.", "content": content}}
+        responses |= {
+            str(status): problem(status, text, resource.protocol)
+            for status, text in (problems | dict(resource.problems)).items()
+        }
+        paths.setdefault(resource.path, {})["get"] = {
+            "summary": resource.summary,
+            "operationId": f"get{resource.path.replace('/', '_')}",
+            "responses": responses,
+        }
+    paths["/live"]["get"]["security"] = []
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "edge-embed",
+            "version": __version__,
+            "description": "Sentence embeddings: OpenAI's protocol, text-embeddings-inference's, "
+            "and similarity, near-duplicates and search.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{}, {"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def reference_page(document: dict[str, Any]) -> str:
+    """Return the document as HTML that needs nothing else."""
+    parts = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>")
+            parts.append(f"<p>{html.escape(operation['summary'])}</p>")
+            if "requestBody" in operation:
+                content = operation["requestBody"]["content"]["application/json"]
+                body = json.dumps(content["example"])
+                parts.append(
+                    "<pre>curl http://127.0.0.1:8080"
+                    + html.escape(f"{path} --json '{body}'")
+                    + "</pre>"
+                )
+            parts.append("<table>")
+            parts += [
+                f"<tr><td>{status}</td><td>{html.escape(answer['description'])}</td></tr>"
+                for status, answer in operation["responses"].items()
+            ]
+            parts.append("</table>")
+    return _PAGE.replace("BODY", "\n".join(parts))
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>edge-embed: HTTP reference</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
+h2 { font-size: 1rem; margin: 2rem 0 0; border-top: 1px solid #8886; padding-top: 1rem }
+pre { overflow-x: auto; background: #8882; padding: .6rem }
+td { padding: 0 1rem 0 0; vertical-align: top; font-size: .85rem }
+</style>
+<h1>edge-embed: HTTP reference</h1>
+<p>Types in full: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
+BODY
+</html>
+"""

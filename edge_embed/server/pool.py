@@ -1,0 +1,269 @@
+"""The models that a server holds: loaded when first asked for, put away, and loaded anew.
+
+A model is used within :meth:`ModelPool.use`; one that is put away meanwhile is closed when its last
+user has left, so no request is dropped.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_embed.batching import padded_batches
+from edge_embed.config import ModelConfig
+from edge_embed.embedder import Embedder
+from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
+from edge_embed.fingerprint import model_fingerprint
+from edge_embed.models import resolve_model
+from edge_embed.scheduler import BatchReport, DynamicBatcher
+from edge_embed.server.problems import StatusError
+from edge_embed.token_engine import TokenEngine
+
+__all__ = ["ModelPool", "ModelSource", "ServedModel"]
+
+_log = logging.getLogger("edge_embed.server")
+
+Observer = Callable[[str, BatchReport], None]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model by the name that clients call it, and how to load it."""
+
+    name: str
+    load: Callable[[], Embedder]
+    folder: Path
+    weights_bytes: int
+
+    @classmethod
+    def find(
+        cls,
+        name: str | None,
+        model: str | None,
+        load: Callable[[], Embedder],
+        *,
+        variant: str | None = None,
+        revision: str | None = None,
+    ) -> "ModelSource":
+        """Look at a model without loading it; without a name it is called as its folder.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            ModelFormatError: its folder is incomplete.
+        """
+        folder = resolve_model(model, revision=revision)
+        _, graph = ModelConfig.from_folder(folder).variant_file(variant)
+        size = graph.with_suffix(".bin").stat().st_size
+        return cls(name or folder.name, load, folder, size)
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Return what changes when a file of the folder does."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        stats = [(file, file.stat()) for file in files]
+        return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
+
+
+class ServedModel:
+    """A loaded model and the queue before it."""
+
+    def __init__(
+        self, source: ModelSource, *, queue_tokens: int, observe: Observer, index: bool = False
+    ) -> None:
+        """Load the model. With ``index`` its fingerprint is made too, which reads every file.
+
+        Raises:
+            EdgeEmbedError: it cannot be loaded.
+        """
+        self.source, self.name = source, source.name
+        self.stamp = source.stamp()
+        self.embedder = source.load()
+        self.fingerprint = model_fingerprint(self.embedder) if index else ""
+        self._queue_tokens = queue_tokens
+        self._observe: Callable[[BatchReport], None] = lambda report: observe(self.name, report)
+        self.batcher = DynamicBatcher.for_model(
+            self.embedder, queue_tokens=queue_tokens, observe=self._observe
+        )
+        self._states: DynamicBatcher | None = None
+
+    def check_dimensions(self, dimensions: int | None) -> None:
+        """Refuse more dimensions than a vector has.
+
+        Raises:
+            InputError: there are fewer.
+        """
+        dim = self.embedder.dim
+        if dimensions is not None and not 1 <= dimensions <= dim:
+            raise InputError(f"cannot keep {dimensions} dimensions: choose from 1 to {dim}")
+
+    def states(self) -> DynamicBatcher:
+        """Return the queue for token states; the model for them is compiled at the first call."""
+        if self._states is None:
+            config = self.embedder.config
+            _, file = config.variant_file(self.embedder.variant)
+            self._states = DynamicBatcher(
+                TokenEngine(config, self.embedder.runtime, file=file),
+                lambda ids, _: padded_batches(
+                    ids, max_length=config.max_seq_length, pad_id=config.pad_token_id
+                ),
+                dim=None,
+                queue_tokens=self._queue_tokens,
+                observe=self._observe,
+            )
+        return self._states
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that wait for this model."""
+        states = self._states
+        return self.batcher.waiting_tokens + (states.waiting_tokens if states else 0)
+
+    def close(self) -> None:
+        """Finish what waits and end the threads."""
+        self.batcher.close()
+        if self._states is not None:
+            self._states.close()
+
+
+@dataclass(eq=False)
+class _Held:
+    model: ServedModel
+    users: int = 0
+    retired: bool = False
+
+
+class ModelPool:
+    """Models by name. All methods are for one event loop."""
+
+    def __init__(
+        self,
+        sources: Sequence[ModelSource],
+        load: Callable[[ModelSource], ServedModel],
+        *,
+        memory_bytes: int | None = None,
+    ) -> None:
+        """Know the models; none is loaded yet.
+
+        Args:
+            sources: At least one; the first is what requests without a model's name get.
+            load: Loads one, in a thread.
+            memory_bytes: Most bytes of weights held at a time; None holds all that are asked for.
+
+        Raises:
+            InputError: a name is there twice, or a model does not fit the memory by itself.
+        """
+        self._sources = {source.name: source for source in sources}
+        if len(self._sources) < len(sources):
+            raise InputError("two models have the same name: name them apart (--model NAME=DIR)")
+        for source in sources:
+            if memory_bytes is not None and source.weights_bytes > memory_bytes:
+                raise InputError(
+                    f"the weights of {source.name!r} take {source.weights_bytes / 1e6:.1f} MB, the "
+                    f"limit for all is {memory_bytes / 1e6:.1f} MB: raise it or leave the model out"
+                )
+        self._open, self._memory_bytes = load, memory_bytes
+        self._held: dict[str, _Held] = {}  # least recently used first
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all models, the default first."""
+        return list(self._sources)
+
+    @property
+    def loaded(self) -> list[ServedModel]:
+        """The models in memory."""
+        return [held.model for held in self._held.values()]
+
+    @asynccontextmanager
+    async def use(self, name: str | None = None) -> AsyncIterator[ServedModel]:
+        """Hold a model, loaded if need be; None is the default.
+
+        Raises:
+            StatusError: there is none of this name (404), or it cannot be loaded (503).
+            OverloadedError: models at work take the whole memory.
+        """
+        name = self.names[0] if name is None else name
+        if name not in self._sources:
+            raise StatusError(
+                404, f"there is no such model; the models are: {', '.join(self.names)}"
+            )
+        while (held := self._held.get(name)) is None:
+            await self._load(name)
+        self._held[name] = self._held.pop(name)  # now the most recently used
+        held.users += 1
+        try:
+            yield held.model
+        finally:
+            held.users -= 1
+            self._close_if_unused(held)
+
+    async def reload(self) -> None:
+        """Load models anew whose folder has changed; one that fails stays as it was."""
+        async with self._one_at_a_time:
+            for name, old in list(self._held.items()):
+                try:
+                    if await asyncio.to_thread(self._sources[name].stamp) == old.model.stamp:
+                        continue
+                    model = await asyncio.to_thread(self._open, self._sources[name])
+                except (EdgeEmbedError, OSError) as error:
+                    _log.error("the model %r stays as it was: %s", name, error)
+                    continue
+                self._held[name] = _Held(model)
+                self._retire(old)
+                _log.info("the model %r is loaded anew", name)
+
+    async def close(self) -> None:
+        """Finish what waits and put every model away."""
+        for name in list(self._held):
+            self._retire(self._held.pop(name))
+        await asyncio.gather(*self._closing)
+
+    async def _load(self, name: str) -> None:
+        # A task of its own: the request that asked first may be cancelled, others wait on.
+        task = self._loads.get(name)
+        if task is None:
+            task = self._loads[name] = asyncio.create_task(self._load_now(name))
+            task.add_done_callback(lambda _: self._loads.pop(name))
+        await asyncio.shield(task)
+
+    async def _load_now(self, name: str) -> None:
+        async with self._one_at_a_time:
+            self._make_room(self._sources[name].weights_bytes)
+            try:
+                model = await asyncio.to_thread(self._open, self._sources[name])
+            except (EdgeEmbedError, OSError) as error:
+                _log.error("the model %r cannot be loaded: %s", name, error)
+                raise StatusError(
+                    503, f"the model {name!r} cannot be loaded; the server's log says why"
+                ) from error
+            self._held[name] = _Held(model)
+            _log.info("the model %r is loaded", name)
+
+    def _make_room(self, size: int) -> None:
+        if self._memory_bytes is None:
+            return
+        taken = sum(model.source.weights_bytes for model in self.loaded)
+        idle = [name for name, held in self._held.items() if not held.users]
+        for name in idle:
+            if taken + size <= self._memory_bytes:
+                return
+            held = self._held.pop(name)
+            taken -= held.model.source.weights_bytes
+            self._retire(held)
+            _log.info("the model %r is put away to make room", name)
+        if taken + size > self._memory_bytes:
+            raise OverloadedError("the models at work leave no memory for another; try again")
+
+    def _retire(self, held: _Held) -> None:
+        held.retired = True
+        self._close_if_unused(held)
+
+    def _close_if_unused(self, held: _Held) -> None:
+        if held.retired and not held.users:
+            task = asyncio.create_task(asyncio.to_thread(held.model.close))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)

@@ -1,0 +1,93 @@
+"""Errors as HTTP answers: one table from error to status, and each protocol's body.
+
+    400  the body is no JSON                    413  too large, and by how much
+    401  the API key is missing or wrong        415  not JSON by its content type
+    404  no such path, model or index           422  JSON with a wrong type or value
+    405  the path takes another method          429  overloaded: try again after Retry-After
+    408  the body came too slowly               500  the computation failed
+    499  the client has gone                    503  not ready, or not done in time
+
+No message holds request text.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
+
+__all__ = ["STATUSES", "OpenAIError", "OpenAIErrorBody", "Protocol", "StatusError", "TeiError"]
+
+Protocol = Literal["openai", "tei"]
+
+STATUSES: Mapping[int, str] = {
+    400: "The body is no JSON.",
+    401: "The API key is missing or wrong.",
+    404: "No such path, model or index.",
+    405: "The path takes another method.",
+    408: "The body came too slowly.",
+    413: "The request is too large.",
+    415: "The content type is not application/json.",
+    422: "A type or value is wrong.",
+    429: "Overloaded: try again after Retry-After seconds.",
+    500: "The computation failed.",
+    503: "Not ready, or not done in time.",
+}
+
+
+class StatusError(EdgeEmbedError):
+    """An error with its HTTP status."""
+
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def of(cls, error: Exception) -> "StatusError":
+        """Return what to answer for an error."""
+        if isinstance(error, StatusError):
+            return error
+        if isinstance(error, InputError):
+            return cls(422, str(error))
+        if isinstance(error, OverloadedError):
+            return cls(429, str(error), headers={"Retry-After": str(error.retry_after)})
+        # What went wrong inside is for the log: it may name files.
+        return cls(500, "the computation failed; the server's log says why")
+
+    def body(self, protocol: Protocol) -> bytes:
+        """Return the error as the protocol writes it, JSON."""
+        if protocol == "tei":
+            kind = {429: "Overloaded", 500: "Backend", 503: "Unhealthy"}.get(
+                self.status, "Validation"
+            )
+            return msgspec.json.encode(TeiError(str(self), kind))
+        kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
+            self.status, "server_error" if self.status >= 500 else "invalid_request_error"
+        )
+        return msgspec.json.encode(OpenAIErrorBody(OpenAIError(str(self), kind)))
+
+
+class TeiError(msgspec.Struct):
+    """An error as text-embeddings-inference writes it."""
+
+    error: str
+    error_type: str
+
+
+class OpenAIError(msgspec.Struct):
+    """What is wrong, as OpenAI writes it."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class OpenAIErrorBody(msgspec.Struct):
+    """An error as OpenAI writes it."""
+
+    error: OpenAIError

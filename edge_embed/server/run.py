@@ -1,0 +1,186 @@
+"""Running the server: its socket, signals, start and stop.
+
+SIGTERM and Ctrl-C stop it: no new connections, requests at work are answered, and after the
+stated time it exits all the same. SIGHUP loads changed models and keys anew.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from edge_embed.errors import EdgeEmbedError, InputError
+from edge_embed.server.connection import connection_class
+from edge_embed.server.service import Service
+
+__all__ = ["Listen", "serve"]
+
+_log = logging.getLogger("edge_embed.server")
+
+# The first file descriptor that systemd hands over (sd_listen_fds(3)).
+_FIRST_HANDED_OVER = 3
+
+# Longer than clients keep idle connections, so that they close them and not we in mid-request.
+_KEEP_ALIVE_SECONDS = 75
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listen:
+    """Where a server listens, and with which certificate."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    unix_socket: Path | None = None
+    """A socket file instead of host and port, for this user and group."""
+    certificate: Path | None = None
+    """TLS: a PEM file with the chain."""
+    private_key: Path | None = None
+
+    def open(self) -> socket.socket:
+        """Return the socket, the one that systemd has opened if it did.
+
+        Raises:
+            InputError: the address is in use or not to be had.
+        """
+        if os.environ.get("LISTEN_PID") == str(os.getpid()):
+            return socket.socket(fileno=_FIRST_HANDED_OVER)
+        try:
+            if self.unix_socket is not None:
+                return _unix_socket(self.unix_socket)
+            family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            return socket.create_server((self.host, self.port), family=family, backlog=2048)
+        except OSError as error:
+            place = self.unix_socket or f"{self.host}:{self.port}"
+            raise InputError(
+                f"cannot listen at {place}: {error.strerror or error}; choose another with --host "
+                "and --port, or --unix-socket"
+            ) from error
+
+
+def serve(
+    app: ASGIApp,
+    service: Service,
+    listen: Listen,
+    *,
+    reload: Callable[[], None] | None = None,
+) -> None:
+    """Serve until a signal stops it.
+
+    Args:
+        app: What :func:`edge_embed.server.app.create_app` returns.
+        service: Its service.
+        listen: Where.
+        reload: What else SIGHUP does.
+
+    Raises:
+        EdgeEmbedError: the address is in use, or the first model cannot be loaded.
+    """
+    listener = listen.open()
+    config = uvicorn.Config(
+        app,
+        http=connection_class(service.limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(service.limits.drain_seconds)),
+        ssl_certfile=listen.certificate,
+        ssl_keyfile=listen.private_key,
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError too
+        raise InputError(f"cannot use the certificate {listen.certificate}: {error}") from error
+    # The event loop's and uvicorn's words about single clients are no concern of an operator.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    try:
+        asyncio.run(_run(_Server(config), service, listener, reload))
+    finally:
+        if listen.unix_socket is not None:
+            listen.unix_socket.unlink(missing_ok=True)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to :func:`_run`, which ends with status 0."""
+        yield
+
+
+async def _run(
+    server: _Server,
+    service: Service,
+    listener: socket.socket,
+    reload: Callable[[], None] | None,
+) -> None:
+    def stop() -> None:
+        _log.info("stopping: requests at work are answered")
+        service.stopping = True
+        server.should_exit = True
+
+    def load_anew() -> None:
+        if reload is not None:
+            try:
+                reload()
+            except EdgeEmbedError as error:
+                _log.error("nothing changed: %s", error)
+        reloads.add(task := asyncio.create_task(service.pool.reload()))
+        task.add_done_callback(reloads.discard)
+
+    reloads: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, load_anew)
+    starting = asyncio.create_task(service.start())
+    starting.add_done_callback(lambda task: _started(task, server, listener))
+    await server.serve(sockets=[listener])
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    await service.pool.close()
+
+
+def _started(task: "asyncio.Task[None]", server: _Server, listener: socket.socket) -> None:
+    if task.cancelled() or task.exception() is not None:
+        server.should_exit = True
+    elif listener.fileno() >= 0:
+        _log.info("ready at %s", _address(listener))
+
+
+def _address(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return str(name)
+    host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
+    return f"{host}:{name[1]}"
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """Bind a socket file for user and group, in the place of one that nobody listens at."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise InputError(f"{path} is there and is no socket: choose another path")
+        with socket.socket(socket.AF_UNIX) as probe, suppress(ConnectionRefusedError):
+            probe.connect(str(path))
+            raise InputError(f"another server listens at {path}: stop it or choose another path")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(2048)
+    return listener
