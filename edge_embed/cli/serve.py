@@ -48,6 +48,12 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 @click.option(
     "--timeout", "request_seconds", type=float, help="Longest that a request waits, in seconds."
 )
+@click.option(
+    "--client-timeout",
+    "client_seconds",
+    type=float,
+    help="Longest that a client may take to send its headers, and its body, in seconds.",
+)
 @click.option("--drain", "drain_seconds", type=float, help="Longest that a stop waits, in seconds.")
 @click.option("--access-log", is_flag=True, help="Log each request's path, status and time.")
 @named_model_options

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 
 from edge_embed.batching import TOKEN_BUDGET
 from edge_embed.embedder import unit_length
@@ -139,7 +140,7 @@ async def similarity(service: Service, request: SimilarityRequest, caller: Calle
         texts = [request.inputs.source_sentence, *request.inputs.sentences]
         embedded = await service.embed(caller, served, texts, reading)
         unit = unit_length(embedded.vectors)
-        return unit[1:] @ unit[0]
+        return np.clip(unit[1:] @ unit[0], -1, 1)  # rounding goes a little beyond
 
 
 async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -> list[list[Token]]:

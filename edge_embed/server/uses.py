@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 
 from edge_embed.embedder import unit_length
 from edge_embed.server.caller import Caller
@@ -95,7 +96,7 @@ async def similarity(
         embedded = await service.embed(caller, served, request.texts + (request.others or []))
         unit = unit_length(embedded.vectors)
         right = unit if request.others is None else unit[count:]
-        matrix = unit[:count] @ right.T
+        matrix = np.clip(unit[:count] @ right.T, -1, 1)  # rounding goes a little beyond
         return SimilarityAnswer(matrix, served.name, Usage.of(embedded))
 
 
