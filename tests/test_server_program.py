@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -70,9 +71,11 @@ def test_a_client_that_stops_in_mid_request_is_cut_off(server: Program, start: b
 
 
 def test_a_client_that_sends_byte_by_byte_is_cut_off(server: Program) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as raw:
-        with pytest.raises(OSError, match=r"(?i)reset|broken pipe"):
-            _drip(raw)
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as raw,
+        pytest.raises(OSError, match=r"(?i)reset|broken pipe"),
+    ):
+        _drip(raw)
     assert embed(server.url).status_code == 200
 
 
