@@ -1,0 +1,262 @@
+"""How does a server answer under load? Open loop: requests come whether or not it keeps up.
+
+python benchmarks/server_load.py -m MODEL [--seconds 20] [--json FILE] [--plot FILE.png]
+python benchmarks/server_load.py -m MODEL --url http://127.0.0.1:8000/v1/embeddings   # another one
+
+Texts of mixed lengths, one a request. First alone, one after the other, beside Embedder.encode;
+then 32 clients at once, each with one request at a time, beside encode of all texts in one call:
+the server's capacity. Then Poisson arrivals at 50, 80, 100 and 150 % of it. A latency counts from
+when the request was due, not from when it could be sent. Clients run in this process, on the same
+processors.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+from report import save
+
+from edge_embed import Embedder
+from edge_embed_conversion.calibration import shipped_texts
+
+LOADS = (0.5, 0.8, 1.0, 1.5)
+CLIENTS = 32
+
+
+class Client:
+    """Keeps connections and sends prepared requests: as little work as possible."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self._place = parts.hostname, parts.port or 80
+        self._path = parts.path
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    def request(self, text: str) -> bytes:
+        """Return the bytes of a request for one text."""
+        body = json.dumps({"input": text, "encoding_format": "base64", "model": "load"}).encode()
+        head = f"POST {self._path} HTTP/1.1\r\nHost: {self._place[0]}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+    async def send(self, request: bytes) -> int:
+        """Send a request and return the answer's status once it is there whole."""
+        reader, writer = (
+            self._idle.pop() if self._idle else await asyncio.open_connection(*self._place)
+        )
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        self._idle.append((reader, writer))
+        return int(head.split(b" ", 2)[1])
+
+    def close(self) -> None:
+        """Close the connections."""
+        for _, writer in self._idle:
+            writer.close()
+
+
+async def alone(client: Client, requests: Sequence[bytes], count: int) -> list[float]:
+    """Send one after the other."""
+    seconds = []
+    for number in range(count):
+        started = time.perf_counter()
+        assert await client.send(requests[number % len(requests)]) == 200
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+async def closed_loop(client: Client, requests: Sequence[bytes], seconds: float) -> float:
+    """Keep every client busy; return requests a second."""
+    stop = time.perf_counter() + seconds
+    done = 0
+
+    async def work(first: int) -> None:
+        nonlocal done
+        number = first
+        while time.perf_counter() < stop:
+            assert await client.send(requests[number % len(requests)]) == 200
+            number += CLIENTS
+            done += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work(number) for number in range(CLIENTS)))
+    return done / (time.perf_counter() - started)
+
+
+async def open_loop(
+    client: Client, requests: Sequence[bytes], rate: float, seconds: float
+) -> dict[str, object]:
+    """Let requests arrive at random, so many a second on average."""
+    dice = random.Random(0)
+    answers: list[tuple[int, float]] = []
+    pending: set[asyncio.Task[None]] = set()
+
+    async def one(request: bytes, due: float) -> None:
+        status = await client.send(request)
+        answers.append((status, time.perf_counter() - due))
+
+    started = due = time.perf_counter()
+    number = 0
+    while due < started + seconds:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        task = asyncio.create_task(one(requests[number % len(requests)], due))
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+        number += 1
+        due += dice.expovariate(rate)
+    await asyncio.gather(*pending)
+    took = time.perf_counter() - started
+    accepted = [latency for status, latency in answers if status == 200]
+    refused = [latency for status, latency in answers if status == 429]
+    return {
+        "offered_per_s": round(rate, 1),
+        "sent": number,
+        "answered_per_s": round(len(accepted) / took, 1),
+        "statuses": dict(Counter(str(status) for status, _ in answers)),
+        "accepted_ms": percentiles(accepted),
+        "refused_ms": percentiles(refused),
+    }
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float] | None:
+    if not seconds:
+        return None
+    values = 1000 * np.percentile(seconds, [50, 90, 99, 100])
+    return dict(zip(("p50", "p90", "p99", "max"), np.round(values, 2).tolist(), strict=True))
+
+
+@asynccontextmanager
+async def served(model: str, arguments: Sequence[str]) -> AsyncIterator[tuple[str, int]]:
+    """Run edge-embed serve; yield its URL and process id."""
+    command = [
+        sys.executable,
+        "-m",
+        "edge_embed",
+        "serve",
+        "-m",
+        f"load={model}",
+        "--port",
+        "0",
+        *arguments,
+    ]
+    process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    try:
+        while b"ready at" not in (line := await process.stderr.readline()):
+            assert line, "the server did not start"
+        yield f"http://{line.decode().split()[-1]}/v1/embeddings", process.pid
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def measure(options: argparse.Namespace) -> dict[str, object]:
+    texts = list(shipped_texts("calibration").texts)
+    random.Random(0).shuffle(texts)
+    embedder = Embedder(options.model)
+    embedder.encode(texts, truncation="ignore")
+    rounds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        embedder.encode(texts, truncation="ignore")
+        rounds.append(len(texts) / (time.perf_counter() - started))
+    singles = []
+    for text in texts[: options.singles]:
+        started = time.perf_counter()
+        embedder.encode(text, truncation="ignore")
+        singles.append(time.perf_counter() - started)
+    lengths = embedder.count_tokens(texts)
+    del embedder
+    result: dict[str, object] = {
+        "model": Path(options.model).name,
+        "texts": len(texts),
+        "tokens_a_text": {"mean": round(float(lengths.mean()), 1), "max": int(lengths.max())},
+        "encode_texts_per_s": round(float(np.median(rounds)), 1),
+        "encode_single_ms": percentiles(singles),
+    }
+    if options.url:
+        return result | await load(options, options.url, texts)
+    async with served(options.model, options.server) as (url, pid):
+        before = resident_mb(pid)
+        result |= await load(options, url, texts)
+        result["resident_mb"] = {"before": before, "after": resident_mb(pid)}
+    return result
+
+
+async def load(options: argparse.Namespace, url: str, texts: Sequence[str]) -> dict[str, object]:
+    client = Client(url)
+    requests = [client.request(text) for text in texts]
+    await closed_loop(client, requests, 2)  # warm
+    single = await alone(client, requests, options.singles)
+    capacity = float(
+        np.median([await closed_loop(client, requests, options.seconds / 3) for _ in range(3)])
+    )
+    runs = {}
+    for share in LOADS:
+        runs[f"{share:.0%}"] = await open_loop(client, requests, share * capacity, options.seconds)
+        await asyncio.sleep(1)
+    client.close()
+    return {
+        "server_single_ms": percentiles(single),
+        "server_32_clients_per_s": round(capacity, 1),
+        "open_loop": runs,
+    }
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1]
+    return round(int(status.split()[0]) / 1024, 1)
+
+
+def plot(result: dict[str, object], file: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    runs: dict[str, dict[str, dict[str, float]]] = result["open_loop"]  # type: ignore[assignment]
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for name in ("p50", "p90", "p99"):
+        axes.plot(list(runs), [run["accepted_ms"][name] for run in runs.values()], "o-", label=name)
+    axes.set(
+        xlabel="offered load, share of capacity",
+        ylabel="latency of accepted requests, ms",
+        yscale="log",
+        title=f"{result['model']}: {result['server_32_clients_per_s']} requests/s",
+    )
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(file, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("--url", help="A running server instead of our own.")
+    parser.add_argument("--seconds", type=float, default=20, help="Of each load.")
+    parser.add_argument("--singles", type=int, default=300, help="Requests sent alone.")
+    parser.add_argument("--server", nargs="*", default=[], help="Arguments of edge-embed serve.")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    result = asyncio.run(measure(options))
+    print(json.dumps(result, indent=2))
+    if options.json:
+        command = f"python benchmarks/server_load.py -m {result['model']}"
+        save(options.json, result, command=f"{command} --seconds {options.seconds:g}")
+    if options.plot:
+        plot(result, options.plot)
+
+
+if __name__ == "__main__":
+    main()
