@@ -95,7 +95,7 @@ class Caller:
         try:
             yield
         finally:
-            self._metrics.stages.labels(name).observe(time.perf_counter() - started)
+            self._metrics.stages[name].observe(time.perf_counter() - started)
 
     async def _read(self, most: int) -> bytes:
         parts, size = [], 0

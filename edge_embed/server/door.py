@@ -1,35 +1,42 @@
-"""The first that a request meets: its key, whether there is room for it, and the counting."""
+"""The first and the last that a request meets: its key, whether there is room, errors, counting."""
 
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
-from edge_embed.server.endpoint import error_response
+from edge_embed.server.caller import DisconnectedError
 from edge_embed.server.problems import Protocol, StatusError
 from edge_embed.server.service import Service
 
-__all__ = ["Door", "protocol_of"]
+__all__ = ["Answer", "Door"]
 
+_log = logging.getLogger("edge_embed.server")
 _access = logging.getLogger("edge_embed.access")
+
+Answer = Callable[[Request], Awaitable[Response]]
 
 # Tells a browser to ask for a password: any name, and the key.
 _ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="edge-embed", charset="UTF-8"'}
 
+# Statuses counted as rejections, and how they are called.
+_REASONS = {401: "key", 413: "size", 429: "overload"}
+
 
 class Door:
-    """Refuses before any work is done."""
+    """The ASGI application: refuses before any work is done, and makes errors answers."""
 
-    def __init__(self, app: ASGIApp, service: Service, paths: frozenset[str]) -> None:
-        """Stand before ``app``, whose paths are ``paths``; others share one line in the metrics."""
-        self._app, self._service, self._paths = app, service, paths
+    def __init__(self, service: Service, paths: Mapping[str, Mapping[str, Answer]]) -> None:
+        """Stand before the answers of each path and method."""
+        self._service, self._paths = service, paths
         self._at_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        """Answer a request."""
         started = time.perf_counter()
         status = 499
 
@@ -43,9 +50,8 @@ class Door:
         metrics = self._service.metrics
         metrics.in_flight.set(self._at_work)
         try:
-            problem = self._problem(scope)
-            app = self._app if problem is None else error_response(problem, protocol_of(scope))
-            await app(scope, receive, counted)
+            response = await self._answer(Request(scope, receive))
+            await response(scope, receive, counted)
         finally:
             self._at_work -= 1
             metrics.in_flight.set(self._at_work)
@@ -57,31 +63,53 @@ class Door:
                 metrics.rejected.labels(reason).inc()
             _access.info("%s %s %d %.1f ms", scope["method"], path, status, 1000 * seconds)
 
-    def _problem(self, scope: Scope) -> StatusError | None:
-        if scope["path"] == "/live":
-            return None
-        keys = self._service.keys
-        if keys is not None and not keys.accept(_header(scope, b"authorization")):
-            return StatusError(
-                401,
-                "this server needs an API key: send the header 'Authorization: Bearer KEY'",
-                headers=_ASK_FOR_KEY,
+    async def _answer(self, request: Request) -> Response:
+        path = request.scope["path"]
+        try:
+            return await self._find(request)(request)
+        except DisconnectedError:
+            return Response(status_code=499)
+        except asyncio.CancelledError:  # a stop has waited as long as it was to
+            problem = StatusError(503, "the server has stopped")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear it
+            problem = StatusError.of(error)
+            if problem.status == 500:
+                trace = _log.isEnabledFor(logging.DEBUG)
+                _log.error("%s failed: %s", path, error, exc_info=trace)
+        protocol: Protocol = "openai" if path.startswith("/v1/") else "tei"
+        return Response(
+            problem.body(protocol), problem.status, problem.headers, media_type="application/json"
+        )
+
+    def _find(self, request: Request) -> Answer:
+        """Return what answers a request.
+
+        Raises:
+            StatusError: it has no key, there is no room for it, or no such path or method.
+        """
+        path, method = request.scope["path"], request.scope["method"]
+        service = self._service
+        if service.keys is not None and path != "/live":
+            given = request.headers.get("authorization", "").encode("latin-1")
+            if not service.keys.accept(given):
+                raise StatusError(
+                    401,
+                    "this server needs an API key: send the header 'Authorization: Bearer KEY'",
+                    headers=_ASK_FOR_KEY,
+                )
+        methods = self._paths.get(path)
+        if methods is None:
+            raise StatusError(404, "there is no such path; /docs lists them")
+        answer = methods.get("GET" if method == "HEAD" else method)
+        if answer is None:
+            raise StatusError(
+                405,
+                "the path takes another method; /docs lists them",
+                headers={"Allow": ", ".join(methods)},
             )
-        most = self._service.limits.requests
-        if scope["method"] == "POST" and self._at_work > most:
-            return StatusError(
+        most = service.limits.requests
+        if method == "POST" and self._at_work > most:
+            raise StatusError(
                 429, f"{most} requests are being answered already", headers={"Retry-After": "1"}
             )
-        return None
-
-
-_REASONS = {401: "key", 413: "size", 429: "overload"}
-
-
-def protocol_of(scope: Scope) -> Protocol:
-    """Return whose error bodies a path has."""
-    return "openai" if scope["path"].startswith("/v1/") else "tei"
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((value for key, value in scope["headers"] if key == name), b"")
+        return answer

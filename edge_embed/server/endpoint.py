@@ -1,7 +1,5 @@
 """What a path is: its types, for reading, writing and the OpenAPI schema, and its handler."""
 
-import asyncio
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge_embed.server.caller import Caller, DisconnectedError
+from edge_embed.server.caller import Caller
 from edge_embed.server.problems import Protocol, StatusError
 from edge_embed.server.service import Service
 
@@ -23,11 +21,8 @@ __all__ = [
     "Inputs",
     "Matrix",
     "Vector",
-    "error_response",
     "read_inputs",
 ]
-
-_log = logging.getLogger("edge_embed.server")
 
 Handler = Callable[[Service, Any, Caller], Awaitable[object]]
 
@@ -82,38 +77,20 @@ class Endpoint:
     """A request."""
 
     async def respond(self, service: Service, request: Request) -> Response:
-        """Answer a request, whatever happens."""
+        """Answer a request.
+
+        Raises:
+            Exception: whatever went wrong; :mod:`edge_embed.server.door` makes it an answer.
+        """
         caller = Caller(request, service.limits, service.metrics)
-        try:
-            body = _decode(await caller.body(), self.body)
-            answer = await self.handler(service, body, caller)
-            with caller.stage("write"):
-                if caller.texts > _FEW_TEXTS:
-                    content = await caller.thread(_encode, answer)
-                else:
-                    content = _encode(answer)
-        except DisconnectedError:
-            return Response(status_code=499)
-        except asyncio.CancelledError:  # the stop has waited as long as it was to
-            return error_response(StatusError(503, "the server has stopped"), self.protocol)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear it
-            problem = StatusError.of(error)
-            if problem.status == 500:
-                _log.error(
-                    "%s failed: %s", self.path, error, exc_info=_log.isEnabledFor(logging.DEBUG)
-                )
-            return error_response(problem, self.protocol)
+        body = _decode(await caller.body(), self.body)
+        answer = await self.handler(service, body, caller)
+        with caller.stage("write"):
+            if caller.texts > _FEW_TEXTS:
+                content = await caller.thread(_encode, answer)
+            else:
+                content = _encode(answer)
         return Response(content, media_type="application/json")
-
-
-def error_response(problem: StatusError, protocol: Protocol) -> Response:
-    """Return a problem as a response."""
-    return Response(
-        problem.body(protocol),
-        status_code=problem.status,
-        headers=problem.headers,
-        media_type="application/json",
-    )
 
 
 def read_inputs(inputs: Inputs) -> list[str] | list[list[int]]:

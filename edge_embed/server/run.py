@@ -93,6 +93,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(service.limits.drain_seconds)),
         ssl_certfile=listen.certificate,
