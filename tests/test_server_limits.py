@@ -58,6 +58,8 @@ class Guarded:
     def test(self, test: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
         async def run() -> None:
             async with running(self.service) as http:
+                self.engine.entered.clear()  # forget the inference that made it ready
+                self.engine.batches = 0
                 try:
                     await asyncio.wait_for(test(http), WAIT)
                 finally:

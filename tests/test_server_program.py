@@ -310,6 +310,15 @@ def test_failures_at_the_start_are_one_line(tiny_model: Path, tmp_path: Path) ->
     assert "tokenizer.json is damaged" in message
 
 
+def test_a_missing_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['uvicorn'] = None\nfrom edge_embed.cli import run; run(['serve'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    needed = "the server needs the package 'uvicorn': pip install 'edge-embed[server]'"
+    assert (done.returncode, done.stderr.strip()) == (1, f"edge-embed: {needed}")
+
+
 def test_curl(server: Program) -> None:
     curl = shutil.which("curl")
     if curl is None:
