@@ -79,7 +79,7 @@ class ServedModel:
         self.source, self.name = source, source.name
         self.stamp = source.stamp()
         self.embedder = source.load()
-        self.embedder.encode("ready?")  # the first inference takes longer; no client should wait
+        self.embedder.warm_up()  # no client should wait for a compilation, nor memory grow later
         self.fingerprint = model_fingerprint(self.embedder) if index else ""
         self._queue_tokens = queue_tokens
         self._observe: Callable[[BatchReport], None] = lambda report: observe(self.name, report)
