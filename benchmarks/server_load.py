@@ -21,10 +21,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from report import save
+from report import save, spread
 
 from edge_embed import Embedder
 from edge_embed_conversion.calibration import shipped_texts
@@ -68,14 +69,20 @@ class Client:
             writer.close()
 
 
-async def alone(client: Client, requests: Sequence[bytes], count: int) -> list[float]:
-    """Send one after the other."""
-    seconds = []
-    for number in range(count):
+async def alone(
+    client: Client, embedder: Embedder, texts: Sequence[str]
+) -> tuple[list[float], list[float]]:
+    """Embed texts one by one, in turns here and by the server; return the seconds of each."""
+    here, there = [], []
+    for text in texts:
+        request = client.request(text)
         started = time.perf_counter()
-        assert await client.send(requests[number % len(requests)]) == 200
-        seconds.append(time.perf_counter() - started)
-    return seconds
+        embedder.encode(text, truncation="ignore")
+        between = time.perf_counter()
+        assert await client.send(request) == 200
+        there.append(time.perf_counter() - between)
+        here.append(between - started)
+    return here, there
 
 
 async def closed_loop(client: Client, requests: Sequence[bytes], seconds: float) -> float:
@@ -166,52 +173,49 @@ async def served(model: str, arguments: Sequence[str]) -> AsyncIterator[tuple[st
 async def measure(options: argparse.Namespace) -> dict[str, object]:
     texts = list(shipped_texts("calibration").texts)
     random.Random(0).shuffle(texts)
-    embedder = Embedder(options.model)
-    embedder.encode(texts, truncation="ignore")
-    rounds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        embedder.encode(texts, truncation="ignore")
-        rounds.append(len(texts) / (time.perf_counter() - started))
-    singles = []
-    for text in texts[: options.singles]:
-        started = time.perf_counter()
-        embedder.encode(text, truncation="ignore")
-        singles.append(time.perf_counter() - started)
+    embedder = Embedder(options.model, warm_up=True)
     lengths = embedder.count_tokens(texts)
-    del embedder
     result: dict[str, object] = {
         "model": Path(options.model).name,
+        "server": options.url or "edge-embed serve",
         "texts": len(texts),
         "tokens_a_text": {"mean": round(float(lengths.mean()), 1), "max": int(lengths.max())},
-        "encode_texts_per_s": round(float(np.median(rounds)), 1),
-        "encode_single_ms": percentiles(singles),
     }
     if options.url:
-        return result | await load(options, options.url, texts)
+        return result | await load(options, embedder, options.url, texts)
     async with served(options.model, options.server) as (url, pid):
         before = resident_mb(pid)
-        result |= await load(options, url, texts)
+        result |= await load(options, embedder, url, texts)
         result["resident_mb"] = {"before": before, "after": resident_mb(pid)}
     return result
 
 
-async def load(options: argparse.Namespace, url: str, texts: Sequence[str]) -> dict[str, object]:
+async def load(
+    options: argparse.Namespace, embedder: Embedder, url: str, texts: Sequence[str]
+) -> dict[str, object]:
     client = Client(url)
     requests = [client.request(text) for text in texts]
-    await closed_loop(client, requests, 2)  # warm
-    single = await alone(client, requests, options.singles)
-    capacity = float(
-        np.median([await closed_loop(client, requests, options.seconds / 3) for _ in range(3)])
-    )
+    await closed_loop(client, requests, 2)  # connections, and a server that does not warm up itself
+    here, there = await alone(client, embedder, texts[: options.singles])
+    offline, capacity = [], []
+    for _ in range(5):  # in turns, as a machine that others use is not always equally fast
+        started = time.perf_counter()
+        embedder.encode(texts, truncation="ignore")
+        offline.append(len(texts) / (time.perf_counter() - started))
+        capacity.append(await closed_loop(client, requests, options.seconds / 5))
     runs = {}
     for share in LOADS:
-        runs[f"{share:.0%}"] = await open_loop(client, requests, share * capacity, options.seconds)
+        rate = share * float(np.median(capacity))
+        runs[f"{share:.0%}"] = await open_loop(client, requests, rate, options.seconds)
         await asyncio.sleep(1)
     client.close()
+    extra = 1000 * (np.array(there) - np.array(here))
     return {
-        "server_single_ms": percentiles(single),
-        "server_32_clients_per_s": round(capacity, 1),
+        "single_ms": {"encode": percentiles(here), "server": percentiles(there)},
+        "server_over_encode_ms": {"median": round(float(np.median(extra)), 2)},
+        "encode_texts_per_s": spread(offline),
+        "server_32_clients_per_s": spread(capacity),
+        "share_of_encode": spread([a / b for a, b in zip(capacity, offline, strict=True)]),
         "open_loop": runs,
     }
 
@@ -221,10 +225,10 @@ def resident_mb(pid: int) -> float:
     return round(int(status.split()[0]) / 1024, 1)
 
 
-def plot(result: dict[str, object], file: Path) -> None:
+def plot(result: dict[str, Any], file: Path) -> None:
     import matplotlib.pyplot as plt
 
-    runs: dict[str, dict[str, dict[str, float]]] = result["open_loop"]  # type: ignore[assignment]
+    runs = result["open_loop"]
     figure, axes = plt.subplots(figsize=(6, 4))
     for name in ("p50", "p90", "p99"):
         axes.plot(list(runs), [run["accepted_ms"][name] for run in runs.values()], "o-", label=name)
@@ -232,7 +236,7 @@ def plot(result: dict[str, object], file: Path) -> None:
         xlabel="offered load, share of capacity",
         ylabel="latency of accepted requests, ms",
         yscale="log",
-        title=f"{result['model']}: {result['server_32_clients_per_s']} requests/s",
+        title=f"{result['model']}: {result['server_32_clients_per_s']['median']:.0f} requests/s",
     )
     axes.legend()
     figure.tight_layout()
