@@ -323,6 +323,7 @@ def test_not_ready_before_the_model_is(tiny_model: Path) -> None:
             assert (await http.get("/ready")).status_code == 503
             # A request that comes early waits for the model.
             assert (await http.post("/embed", json={"inputs": "a"})).status_code == 200
+            await service.start()
             assert (await http.get("/ready")).status_code == 200
             service.stopping = True
             assert (await http.get("/health")).status_code == 503

@@ -75,7 +75,7 @@ class Service:
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.keys, self.index = keys, index
-        self.stopping = False
+        self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes)
         self.metrics.watch_queues(self._waiting)
 
@@ -89,11 +89,12 @@ class Service:
         async with self.pool.use() as served:
             if self.index is not None:
                 self.check_index(served)
+        self.started = True
 
     @property
     def ready(self) -> bool:
-        """Whether requests are answered: a model has been loaded, and nobody has said stop."""
-        return bool(self.pool.loaded) and not self.stopping
+        """Whether requests are answered: the first model was loaded, and nobody has said stop."""
+        return self.started and not self.stopping
 
     def check_index(self, served: ServedModel) -> Index:
         """Return the index, if there is one and it was made with this model.
