@@ -166,6 +166,27 @@ def test_a_stop_answers_what_is_at_work(tiny_model: Path) -> None:
             httpx.get(f"{server.url}/live")
 
 
+def test_a_stop_ends_in_time_whatever_is_at_work(tiny_model: Path) -> None:
+    large = ("--queue-tokens", "10000000", "--max-inputs", "100000", "--drain", "1")
+    with program("-m", f"tiny={tiny_model}", *large) as server:
+        answers: list[int] = []
+        body = {"input": ["word " * 120] * 4000}
+
+        def ask() -> None:
+            url = f"{server.url}/v1/embeddings"
+            answers.append(httpx.post(url, json=body, timeout=WAIT).status_code)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with httpx.Client(base_url=server.url, timeout=WAIT) as http:
+            while 'queue_tokens{model="tiny"} 0.0' in http.get("/metrics").text:
+                time.sleep(0.005)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(WAIT) == 0
+        asking.join(WAIT)
+        assert answers[0] in (200, 503)  # a fast machine is done in time
+
+
 def test_models_and_keys_are_loaded_anew(
     tiny_model: Path, tiny_albert: Path, tmp_path: Path
 ) -> None:

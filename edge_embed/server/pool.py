@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_embed.batching import padded_batches
@@ -132,6 +132,7 @@ class _Held:
     model: ServedModel
     users: int = 0
     retired: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class ModelPool:
@@ -167,6 +168,7 @@ class ModelPool:
         self._held: dict[str, _Held] = {}  # least recently used first
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
+        self._retired: set[_Held] = set()  # until they are closed
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -218,10 +220,13 @@ class ModelPool:
                 _log.info("the model %r is loaded anew", name)
 
     async def close(self) -> None:
-        """Finish what waits and put every model away."""
+        """Put every model away, and wait until the last user has left and the last batch is done.
+
+        A process must not end before: the engine's threads would be torn down in mid-inference.
+        """
         for name in list(self._held):
             self._retire(self._held.pop(name))
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(*(held.closed.wait() for held in self._retired))
 
     async def _load(self, name: str) -> None:
         # A task of its own: the request that asked first may be cancelled, others wait on.
@@ -261,10 +266,16 @@ class ModelPool:
 
     def _retire(self, held: _Held) -> None:
         held.retired = True
+        self._retired.add(held)
         self._close_if_unused(held)
 
     def _close_if_unused(self, held: _Held) -> None:
         if held.retired and not held.users:
-            task = asyncio.create_task(asyncio.to_thread(held.model.close))
+            task = asyncio.create_task(self._close(held))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    async def _close(self, held: _Held) -> None:
+        await asyncio.to_thread(held.model.close)
+        self._retired.discard(held)
+        held.closed.set()
