@@ -242,7 +242,7 @@ def test_batches_are_reported() -> None:
     )
     shared.submit(texts(0, [5, 6])).result(WAIT)
     shared.close()
-    assert [(r.texts, r.tokens, r.area) for r in reports] == [(2, 11, 16)]
+    assert [(r.texts, r.tokens, r.area) for r in reports] == [(2, 11, 12)]
 
 
 def _open(engine: FakeEngine, times: int) -> None:

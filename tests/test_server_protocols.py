@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from serving import running, source, with_client
 
-from edge_embed import Embedder
+from edge_embed import EdgeEmbedError, Embedder
 from edge_embed.fingerprint import model_fingerprint
 from edge_embed.server import Service
 from edge_embed.tasks import Index
@@ -183,7 +183,7 @@ def test_an_index_of_another_model_is_refused_at_the_start(
 ) -> None:
     with (
         Index.create(tmp_path / "i.index", dim=32, model="f" * 64) as index,
-        pytest.raises(ValueError, match="made with another model than 'tiny'"),
+        pytest.raises(EdgeEmbedError, match="made with another model than 'tiny'"),
     ):
         with_client(Service([source(tiny_model)], index=index), lambda _: asyncio.sleep(0))
 

@@ -74,7 +74,9 @@ class Service:
         """
         self.limits = limits or Limits()
         self.metrics = Metrics()
-        self.keys, self.index = keys, index
+        self.keys = keys
+        self.index = index
+        self._index_model = "" if index is None else index.info().model
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes)
         self.metrics.watch_queues(self._waiting)
@@ -83,8 +85,7 @@ class Service:
         """Load the first model.
 
         Raises:
-            StatusError: it cannot be loaded.
-            InputError: the index was made with another model.
+            StatusError: it cannot be loaded, or the index was made with another.
         """
         async with self.pool.use() as served:
             if self.index is not None:
@@ -100,16 +101,15 @@ class Service:
         """Return the index, if there is one and it was made with this model.
 
         Raises:
-            StatusError: there is none (404).
-            InputError: it was made with another model.
+            StatusError: there is none (404), or it was made with another model (503).
         """
         if self.index is None:
             raise StatusError(404, "no index is attached: start the server with --index FILE")
-        made_with = self.index.info().model
-        if made_with and made_with != served.fingerprint:
-            raise InputError(
+        if self._index_model and self._index_model != served.fingerprint:
+            raise StatusError(
+                503,
                 f"the index was made with another model than {served.name!r}, so their vectors "
-                "cannot be compared: serve that model first, or make the index anew"
+                "cannot be compared: serve that model first, or make the index anew",
             )
         return self.index
 
