@@ -188,6 +188,22 @@ def test_an_index_of_another_model_is_refused_at_the_start(
         with_client(Service([source(tiny_model)], index=index), lambda _: asyncio.sleep(0))
 
 
+def test_several_models_by_name(tiny_model: Path, tiny_albert: Path) -> None:
+    service = Service([source(tiny_model, "a"), source(tiny_albert, "b")])
+
+    async def ask(http: httpx.AsyncClient) -> None:
+        for name, folder in (("b", tiny_albert), ("a", tiny_model)):
+            truth = Embedder(folder, cache=False).encode(TEXTS)
+            body = {"input": TEXTS, "model": name}
+            answer = (await http.post("/v1/embeddings", json=body)).json()
+            same(vectors_of(answer), truth)
+            assert answer["model"] == name
+        assert [m["id"] for m in (await http.get("/v1/models")).json()["data"]] == ["a", "b"]
+        assert (await http.get("/info")).json()["model_id"] == "a"
+
+    with_client(service, ask)
+
+
 def test_what_is_said_of_models(post: Any) -> None:
     def get(path: str) -> httpx.Response:
         response: httpx.Response = post.loop.run_until_complete(post.client.get(path))
