@@ -7,6 +7,7 @@ For benchmarks/server_load.py --url. Needs fastapi and the extras ``convert`` an
 
 import argparse
 import base64
+import threading
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,13 @@ def main() -> None:
         options.folder, backend="openvino", model_kwargs={"file_name": options.file}
     )
     app = FastAPI()
+    # FastAPI calls from several threads; without a lock, requests fail: "Infer Request is busy".
+    lock = threading.Lock()
 
     @app.post("/v1/embeddings")
     def embeddings(request: Request) -> dict[str, Any]:
-        vectors = np.atleast_2d(model.encode(request.input))
+        with lock:
+            vectors = np.atleast_2d(model.encode(request.input))
         data = [
             {"index": row, "embedding": base64.b64encode(vector.tobytes()).decode()}
             for row, vector in enumerate(vectors)
