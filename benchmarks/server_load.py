@@ -53,6 +53,8 @@ class Client:
 
     async def send(self, request: bytes) -> int:
         """Send a request and return the answer's status once it is there whole."""
+        # A server may have closed a connection that was idle for a while.
+        self._idle = [pair for pair in self._idle if not pair[0].at_eof()]
         reader, writer = (
             self._idle.pop() if self._idle else await asyncio.open_connection(*self._place)
         )
