@@ -84,6 +84,7 @@ class Engine:
                 request = self._acquire(running, out)
                 running.append(_Running(request, batch))
                 inputs = {name: batch.inputs[name] for name in self._inputs}
+                _check_shapes(inputs)
                 request.start_async(inputs, share_inputs=True)
             while running:
                 self._collect(running.popleft(), out)
@@ -114,6 +115,13 @@ class Engine:
             raise EdgeEmbedError(f"inference failed: {error}") from error
         finally:
             self._idle.put(done.request)
+
+
+def _check_shapes(inputs: dict[str, npt.NDArray[np.int64]]) -> None:
+    # Not left to the engine: after it has failed on a shape, it may give wrong vectors for it.
+    shapes = {array.shape for array in inputs.values()}
+    if len(shapes) != 1:
+        raise EdgeEmbedError(f"a batch's inputs have different shapes: {sorted(shapes)}")
 
 
 class _Running(NamedTuple):
