@@ -40,8 +40,8 @@ _CHUNK = 4096
     "-t",
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    help=f"Lowest cosine of a pair. [default: the model's own, fitted by 'eval pairs "
-    f"--save-threshold'; else {_THRESHOLD} when mining]",
+    help=f"Lowest cosine of a pair. [default: {_THRESHOLD} when mining; with --given the model's "
+    "own, fitted by 'eval pairs --save-threshold']",
 )
 @click.option(
     "-k",
@@ -129,7 +129,9 @@ def _mined(
 
     fitted = _fitted(model)
     if threshold is None:
-        threshold = _THRESHOLD if fitted is None else fitted.threshold
+        # Not the fitted one: it is for candidates, of which many are pairs. Among all the pairs of
+        # a corpus hardly any is.
+        threshold = _THRESHOLD
     pairs = paraphrase_mining(_embed(model, texts), threshold=threshold, top_k=top_k, limit=limit)
     for pair in pairs:
         rows = {"row_1": pair.first, "row_2": pair.second}
