@@ -33,7 +33,7 @@ def measure(model: Embedder, sets: list[StsSet], texts: list[str]) -> dict[str, 
     sample = sample_vectors(model, texts, name="fit")
     vectors = [model.encode([*data.first, *data.second], normalize=True) for data in sets]
     full = _averages(vectors, sets)
-    found: dict[str, Any] = {str(model.dim): {"average": round(full[0], 2)}}
+    found: dict[str, Any] = {str(model.dim): {"average": round(float(full[0]), 2)}}
     for dim in SIZES:
         if dim >= model.dim:
             continue
@@ -42,10 +42,10 @@ def measure(model: Embedder, sets: list[StsSet], texts: list[str]) -> dict[str, 
         cut = _averages([each[:, :dim] for each in vectors], sets)
         shares = 100 * projected[1:] / full[1:]
         found[str(dim)] = {
-            "average": round(projected[0], 2),
-            "kept_percent": round(100 * projected[0] / full[0], 2),
+            "average": round(float(projected[0]), 2),
+            "kept_percent": round(float(100 * projected[0] / full[0]), 2),
             "kept_interval": [round(float(np.percentile(shares, p)), 2) for p in (2.5, 97.5)],
-            "cut_kept_percent": round(100 * cut[0] / full[0], 2),
+            "cut_kept_percent": round(float(100 * cut[0] / full[0]), 2),
         }
     return found
 
