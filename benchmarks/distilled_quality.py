@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from edge_embed import Embedder
 from edge_embed.evaluation.measured import pair_cosines
-from edge_embed.evaluation.metrics import best_f1, spearman
+from edge_embed.evaluation.metrics import best_f1
 from edge_embed.evaluation.pairs import PairSet
 from edge_embed.evaluation.sts import StsSet
 from edge_embed.text_files import read_records
@@ -36,8 +36,7 @@ def measure(encode: Encode, data: Path) -> dict[str, float]:
     sets = {"STSb dev": "stsb/dev.tsv", "STS12": "sts12", "STS13": "sts13", "STS14": "sts14"}
     for name, path in {**sets, "SICK": "sick"}.items():
         pairs = StsSet.read(data / path)
-        cosines = pair_cosines(encode([*pairs.first, *pairs.second]))
-        figures[name] = 100 * spearman(cosines, pairs.scores)(np.ones(pairs.rows))
+        figures[name] = 100 * pairs.spearman(encode([*pairs.first, *pairs.second]))
     figures["average of STS12-14 and SICK"] = float(np.mean([figures[n] for n in AVERAGED]))
     for name, path in {"PARADE F1": "parade", "MRPC F1": "mrpc"}.items():
         labelled = PairSet.read(data / path)

@@ -1,24 +1,15 @@
 """What every benchmark shares: repeats and their spread, the machine, the JSON that is kept."""
 
 import json
-import statistics
 import subprocess
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from edge_embed.bench import spread
 from edge_embed.machine import describe_machine
 
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return median, least and greatest of some repeats."""
-    return {
-        "median": round(statistics.median(values), 6),
-        "min": round(min(values), 6),
-        "max": round(max(values), 6),
-        "repeats": len(values),
-    }
+__all__ = ["save", "spread"]
 
 
 def save(path: Path, result: dict[str, Any], *, command: str) -> None:

@@ -81,13 +81,13 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
         Batches with the inputs ``input_ids``, ``segment_ids`` (1, 2, … in each row; 0 is padding)
         and ``position_ids`` (from 0 in each text). Every text is in exactly one.
     """
-    used = max(sum(map(len, ids)), TOKENS_A_SLOT * len(ids))
-    if 0 < used <= _ONE_ROW:
-        yield _packed([list(range(len(ids)))], (1, _snug_width(used)), ids, pad_id)
+    lengths = [len(text) for text in ids]
+    if 0 < _room_for(lengths) <= _ONE_ROW:
+        yield _packed([range(len(ids))], (1, _snug_width(_room_for(lengths))), ids, pad_id)
         return
     widths = _up_to(max_length, _PACKED_WIDTHS)
     waiting: dict[int, list[list[int]]] = {width: [] for width in widths}
-    for width, row in _fill_rows([len(text) for text in ids], widths):
+    for width, row in _fill_rows(lengths, widths):
         rows = waiting[width]
         rows.append(row)
         if len(rows) == _heights(width)[-1]:
@@ -95,7 +95,7 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
             waiting[width] = []
     for width, rows in waiting.items():
         if len(rows) == 1:
-            used = max(sum(len(ids[text]) for text in rows[0]), TOKENS_A_SLOT * len(rows[0]))
+            used = _room_for([lengths[text] for text in rows[0]])
             yield _packed(rows, (1, min(_snug_width(used), width)), ids, pad_id)
         elif rows:
             heights = _heights(width)
@@ -186,6 +186,11 @@ def _fill_rows(lengths: Sequence[int], widths: Sequence[int]) -> Iterator[tuple[
 def _up_to(max_length: int, widths: Sequence[int]) -> list[int]:
     """Return the widths that a model of ``max_length`` tokens uses, in order."""
     return sorted({min(width, max_length) for width in widths} | {max_length})
+
+
+def _room_for(lengths: Sequence[int]) -> int:
+    """Return the tokens that a row needs for texts: theirs, and enough for a slot each."""
+    return max(sum(lengths), TOKENS_A_SLOT * len(lengths))
 
 
 def _heights(width: int) -> list[int]:

@@ -17,7 +17,7 @@ from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.machine import describe_machine, memory_mb
 
-__all__ = ["bench"]
+__all__ = ["bench", "spread"]
 
 PERCENTILES = (50, 90, 99, 99.9)
 _LENGTHS = (8, 16, 32, 64, 128, 256, 512)
@@ -81,8 +81,8 @@ def bench(
     model.encode(texts, truncation="ignore")
     seconds = [_in_bulk(model, texts) for _ in range(rounds)]
     result["bulk"] = {
-        "texts_per_second": _spread([len(texts) / value for value in seconds]),
-        "tokens_per_second": _spread([int(lengths.sum()) / value for value in seconds]),
+        "texts_per_second": spread([len(texts) / value for value in seconds]),
+        "tokens_per_second": spread([int(lengths.sum()) / value for value in seconds]),
     }
     result["memory_mib"]["after_all"] = memory_mb()
     result["engine"] = {"latency": properties, "throughput": model.engine.properties}
@@ -115,9 +115,11 @@ def _percentiles(times: Any) -> dict[str, float]:  # noqa: ANN401
     }
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return median, least and greatest of some repeats, and their number."""
     return {
-        "median": round(statistics.median(values), 1),
-        "min": round(min(values), 1),
-        "max": round(max(values), 1),
+        "median": round(statistics.median(values), 6),
+        "min": round(min(values), 6),
+        "max": round(max(values), 6),
+        "repeats": len(values),
     }

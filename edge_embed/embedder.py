@@ -210,8 +210,7 @@ class Embedder:
         """
         texts = list(texts)
         _check_choice("precision", precision, Precision)
-        if dim is not None and not 1 <= dim <= self.dim:
-            raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.dim}")
+        self.check_dim(dim)
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; it must be at least 1")
         call = _Call(prompt, batch_size, show_progress, refuse_long)
@@ -295,15 +294,14 @@ class Embedder:
         options: dict[str, Any],
     ) -> npt.NDArray[Any]:
         if prompt_name is None and options.get("prompt") is None:
-            prompt_name = next((name for name in names if name in self.config.prompts), None)
+            prompt_name = self.role_prompt(*names)
         return self.encode(sentences, prompt_name=prompt_name, **options)
 
     def _embed(self, texts: list[str], call: "_Call") -> tuple[Vectors, Counts, Counts]:
         """Embed distinct texts; return vectors (n, dim), tokens kept and tokens before any cut."""
         out = np.empty((len(texts), self.dim), np.float32)
         lengths, full_lengths = np.empty((2, len(texts)), np.int64)
-        excluded = 0 if self.config.include_prompt else self.tokenizer.prompt_length(call.prompt)
-
+        excluded = self.excluded_tokens(call.prompt)
         size = min(call.batch_size or _CHUNK, _CHUNK)
         guard = ReadingGuard(self.card.languages)
 
@@ -363,6 +361,23 @@ class Embedder:
             known = ", ".join(self.config.prompts) or "none"
             raise InputError(f"the model has no prompt {name!r}; it has: {known}")
         return self.config.prompts[name]
+
+    def role_prompt(self, *names: str) -> str | None:
+        """Return the first of these names that the model has a prompt of."""
+        return next((name for name in names if name in self.config.prompts), None)
+
+    def excluded_tokens(self, prompt: str) -> int:
+        """Return how many leading tokens of each text with ``prompt`` pooling leaves out."""
+        return 0 if self.config.include_prompt else self.tokenizer.prompt_length(prompt)
+
+    def check_dim(self, dim: int | None) -> None:
+        """Refuse to keep more dimensions than a vector has, or none; None keeps all.
+
+        Raises:
+            InputError: ``dim`` is not from 1 to :attr:`dim`.
+        """
+        if dim is not None and not 1 <= dim <= self.dim:
+            raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.dim}")
 
     def _ranges_for(self, vectors: Vectors, *, normalize: bool) -> Vectors:
         """Return the stored int8 ranges, or ones of these vectors with a warning."""

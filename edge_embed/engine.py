@@ -23,7 +23,7 @@ from edge_embed.errors import EdgeEmbedError, ModelFormatError
 from edge_embed.graph import build_graph, read_ir
 from edge_embed.processors import usable_processors
 
-__all__ = ["Engine", "engine_properties"]
+__all__ = ["Engine", "compile_graph"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -41,12 +41,7 @@ class Engine:
         """
         core = ov.Core()
         graph = build_graph(read_ir(core, file), config, packed=runtime.packed)
-        try:
-            self._compiled = core.compile_model(graph.model, "CPU", engine_properties(runtime))
-        except RuntimeError as error:
-            raise ModelFormatError(
-                f"{file} cannot be compiled for this processor: {error}"
-            ) from error
+        self._compiled = compile_graph(core, graph.model, runtime, file=file)
         self.packed = graph.packed
         self.why_not_packed = graph.why_not_packed
         self._dim = config.dim
@@ -81,10 +76,10 @@ class Engine:
         running: deque[_Running] = deque()
         try:
             for batch in batches:
-                request = self._acquire(running, out)
-                running.append(_Running(request, batch))
                 inputs = {name: batch.inputs[name] for name in self._inputs}
                 _check_shapes(inputs)
+                request = self._acquire(running, out)
+                running.append(_Running(request, batch))
                 request.start_async(inputs, share_inputs=True)
             while running:
                 self._collect(running.popleft(), out)
@@ -131,7 +126,21 @@ class _Running(NamedTuple):
     batch: Batch
 
 
-def engine_properties(runtime: RuntimeConfig) -> dict[str, object]:
+def compile_graph(
+    core: ov.Core, graph: ov.Model, runtime: RuntimeConfig, *, file: Path
+) -> ov.CompiledModel:
+    """Compile a graph, made from ``file``, for the CPU.
+
+    Raises:
+        ModelFormatError: the engine cannot.
+    """
+    try:
+        return core.compile_model(graph, "CPU", _properties(runtime))
+    except RuntimeError as error:
+        raise ModelFormatError(f"{file} cannot be compiled for this processor: {error}") from error
+
+
+def _properties(runtime: RuntimeConfig) -> dict[str, object]:
     """Translate to OpenVINO properties; warn where the cache folder cannot be used."""
     mode = hints.PerformanceMode
     properties: dict[str, object] = {

@@ -13,8 +13,8 @@ import openvino as ov
 
 from edge_embed.batching import Batch
 from edge_embed.config import ModelConfig, RuntimeConfig
-from edge_embed.engine import engine_properties
-from edge_embed.errors import EdgeEmbedError, ModelFormatError
+from edge_embed.engine import compile_graph
+from edge_embed.errors import EdgeEmbedError
 from edge_embed.graph import build_token_graph, read_ir
 
 __all__ = ["TokenEngine"]
@@ -33,13 +33,7 @@ class TokenEngine:
         """
         core = ov.Core()
         graph = build_token_graph(read_ir(core, file), config)
-        try:
-            compiled = core.compile_model(graph, "CPU", engine_properties(runtime))
-        except RuntimeError as error:
-            raise ModelFormatError(
-                f"{file} cannot be compiled for this processor: {error}"
-            ) from error
-        self._request = compiled.create_infer_request()
+        self._request = compile_graph(core, graph, runtime, file=file).create_infer_request()
 
     def run(self, batches: Iterable[Batch], out: npt.NDArray[Any]) -> None:
         """Compute ``batches``, writing each text's states to its row of ``out``.

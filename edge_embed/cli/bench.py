@@ -1,14 +1,13 @@
 """``edge-embed bench``: how fast a model is on this machine."""
 
-import json
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_embed.cli.demo import demo_texts
+from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, model_options
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ def bench_command(
 
     Both hints are measured: single texts with latency, bulk with throughput.
     """
-    from edge_embed.atomic import atomic_file
     from edge_embed.bench import bench
     from edge_embed.text_files import read_texts
 
@@ -50,14 +48,8 @@ def bench_command(
     result = bench(
         load, list(texts), rounds=rounds, report=lambda what: click.echo(f"{what} …", err=True)
     )
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    if json_file == "-":
-        click.echo(text)
-        return
-    if json_file is not None:
-        with atomic_file(Path(json_file)) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-    _show(result)
+    if not write_document(result, json_file):
+        _show(result)
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """``edge-embed eval``: what models are worth on your own data."""
 
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, several_model_options
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
@@ -167,14 +167,6 @@ class _Run:
 
             plot(results, Path(self._plot_file))
         document = as_json(task, results, systems, self._bootstrap)
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        if self._json_file == "-":
-            click.echo(text)
-            return results
-        if self._json_file is not None:
-            from edge_embed.atomic import atomic_file
-
-            with atomic_file(Path(self._json_file)) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-        click.echo(table(results))
+        if not write_document(document, self._json_file):
+            click.echo(table(results))
         return results

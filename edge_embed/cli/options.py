@@ -52,11 +52,7 @@ def model_options(function: _Function) -> _Function:
         "-m", "--model", metavar="MODEL", help="A folder, a shipped model's name, or a hub id."
     )
 
-    def command(**arguments: Any) -> Any:  # noqa: ANN401
-        return function(options=_model_options(arguments), **arguments)
-
-    command.__doc__ = function.__doc__
-    return _decorated(command, [choice, *_RUN_OPTIONS])  # type: ignore[return-value]
+    return _choosing(function, choice, lambda common, _: {"options": common})
 
 
 def several_model_options(function: _Function) -> _Function:
@@ -69,13 +65,7 @@ def several_model_options(function: _Function) -> _Function:
         help="A folder, a shipped model's name, or a hub id; give several to compare them.",
     )
 
-    def command(**arguments: Any) -> Any:  # noqa: ANN401
-        names = arguments["model"] or (None,)
-        common = _model_options(arguments)
-        return function(models=tuple(_with_variant(common, name) for name in names), **arguments)
-
-    command.__doc__ = function.__doc__
-    return _decorated(command, [choice, *_RUN_OPTIONS])  # type: ignore[return-value]
+    return _choosing(function, choice, _each(_with_variant))
 
 
 def named_model_options(function: _Function) -> _Function:
@@ -88,14 +78,33 @@ def named_model_options(function: _Function) -> _Function:
         help="A folder, a shipped model's name, or a hub id; give several to choose by name.",
     )
 
+    return _choosing(function, choice, _each(_with_name))
+
+
+def _choosing(
+    function: _Function,
+    choice: Callable[[Any], Any],
+    read: Callable[[ModelOptions, Any], dict[str, Any]],
+) -> _Function:
+    """Add ``choice``, which gives --model, and the other options; ``read`` makes arguments of them.
+
+    It is called with the options and what --model was given.
+    """
+
     def command(**arguments: Any) -> Any:  # noqa: ANN401
-        given = arguments["model"] or (None,)
-        common = _model_options(arguments)
-        models = tuple(_with_name(common, value) for value in given)
-        return function(models=models, **arguments)
+        given = arguments["model"]
+        chosen = read(_model_options(arguments), given)
+        return function(**chosen, **arguments)
 
     command.__doc__ = function.__doc__
     return _decorated(command, [choice, *_RUN_OPTIONS])  # type: ignore[return-value]
+
+
+def _each(
+    read: Callable[[ModelOptions, str | None], Any],
+) -> Callable[[ModelOptions, Any], dict[str, Any]]:
+    """Read each of several values; none stands for the model that ships."""
+    return lambda common, given: {"models": tuple(read(common, one) for one in given or (None,))}
 
 
 _RUN_OPTIONS: list[Callable[[Any], Any]] = [

@@ -58,6 +58,10 @@ class StsSet:
         """Return first sentences, then second ones."""
         return {"text": [*self.first, *self.second]}
 
+    def spearman(self, vectors: Vectors) -> float:
+        """Return Spearman's correlation of all pairs for vectors of :meth:`inputs`."""
+        return spearman(pair_cosines(vectors), self.scores)(np.ones(self.rows))
+
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
         """Correlate cosines with the scores."""
         cosines = pair_cosines(vectors["text"])

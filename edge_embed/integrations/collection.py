@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from edge_embed.errors import InputError
 from edge_embed.tasks.index import Hit
-from edge_embed.tasks.store import Entry, StoreFacts, Where
+from edge_embed.tasks.store import Entry, StoreFacts, Where, where_choices
 from edge_embed.tasks.vectors import Floats, Vectors, fitting_rows
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "facts_as_json",
     "no_collection",
     "read_facts",
-    "unit_queries",
 ]
 
 # Under this name a collection remembers the facts of the index that it was filled from.
@@ -69,6 +68,17 @@ class Collection(Protocol):
         Raises:
             InputError: the vectors have another dimension or NaN, or ``k`` is below 1.
         """
+        choices = where_choices(where or {})
+        queries = _unit_queries(self, vectors, k)
+        if not queries or not all(choices.values()):
+            return [[] for _ in queries]
+        return self._nearest(queries, k, choices)
+
+    def _nearest(
+        self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
+    ) -> list[list[Hit]]:
+        """Search for queries of unit length; an entry has one of the values under each name."""
+        ...
 
     def held(self) -> Iterator[tuple[str, int]]:
         """Yield id and number of every entry, in no order."""
@@ -95,7 +105,7 @@ def entry_key(id_: str) -> str:
     return hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def unit_queries(collection: Collection, vectors: Vectors, k: int) -> list[list[float]]:
+def _unit_queries(collection: Collection, vectors: Vectors, k: int) -> list[list[float]]:
     """Check what is asked of a collection and return the queries, of unit length."""
     if k < 1:
         raise InputError(f"k is {k}; at least 1 hit is needed")

@@ -14,11 +14,10 @@ from edge_embed.integrations.collection import (
     facts_as_json,
     no_collection,
     read_facts,
-    unit_queries,
 )
 from edge_embed.tasks.index import Hit
-from edge_embed.tasks.store import Entry, StoreFacts, Where, where_choices
-from edge_embed.tasks.vectors import Floats, Vectors
+from edge_embed.tasks.store import Entry, StoreFacts
+from edge_embed.tasks.vectors import Floats
 
 try:
     from pymilvus import DataType, MilvusClient, MilvusException
@@ -98,14 +97,9 @@ class MilvusCollection(Collection):
         with self._told():
             self._client.delete(self._name, ids=[entry_key(id_) for id_ in ids], timeout=_TIMEOUT)
 
-    def search(
-        self, vectors: Vectors, *, k: int = 10, where: Where | None = None
+    def _nearest(
+        self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
     ) -> list[list[Hit]]:
-        """Return the ``k`` nearest entries of each query, best first, as ``Index.search`` does."""
-        choices = where_choices(where or {})
-        queries = unit_queries(self, vectors, k)
-        if not queries or not all(choices.values()):
-            return [[] for _ in queries]
         with self._told():
             answers = self._client.search(
                 self._name,

@@ -13,11 +13,10 @@ from edge_embed.integrations.collection import (
     facts_as_json,
     no_collection,
     read_facts,
-    unit_queries,
 )
 from edge_embed.tasks.index import Hit
-from edge_embed.tasks.store import Entry, StoreFacts, Where, where_choices
-from edge_embed.tasks.vectors import Floats, Vectors
+from edge_embed.tasks.store import Entry, StoreFacts
+from edge_embed.tasks.vectors import Floats
 
 try:
     from qdrant_client import QdrantClient, models
@@ -92,14 +91,9 @@ class QdrantCollection(Collection):
         with self._told():
             self._client.delete(self._name, chosen, wait=True)
 
-    def search(
-        self, vectors: Vectors, *, k: int = 10, where: Where | None = None
+    def _nearest(
+        self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
     ) -> list[list[Hit]]:
-        """Return the ``k`` nearest entries of each query, best first, as ``Index.search`` does."""
-        choices = where_choices(where or {})
-        queries = unit_queries(self, vectors, k)
-        if not queries or not all(choices.values()):
-            return [[] for _ in queries]
         condition = _filter(choices)
         requests = [
             models.QueryRequest(query=query, filter=condition, limit=k, with_payload=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -83,10 +83,6 @@ class Caller:
         finally:
             gone.cancel()
             answer.cancel()
-
-    async def thread(self, function: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401
-        """Run work that would hold up others in a thread."""
-        return await asyncio.to_thread(function, *arguments)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What a path is: its types, for reading, writing and the OpenAPI schema, and its handler."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class Endpoint:
         answer = await self.handler(service, body, caller)
         with caller.stage("write"):
             if caller.texts > _FEW_TEXTS:
-                content = await caller.thread(_encode, answer)
+                content = await asyncio.to_thread(_encode, answer)
             else:
                 content = _encode(answer)
         return Response(content, media_type="application/json")

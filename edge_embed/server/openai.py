@@ -90,7 +90,7 @@ async def embeddings(
 ) -> EmbeddingsAnswer:
     """Embed texts."""
     async with service.pool.use(request.model) as served:
-        served.check_dimensions(request.dimensions)
+        served.embedder.check_dim(request.dimensions)
         reading = Reading(request.prompt_name, cut=request.truncate)
         embedded = await service.embed(caller, served, read_inputs(request.input), reading)
         vectors = embedded.vectors

@@ -88,16 +88,6 @@ class ServedModel:
         )
         self._states: DynamicBatcher | None = None
 
-    def check_dimensions(self, dimensions: int | None) -> None:
-        """Refuse more dimensions than a vector has.
-
-        Raises:
-            InputError: there are fewer.
-        """
-        dim = self.embedder.dim
-        if dimensions is not None and not 1 <= dimensions <= dim:
-            raise InputError(f"cannot keep {dimensions} dimensions: choose from 1 to {dim}")
-
     def states(self) -> DynamicBatcher:
         """Return the queue for token states; the model for them is compiled at the first call."""
         if self._states is None:

@@ -1,5 +1,6 @@
 """From a request's texts to vectors: limits, tokens, the model's queue."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,6 @@ class Service:
         self.metrics = Metrics()
         self.keys = keys
         self.index = index
-        self._index_model = "" if index is None else index.info().model
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes)
         self.metrics.watch_queues(self._waiting)
@@ -105,7 +105,7 @@ class Service:
         """
         if self.index is None:
             raise StatusError(404, "no index is attached: start the server with --index FILE")
-        if self._index_model and self._index_model != served.fingerprint:
+        if self.index.facts.model and self.index.facts.model != served.fingerprint:
             raise StatusError(
                 503,
                 f"the index was made with another model than {served.name!r}, so their vectors "
@@ -154,7 +154,7 @@ class Service:
             OverloadedError: too much is waiting.
         """
         self.check_count(caller, len(texts))
-        batcher = (await caller.thread(served.states)) if states else served.batcher
+        batcher = (await asyncio.to_thread(served.states)) if states else served.batcher
         if batcher.waiting_tokens + len(texts) > batcher.queue_tokens:
             # Refused for its least number of tokens, before they are counted.
             raise OverloadedError("the queue is full", retry_after=batcher.seconds_to_drain())
@@ -164,13 +164,11 @@ class Service:
             raise InputError("a prompt goes before text, not before token ids")
         with caller.stage("tokenize"):
             if sum(len(text) for text in texts) > _FEW_CHARACTERS:
-                tokenized = await caller.thread(_tokenize, served, texts, prompt, reading)
+                tokenized = await asyncio.to_thread(_tokenize, served, texts, prompt, reading)
             else:
                 tokenized = _tokenize(served, texts, prompt, reading)
         self._check_lengths(tokenized, batcher.queue_tokens, cut=reading.cut)
-        excluded = 0
-        if prompt and not embedder.config.include_prompt:
-            excluded = embedder.tokenizer.prompt_length(prompt)
+        excluded = embedder.excluded_tokens(prompt)
         with caller.stage("compute"):
             vectors = await caller.result(batcher.submit(tokenized.ids, excluded=excluded))
         truncated = len(tokenized.truncated)

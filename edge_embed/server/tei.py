@@ -1,5 +1,6 @@
 """text-embeddings-inference's protocol: /embed and what goes with it, on the default model."""
 
+import asyncio
 from typing import Annotated, Literal
 
 import msgspec
@@ -34,10 +35,6 @@ class EmbedRequest(msgspec.Struct):
     truncation_direction: Direction | None = None
     prompt_name: str | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
-
-    def reading(self) -> Reading:
-        """Return how its texts are read."""
-        return _reading(self.prompt_name, self.truncate, self.truncation_direction)
 
 
 class EmbedAllRequest(msgspec.Struct):
@@ -116,9 +113,9 @@ class Info(msgspec.Struct):
 async def embed(service: Service, request: EmbedRequest, caller: Caller) -> object:
     """Embed texts."""
     async with service.pool.use() as served:
-        served.check_dimensions(request.dimensions)
+        served.embedder.check_dim(request.dimensions)
         texts = read_inputs(request.inputs)
-        embedded = await service.embed(caller, served, texts, request.reading())
+        embedded = await service.embed(caller, served, texts, _reading(request))
         vectors = embedded.vectors[:, : request.dimensions]
         return unit_length(vectors) if request.normalize else vectors
 
@@ -126,19 +123,17 @@ async def embed(service: Service, request: EmbedRequest, caller: Caller) -> obje
 async def embed_all(service: Service, request: EmbedAllRequest, caller: Caller) -> object:
     """Return the state of each token of each text, special tokens included."""
     async with service.pool.use() as served:
-        reading = _reading(request.prompt_name, request.truncate, request.truncation_direction)
         texts = read_inputs(request.inputs)
-        embedded = await service.embed(caller, served, texts, reading, states=True)
+        embedded = await service.embed(caller, served, texts, _reading(request), states=True)
         return list(embedded.vectors)
 
 
 async def similarity(service: Service, request: SimilarityRequest, caller: Caller) -> object:
     """Return the cosine of a text with each of others."""
     options = request.parameters or SimilarityParameters()
-    reading = _reading(options.prompt_name, options.truncate, options.truncation_direction)
     async with service.pool.use() as served:
         texts = [request.inputs.source_sentence, *request.inputs.sentences]
-        embedded = await service.embed(caller, served, texts, reading)
+        embedded = await service.embed(caller, served, texts, _reading(options))
         unit = unit_length(embedded.vectors)
         return np.clip(unit[1:] @ unit[0], -1, 1)  # rounding goes a little beyond
 
@@ -152,7 +147,7 @@ async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -
         if request.prompt_name is not None:
             prompt = served.embedder.prompt(name=request.prompt_name)
         texts = [prompt + text for text in texts]
-        return await caller.thread(_tokens, served, texts, request.add_special_tokens)
+        return await asyncio.to_thread(_tokens, served, texts, request.add_special_tokens)
 
 
 async def decode(service: Service, request: DecodeRequest, caller: Caller) -> list[str]:
@@ -162,7 +157,7 @@ async def decode(service: Service, request: DecodeRequest, caller: Caller) -> li
     async with service.pool.use() as served:
         tokenizer = served.embedder.tokenizer
         skip = request.skip_special_tokens
-        return await caller.thread(
+        return await asyncio.to_thread(
             lambda: tokenizer.decode(lists, skip_special_tokens=skip)  # type: ignore[arg-type]
         )
 
@@ -186,9 +181,10 @@ def info(service: Service, served: ServedModel, version: str) -> Info:
     )
 
 
-def _reading(prompt_name: str | None, cut: bool | None, direction: Direction | None) -> Reading:
+def _reading(options: EmbedRequest | EmbedAllRequest | SimilarityParameters) -> Reading:
+    direction = options.truncation_direction
     left = None if direction is None else direction.lower() == "left"
-    return Reading(prompt_name, cut=bool(cut), cut_left=left)
+    return Reading(options.prompt_name, cut=bool(options.truncate), cut_left=left)
 
 
 def _tokens(served: ServedModel, texts: list[str], special_tokens: bool) -> list[list[Token]]:

@@ -1,5 +1,6 @@
 """What embeddings are for, over HTTP: /v1/similarity, /v1/dedup and /v1/search."""
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -104,7 +105,7 @@ async def dedup(service: Service, request: DedupRequest, caller: Caller) -> Dedu
     """Find near-duplicates."""
     async with service.pool.use(request.model) as served:
         embedded = await service.embed(caller, served, request.texts)
-        result = await caller.thread(
+        result = await asyncio.to_thread(
             lambda: deduplicate(embedded.vectors, threshold=request.threshold)
         )
         removed = [Removed(d.row, d.partner, round(d.score, 6)) for d in result.duplicates]
@@ -117,9 +118,9 @@ async def search(service: Service, request: SearchRequest, caller: Caller) -> Se
     queries = [request.query] if isinstance(request.query, str) else request.query
     async with service.pool.use() as served:
         index = service.check_index(served)
-        name = "query" if "query" in served.embedder.config.prompts else None
-        embedded = await service.embed(caller, served, queries, Reading(name))
-        found = await caller.thread(
+        reading = Reading(served.embedder.role_prompt("query"))
+        embedded = await service.embed(caller, served, queries, reading)
+        found = await asyncio.to_thread(
             lambda: index.search(
                 embedded.vectors,
                 k=request.k,
