@@ -83,6 +83,21 @@ RECIPES: Mapping[str, Recipe] = {
     "no smoothing": Recipe(what="without SmoothQuant", advanced=_alpha(-1)),
     "alpha 0.5": Recipe(what="SmoothQuant's alpha 0.5", advanced=_alpha(0.5)),
     "alpha 0.8": Recipe(what="SmoothQuant's alpha 0.8", advanced=_alpha(0.8)),
+    "alpha 0.9": Recipe(what="SmoothQuant's alpha 0.9", advanced=_alpha(0.9)),
+    "equalized 0.8": Recipe(
+        what="alpha 0.8, values equalized first", advanced=_alpha(0.8), equalize=True
+    ),
+    "equalized 0.85": Recipe(
+        what="alpha 0.85, values equalized first", advanced=_alpha(0.85), equalize=True
+    ),
+    "equalized 0.9": Recipe(
+        what="alpha 0.9, values equalized first", advanced=_alpha(0.9), equalize=True
+    ),
+    "equalized full bias": Recipe(
+        what="full bias correction, values equalized first",
+        options={"fast_bias_correction": False},
+        equalize=True,
+    ),
     "quantile 1e-4": Recipe(what="ranges without the outermost 0.01 %", advanced=_quantile(1e-4)),
     "quantile 1e-3": Recipe(what="ranges without the outermost 0.1 %", advanced=_quantile(1e-3)),
     "full bias": Recipe(what="full bias correction", options={"fast_bias_correction": False}),
@@ -90,6 +105,7 @@ RECIPES: Mapping[str, Recipe] = {
         what="7-bit weights, for processors without VNNI",
         advanced={"overflow_fix": nncf.OverflowFix.ENABLE},
     ),
+    "1 sensitive": Recipe(what="the most sensitive product in FP32", sensitive=1),
     "2 sensitive": Recipe(what="the 2 most sensitive products in FP32", sensitive=2),
     "controlled": Recipe(what="accuracy control, 0.001 of cosine", controlled=0.001),
     "w8": Recipe(what="INT8 weights, FP32 arithmetic", weights_only=True),

@@ -1,11 +1,16 @@
 """Outputs that appear whole or not at all: write beside the target, then rename.
 
 Shared by everything that writes: embeddings, model folders, reports.
+
+A process that is killed leaves its unfinished output behind, hidden, as ``.NAME.*.part``. It held
+a lock on that, which the system let go with it: the next one that writes NAME removes what nobody
+holds a lock on.
 """
 
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,12 +45,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; give a file name")
+        _remove_abandoned(path)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
     except OSError as error:
         raise output_error(path, error) from error
     temporary = Path(name)
     try:
+        _lock(handle)
         yield temporary
         _keep_mode(path, temporary)
         _sync(temporary)
@@ -53,6 +59,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
 
 
@@ -80,14 +87,17 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         OutputError: the folder exists (without ``force``), or cannot be written.
     """
     path = Path(path).resolve()
-    check_folder(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        check_folder(path, force=force)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        handle = os.open(temporary, os.O_RDONLY)
     except OSError as error:
         raise output_error(path, error) from error
     retired = temporary.with_suffix(".old")
     try:
+        _lock(handle)
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
@@ -104,8 +114,50 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
+        os.close(handle)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes left beside ``path``."""
+    prefix = f".{path.name}."
+    for part in path.parent.iterdir():
+        if not (part.name.startswith(prefix) and part.suffix == ".part"):
+            continue
+        try:
+            handle = os.open(part, os.O_RDONLY)
+        except OSError:  # gone meanwhile, or not ours
+            continue
+        try:
+            if _lock(handle):
+                _undo(part, path)
+        finally:
+            os.close(handle)
+
+
+def _undo(part: Path, path: Path) -> None:
+    retired = part.with_suffix(".old")
+    if retired.exists() and not path.exists():  # killed between the two renames of a replacement
+        retired.rename(path)
+    for leftover in (part, retired):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file or folder for as long as it is open; say whether it was free."""
+    if sys.platform == "win32":
+        return False  # nothing is locked there, and nothing taken for abandoned
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process holds it, or the file system knows no locks
+        return False
+    return True
 
 
 def _umask() -> int:

@@ -227,6 +227,8 @@ def _ending(path: Path, name: str) -> str:
     compressed = path.suffix.lower() == ".gz"
     ending = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
     if ending not in READABLE or (compressed and ending == ".parquet"):
+        if not path.exists():
+            raise InputError(f"{name} does not exist")
         raise InputError(
             f"cannot tell the format of {name}: its ending should be one of {', '.join(READABLE)}"
         )

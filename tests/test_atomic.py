@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,23 +154,53 @@ def test_no_permission(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from edge_embed.atomic import atomic_file
-with atomic_file(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half")
+from edge_embed.atomic import atomic_file, atomic_folder
+path = Path(sys.argv[1])
+with (atomic_folder(path, force=True) if path.is_dir() else atomic_file(path)) as temporary:
+    (temporary / "half" if path.is_dir() else temporary).write_text("half")
     print("writing", flush=True)
     time.sleep(60)
 """
 
 
-def test_kill_9_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    path.write_text("old")
+def killed_writing(path: Path, *, meanwhile: Callable[[], None] = lambda: None) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
+    meanwhile()
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert path.read_text() == "old"
+
+
+def test_kill_9_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+
+    def write_too() -> None:
+        with atomic_file(path) as temporary:
+            temporary.write_text("meanwhile")
+        assert len(list(tmp_path.iterdir())) == 2, "what another process writes is not touched"
+
+    killed_writing(path, meanwhile=write_too)
+    assert path.read_text() == "meanwhile"
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+def test_kill_9_leaves_the_old_folder(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "old").touch()
+    killed_writing(path)
+    assert [file.name for file in path.iterdir()] == ["old"]
+    # Killed a little later: the old folder was moved away, the new one not yet there.
+    (part,) = tmp_path.glob(".out.*.part")
+    path.rename(part.with_suffix(".old"))
+    with pytest.raises(OutputError, match="already exists"), atomic_folder(path):
+        pass
+    assert [file.name for file in path.iterdir()] == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]

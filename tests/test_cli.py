@@ -354,7 +354,7 @@ def test_ctrl_c_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
     out, error = process.communicate(timeout=60)
     assert process.returncode == 1
     assert out == ""
-    assert error.strip() == "edge-embed: interrupted; nothing was written"
+    assert error.strip() == "edge-embed: interrupted; no output was written"
     assert list(tmp_path.iterdir()) == []
 
 

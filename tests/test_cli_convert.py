@@ -80,7 +80,7 @@ def test_an_interrupted_conversion_leaves_no_folder(
         assert status == -signal.SIGKILL
     else:
         assert status == 1
-        assert rest.splitlines()[-1] == "edge-embed: interrupted; nothing was written"
+        assert rest.splitlines()[-1] == "edge-embed: interrupted; no output was written"
         assert list(tmp_path.iterdir()) == []
 
 

@@ -84,7 +84,7 @@ def _status(args: list[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, click.Abort):
         if debug:
             raise
-        click.echo("edge-embed: interrupted; nothing was written", err=True)
+        click.echo("edge-embed: interrupted; no output was written", err=True)
         return 1
     except BrokenPipeError:
         # The reader of our output went away, as 'head' does. Keep the interpreter from flushing

@@ -2,6 +2,7 @@
 
 import click
 
+from edge_embed.cli.embedding import StoppedError
 from edge_embed.cli.extras import conversion_errors
 
 
@@ -82,29 +83,37 @@ def distill_command(
 ) -> None:
     """Train a small ALBERT to embed as the teacher does, and convert it."""
     with conversion_errors():
-        from edge_embed_conversion.distillation import Recipe, StudentShape, distill
+        from edge_embed_conversion.distillation import Recipe, StudentShape, distill, work_folder
 
-        distill(
-            teacher,
-            corpus,
-            output,
-            recipe=Recipe(steps=steps, seed=seed),
-            shape=StudentShape(
-                hidden_size=hidden_size,
-                embedding_size=embedding_size,
-                layers=layers,
-                heads=heads,
-                ffn_size=ffn_size,
-                vocab_size=vocab_size,
-                max_length=max_length,
-                positions=max(512, max_length),
-            ),
-            work_dir=work_dir,
-            tokenizer=tokenizer,
-            development=dev,
-            device=device,
-            training_precision=training_precision,  # type: ignore[arg-type]  # click has checked it
-            precision=precision,  # type: ignore[arg-type]
-            column=column,
-            force=force,
-        )
+        work = work_folder(output, work_dir)
+        try:
+            distill(
+                teacher,
+                corpus,
+                output,
+                recipe=Recipe(steps=steps, seed=seed),
+                shape=StudentShape(
+                    hidden_size=hidden_size,
+                    embedding_size=embedding_size,
+                    layers=layers,
+                    heads=heads,
+                    ffn_size=ffn_size,
+                    vocab_size=vocab_size,
+                    max_length=max_length,
+                    positions=max(512, max_length),
+                ),
+                work_dir=work,
+                tokenizer=tokenizer,
+                development=dev,
+                device=device,
+                training_precision=training_precision,  # type: ignore[arg-type]  # click has checked it
+                precision=precision,  # type: ignore[arg-type]
+                column=column,
+                force=force,
+            )
+        except KeyboardInterrupt:
+            if not work.is_dir():
+                raise
+            raise StoppedError(
+                f"interrupted; the work so far is in {work}: the same command goes on from there"
+            ) from None

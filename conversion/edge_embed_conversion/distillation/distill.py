@@ -39,7 +39,7 @@ from edge_embed_conversion.distillation.vocabulary import (
 from edge_embed_conversion.quiet import quiet_tools, say
 from edge_embed_conversion.sources import Source, WeightsKind, resolve_source
 
-__all__ = ["CHECKPOINT_FOLDER", "TrainingPrecision", "distill"]
+__all__ = ["CHECKPOINT_FOLDER", "TrainingPrecision", "distill", "work_folder"]
 
 TrainingPrecision = Literal["bf16", "fp32"]
 
@@ -99,7 +99,7 @@ def distill(
         raise InputError(f"unknown training precision {training_precision!r}: choose bf16 or fp32")
     where = _device(device)
     output = Path(output)
-    work = Path(work_dir) if work_dir is not None else output.with_name(output.name + ".work")
+    work = work_folder(output, work_dir)
     with atomic_folder(output, force=force) as folder, quiet_tools():
         source = resolve_source(teacher)
         texts = read_corpus(corpus, seed=recipe.seed, column=column)
@@ -158,6 +158,12 @@ def distill(
         draw_curve(log, folder / "training.png")
     say(f"done: {output}; {work} may be removed")
     return receipt
+
+
+def work_folder(output: str | Path, work_dir: str | Path | None = None) -> Path:
+    """Return where checkpoints and teacher vectors lie: beside ``output`` unless it is given."""
+    output = Path(output)
+    return Path(work_dir) if work_dir is not None else output.with_name(output.name + ".work")
 
 
 def _device(name: str) -> torch.device:
