@@ -18,6 +18,7 @@ from nncf.quantization.range_estimator import (
 from edge_embed_conversion.equalize import equalize_values
 from edge_embed_conversion.quantize import ModelInputs, compress_weights
 from edge_embed_conversion.quiet import quiet_nncf
+from edge_embed_conversion.rounding import round_weights
 
 __all__ = ["RECIPES", "Recipe", "pad", "quantized"]
 
@@ -42,6 +43,8 @@ class Recipe:
     padded: int | None = None
     """Pad every text to so many tokens, and cut at them."""
     equalize: bool = False
+    compensate: bool = False
+    """Round weights so that their errors cancel on the calibration texts."""
     sensitive: int = 0
     """Leave so many of the most sensitive multiplications in floating point."""
     controlled: float | None = None
@@ -68,6 +71,17 @@ def _quantile(probability: float) -> dict[str, Any]:
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(what="NNCF's defaults, 415 ordinary texts at their lengths"),
     "equalized": Recipe(what="default, values equalized first", equalize=True),
+    "compensated": Recipe(
+        what="default, values equalized first, errors of rounding made up for",
+        equalize=True,
+        compensate=True,
+    ),
+    "compensated 0.8": Recipe(
+        what="the same with SmoothQuant's alpha 0.8",
+        advanced=_alpha(0.8),
+        equalize=True,
+        compensate=True,
+    ),
     "sst": Recipe(
         what="sentence-transformers' recipe: film reviews padded to 384 tokens",
         texts="film reviews",
@@ -83,21 +97,6 @@ RECIPES: Mapping[str, Recipe] = {
     "no smoothing": Recipe(what="without SmoothQuant", advanced=_alpha(-1)),
     "alpha 0.5": Recipe(what="SmoothQuant's alpha 0.5", advanced=_alpha(0.5)),
     "alpha 0.8": Recipe(what="SmoothQuant's alpha 0.8", advanced=_alpha(0.8)),
-    "alpha 0.9": Recipe(what="SmoothQuant's alpha 0.9", advanced=_alpha(0.9)),
-    "equalized 0.8": Recipe(
-        what="alpha 0.8, values equalized first", advanced=_alpha(0.8), equalize=True
-    ),
-    "equalized 0.85": Recipe(
-        what="alpha 0.85, values equalized first", advanced=_alpha(0.85), equalize=True
-    ),
-    "equalized 0.9": Recipe(
-        what="alpha 0.9, values equalized first", advanced=_alpha(0.9), equalize=True
-    ),
-    "equalized full bias": Recipe(
-        what="full bias correction, values equalized first",
-        options={"fast_bias_correction": False},
-        equalize=True,
-    ),
     "quantile 1e-4": Recipe(what="ranges without the outermost 0.01 %", advanced=_quantile(1e-4)),
     "quantile 1e-3": Recipe(what="ranges without the outermost 0.1 %", advanced=_quantile(1e-3)),
     "full bias": Recipe(what="full bias correction", options={"fast_bias_correction": False}),
@@ -123,6 +122,8 @@ def quantized(graph: ov.Model, recipe: Recipe, samples: Sequence[ModelInputs]) -
         if recipe.controlled is not None:
             return _controlled(graph, recipe, samples)
         first = _plain(graph, recipe, samples, ignored=())
+        if recipe.compensate:
+            round_weights(first, graph, samples)
         if not recipe.sensitive:
             return first
         layers = _most_sensitive(graph, first, samples[::10], recipe.sensitive)

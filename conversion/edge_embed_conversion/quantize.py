@@ -15,6 +15,7 @@ import openvino as ov
 
 from edge_embed_conversion.equalize import equalize_values
 from edge_embed_conversion.quiet import quiet_nncf
+from edge_embed_conversion.rounding import round_weights
 
 __all__ = ["Int8Recipe", "compress_weights", "quantize"]
 
@@ -33,6 +34,8 @@ class Int8Recipe:
     """False corrects biases layer by layer: slower, sometimes closer."""
     equalize: bool = True
     """Level the value channels of attention first (:mod:`edge_embed_conversion.equalize`)."""
+    compensate_rounding: bool = True
+    """Round weights so that their errors cancel (:mod:`edge_embed_conversion.rounding`)."""
     ignored_layers: tuple[str, ...] = ()
     """Names of graph nodes that stay in floating point."""
 
@@ -62,10 +65,11 @@ def quantize(
         model = model.clone()
         equalize_values(model)
     alphas = nncf.AdvancedSmoothQuantParameters(matmul=recipe.smooth_quant_alpha)
+    passes = _Passes(samples, progress=progress)
     with quiet_nncf():
-        return nncf.quantize(
+        int8 = nncf.quantize(
             model,
-            nncf.Dataset(_Passes(samples, progress=progress)),
+            nncf.Dataset(passes),
             model_type=nncf.ModelType.TRANSFORMER,
             preset=nncf.QuantizationPreset(recipe.preset),
             subset_size=len(samples),
@@ -73,6 +77,9 @@ def quantize(
             ignored_scope=nncf.IgnoredScope(names=list(recipe.ignored_layers)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=alphas),
         )
+    if recipe.compensate_rounding:
+        round_weights(int8, model, passes)
+    return int8
 
 
 def compress_weights(model: ov.Model) -> ov.Model:
