@@ -121,8 +121,14 @@ def test_bulk_wastes_little(planner: Planner, waste: float) -> None:
 
 @pytest.mark.parametrize(
     ("lengths", "width"),
-    [([11], 12), ([8], 8), ([5, 5, 5], 16), ([100], 112), ([60, 60, 60], 192), ([1] * 64, 256)],
+    [([11], 12), ([8], 8), ([5, 5, 5], 16), ([100], 112), ([60, 60], 128), ([1] * 40, 160)],
 )
 def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) -> None:
     (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
     assert batch.inputs["input_ids"].shape == (1, width)
+
+
+@pytest.mark.parametrize(("count", "height"), [(3, 3), (5, 5), (8, 8)])
+def test_more_texts_take_just_as_many_rows_as_they_need(count: int, height: int) -> None:
+    (batch,) = packed_batches(numbered([60] * count), max_length=128, pad_id=PAD)
+    assert batch.inputs["input_ids"].shape == (height, 64)

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import anyio
 from starlette.requests import ClientDisconnect, Request
 
 from edge_embed.server.limits import Limits
@@ -47,8 +48,9 @@ class Caller:
             raise _too_large(most, f"{length} bytes")
         with self.stage("read"):
             try:
-                return await asyncio.wait_for(self._read(most), self._limits.client_seconds)
-            except asyncio.TimeoutError:
+                with anyio.fail_after(self._limits.client_seconds):
+                    return await self._read(most)
+            except TimeoutError:
                 raise StatusError(
                     408,
                     f"the body was not there after {self._limits.client_seconds:g} seconds",

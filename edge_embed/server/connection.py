@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge_embed.server.limits import Limits
 
-__all__ = ["connection_class"]
+__all__ = ["JoiningTransport", "connection_class"]
 
 # Request line and headers; keys and cookies take a few hundred bytes.
 _MOST_HEADER_BYTES = 32 << 10
@@ -36,7 +36,7 @@ class _Connection(HttpToolsProtocol):
     _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > self.limits.connections:
             transport.close()
             return
@@ -84,3 +84,36 @@ class _Connection(HttpToolsProtocol):
         if seconds is not None:
             close: Callable[[], None] = self.transport.close
             self._timer = self.loop.call_later(seconds, close)
+
+
+class JoiningTransport:
+    """Sends an answer's head and body at once.
+
+    uvicorn writes them one after the other: two system calls here, and a client that is woken
+    twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold the first part until the second comes, or nothing else is to be done."""
+        if self._held:
+            data, self._held = self._held + data, b""
+            self._transport.write(data)
+        elif data:
+            self._held = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            self.write(b"")

@@ -6,7 +6,10 @@ user has left, so no request is dropped.
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +27,9 @@ from edge_embed.token_engine import TokenEngine
 __all__ = ["ModelPool", "ModelSource", "ServedModel"]
 
 _log = logging.getLogger("edge_embed.server")
+
+# How far computing stands behind answering; see setpriority(2).
+_NICE = 5
 
 Observer = Callable[[str, BatchReport], None]
 
@@ -156,6 +162,8 @@ class ModelPool:
                 )
         self._open, self._memory_bytes = load, memory_bytes
         self._held: dict[str, _Held] = {}  # least recently used first
+        # The engine's threads and the batcher's come out of this one and inherit its priority.
+        self._loader = ThreadPoolExecutor(1, "load", initializer=_compute_after_answers)
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._retired: set[_Held] = set()  # until they are closed
@@ -201,7 +209,7 @@ class ModelPool:
                 try:
                     if await asyncio.to_thread(self._sources[name].stamp) == old.model.stamp:
                         continue
-                    model = await asyncio.to_thread(self._open, self._sources[name])
+                    model = await self._open_apart(self._sources[name])
                 except (EdgeEmbedError, OSError) as error:
                     _log.error("the model %r stays as it was: %s", name, error)
                     continue
@@ -217,6 +225,7 @@ class ModelPool:
         for name in list(self._held):
             self._retire(self._held.pop(name))
         await asyncio.gather(*(held.closed.wait() for held in self._retired))
+        self._loader.shutdown()
 
     async def _load(self, name: str) -> None:
         # A task of its own: the request that asked first may be cancelled, others wait on.
@@ -230,7 +239,7 @@ class ModelPool:
         async with self._one_at_a_time:
             self._make_room(self._sources[name].weights_bytes)
             try:
-                model = await asyncio.to_thread(self._open, self._sources[name])
+                model = await self._open_apart(self._sources[name])
             except (EdgeEmbedError, OSError) as error:
                 _log.error("the model %r cannot be loaded: %s", name, error)
                 raise StatusError(
@@ -238,6 +247,9 @@ class ModelPool:
                 ) from error
             self._held[name] = _Held(model)
             _log.info("the model %r is loaded", name)
+
+    async def _open_apart(self, source: ModelSource) -> ServedModel:
+        return await asyncio.get_running_loop().run_in_executor(self._loader, self._open, source)
 
     def _make_room(self, size: int) -> None:
         if self._memory_bytes is None:
@@ -269,3 +281,13 @@ class ModelPool:
         await asyncio.to_thread(held.model.close)
         self._retired.discard(held)
         held.closed.set()
+
+
+def _compute_after_answers() -> None:
+    """Let this thread, and what it starts, give way to the one that reads and answers.
+
+    Inference keeps every processor busy. At equal priority a request that could be refused or
+    written at once would wait for its turn behind it, and the whole queue with it.
+    """
+    if sys.platform == "linux":  # elsewhere a priority is a process's
+        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICE))
