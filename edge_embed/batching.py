@@ -9,7 +9,7 @@ never gives back, so an unbounded set of shapes is a leak.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,10 @@ POOLING_MASK = "pooling_mask"
 
 # Row widths for texts of up to so many tokens, when rows are packed.
 _PACKED_WIDTHS = (64, 128, 256, 512)
+
+# Rows of this width take 4 % less time a token than those of 64, but are harder to fill: they come
+# in full batches of full rows only.
+_SHORT_ROW = 32
 
 # Texts of so many tokens in all go side by side into a single row, even one that is longer than a
 # text may be. Beyond, several rows are faster, as attention looks at a whole row: a token of 1x256
@@ -86,9 +90,10 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
     if 0 < _room_for(lengths) <= _ONE_ROW:
         yield _packed([range(len(ids))], (1, _snug_width(_room_for(lengths))), ids, pad_id)
         return
+    rest = yield from _short_rows(ids, lengths, max_length, pad_id)
     widths = _up_to(max_length, _PACKED_WIDTHS)
     waiting: dict[int, list[list[int]]] = {width: [] for width in widths}
-    for width, row in _fill_rows(lengths, widths):
+    for width, row in _fill_rows(rest, lengths, widths):
         rows = waiting[width]
         rows.append(row)
         if len(rows) == _full(width):
@@ -141,6 +146,8 @@ def packed_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
     for width in _up_to(max_length, _PACKED_WIDTHS):
         shapes |= {(1, min(_snug_width(used), width)) for used in range(1, width + 1)}
         shapes |= {(height, width) for height in range(2, _full(width) + 1)}
+    if max_length >= _SHORT_ROW:
+        shapes.add((_full(_SHORT_ROW), _SHORT_ROW))
     for height, width in sorted(shapes):
         ids = [np.full(width, pad_id, np.int64)] * height
         yield _packed([[row] for row in range(height)], (height, width), ids, pad_id)
@@ -160,11 +167,33 @@ def slots_in(width: int) -> int:
     return max(1, width // TOKENS_A_SLOT)
 
 
-def _fill_rows(lengths: Sequence[int], widths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+def _short_rows(
+    ids: Sequence[Ints], lengths: Sequence[int], max_length: int, pad_id: int
+) -> Generator[Batch, None, list[int]]:
+    """Yield full batches of short rows without padding; return the texts that are left."""
+    if max_length < _SHORT_ROW:
+        return list(range(len(ids)))
+    rest = [text for text, length in enumerate(lengths) if length > _SHORT_ROW]
+    short = [text for text, length in enumerate(lengths) if length <= _SHORT_ROW]
+    rows: list[list[int]] = []
+    for width, row in _fill_rows(short, lengths, [_SHORT_ROW]):
+        if sum(lengths[text] for text in row) < width:
+            rest += row
+            continue
+        rows.append(row)
+        if len(rows) == _full(width):
+            yield _packed(rows, (len(rows), width), ids, pad_id)
+            rows = []
+    return rest + [text for row in rows for text in row]
+
+
+def _fill_rows(
+    texts: Sequence[int], lengths: Sequence[int], widths: Sequence[int]
+) -> Iterator[tuple[int, list[int]]]:
     """Yield (width, texts) of full rows: best fit, decreasing."""
     by_length: dict[int, list[int]] = {}
-    for text, length in enumerate(lengths):
-        by_length.setdefault(length, []).append(text)
+    for text in texts:
+        by_length.setdefault(lengths[text], []).append(text)
     there = sorted(by_length)
     while there:
         width = widths[bisect_left(widths, there[-1])]
