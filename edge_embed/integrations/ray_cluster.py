@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from edge_embed.errors import ClusterError, EdgeEmbedError, InputError, MissingExtraError
@@ -109,22 +110,31 @@ def processors(each: int) -> int:
 
 
 def run_each(function: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -> list[Any]:
-    """Run a task for each of several arguments; the first that fails cancels the others.
+    """Run a task for each of several arguments and return what they return, in their order.
+
+    The first that fails is the last to begin; those that run already are waited for.
 
     Raises:
         EdgeEmbedError: what a task raised.
         ClusterError: the cluster cannot finish.
     """
     task = ray.remote(function)
+    waiting, running = iter(enumerate(arguments)), dict[Any, int]()
+    results: list[Any] = [None] * len(arguments)
+    most = 2 * processors(1)
     with cluster_errors():
-        running = [task.remote(*each) for each in arguments]
         try:
-            results: list[Any] = ray.get(running)
-        except BaseException:
-            for one in running:
-                ray.cancel(one)
+            while True:
+                for number, each in islice(waiting, most - len(running)):
+                    running[task.remote(*each)] = number
+                if not running:
+                    return results
+                (done, *_), _ = ray.wait(list(running))
+                results[running.pop(done)] = ray.get(done)
+        except RayError:
+            if running:
+                ray.wait(list(running), num_returns=len(running))
             raise
-    return results
 
 
 @contextmanager

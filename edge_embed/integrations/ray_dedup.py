@@ -233,7 +233,10 @@ class RayRecords:
             texts = self._written(gone, told, [output])
         else:
             with atomic_folder(output) as folder:
-                texts = self._written(gone, told, [folder / name for name in self._names])
+                targets = [folder / name for name in self._names]
+                for target in targets:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                texts = self._written(gone, told, targets)
         if report is not None:
             outcome.write(Path(report), texts, {})
 
@@ -260,7 +263,6 @@ class RayRecords:
 def _write(file: RecordFile, target: Path, gone: Indices, told: Indices) -> list[str]:
     removed, wanted = set(gone.tolist()), set(told.tolist())
     texts = []
-    target.parent.mkdir(parents=True, exist_ok=True)
     with open_row_writer(target, like=Path(file.path)) as writer:
         for number, row in enumerate(file.rows()):
             if number in wanted:
