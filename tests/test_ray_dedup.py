@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from edge_embed import Embedder
 from edge_embed.cli import main
+from edge_embed.dedup_report import DedupReport
 from edge_embed.errors import (
     ClusterError,
     EdgeEmbedError,
@@ -96,7 +97,8 @@ def test_one_partition_is_the_deduplication_of_one_machine(
     options = ["-m", tiny_model, "-i", source, "-t", THRESHOLD, "--column", "text"]
     options += ["--threads", 1, "--keep", "votes"]
     told = []
-    for name, more in (("local", []), ("ray", ["--ray", "--partitions", 1])):
+    on_ray: list[object] = ["--ray", "--partitions", 1]
+    for name, more in (("local", []), ("ray", on_ray)):
         output, report = tmp_path / f"{name}.csv", tmp_path / f"{name}.report.jsonl"
         result = run(*options, *more, "-o", output, "--report", report)
         assert result.exit_code == 0, result.output
@@ -172,7 +174,8 @@ def planted(count: int) -> np.ndarray:
     third = count // 3
     vectors[-third:] = vectors[:third] + 0.15 * rng.normal(size=(third, 32))
     vectors = vectors[rng.permutation(count)]
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit.astype(np.float16)
 
 
 def test_partitions_find_nearly_all_and_say_how_many() -> None:
@@ -222,13 +225,26 @@ def test_an_error_of_a_task_leaves_no_output(
     options = ["-m", tiny_model, "-i", source, "-o", tmp_path / "out", "--ray", "--column"]
     told = refused(InputError, *options, "text")
     assert told == f"{source / 'b.jsonl'} has no column 'text'; it has: texts"
+    report = tmp_path / "report.jsonl"
+    alone = ["-m", tiny_model, "-i", source / "a.jsonl", "--column", "text", "-t", THRESHOLD]
+    assert run(*alone, "-o", tmp_path / "out.jsonl", "--report", report).exit_code == 0
+    outcome = DedupReport.read(report)
     records = RayRecords([source / "a.jsonl"], column="text")
-    outcome = records.deduplicate(partial(Embedder, tiny_model, threads=1))
+    records.scan()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "get", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            records.write(outcome, tmp_path / "out")
     # What was found is of other files: writing fails half-way.
     (source / "a.jsonl").write_text((source / "a.jsonl").read_text() + "{\n")
     with pytest.raises(InputError, match="not JSON"):
         records.write(outcome, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def die() -> None:
