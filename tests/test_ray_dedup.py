@@ -52,7 +52,7 @@ THRESHOLD = 0.97
 def cluster() -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
-    ray.init(num_cpus=2, logging_level=logging.ERROR, **options)
+    ray.init("local", num_cpus=2, logging_level=logging.ERROR, **options)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
@@ -97,8 +97,8 @@ def test_one_partition_is_the_deduplication_of_one_machine(
     options = ["-m", tiny_model, "-i", source, "-t", THRESHOLD, "--column", "text"]
     options += ["--threads", 1, "--keep", "votes"]
     told = []
-    on_ray: list[object] = ["--ray", "--partitions", 1]
-    for name, more in (("local", []), ("ray", on_ray)):
+    runs: dict[str, list[object]] = {"local": [], "ray": ["--ray", "--partitions", 1]}
+    for name, more in runs.items():
         output, report = tmp_path / f"{name}.csv", tmp_path / f"{name}.report.jsonl"
         result = run(*options, *more, "-o", output, "--report", report)
         assert result.exit_code == 0, result.output
@@ -108,8 +108,8 @@ def test_one_partition_is_the_deduplication_of_one_machine(
     assert "0 semantic" not in told[0][1]
     # Its report serves either way.
     again = ["-i", source, "--column", "text", "-t", 0.99, "--rethreshold", report]
-    for name, more in (("local", []), ("ray", ["--ray"])):
-        result = run(*again, *more, "-o", tmp_path / f"{name}.again.csv")
+    for name, more in runs.items():
+        result = run(*again, *more[:1], "-o", tmp_path / f"{name}.again.csv")
         assert result.exit_code == 0, result.output
     stricter = (tmp_path / "ray.again.csv").read_text()
     assert stricter == (tmp_path / "local.again.csv").read_text()

@@ -53,7 +53,7 @@ def ray_cluster(address: str = "local", *, progress: bool = False) -> Iterator[N
     try:
         with _silenced():
             ray.init(address=address, **options)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SystemExit) as error:  # it exits, too
         raise ClusterError(
             f"cannot use the Ray cluster {address!r}: start one with 'ray start --head', or take "
             f"local, which needs none ({error})"
