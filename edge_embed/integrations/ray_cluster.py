@@ -53,10 +53,12 @@ def ray_cluster(address: str = "local", *, progress: bool = False) -> Iterator[N
     try:
         with _silenced():
             ray.init(address=address, **options)
-    except (OSError, RuntimeError, ValueError, SystemExit) as error:  # it exits, too
+    except (OSError, RuntimeError, ValueError, SystemExit) as error:
+        # What does not answer makes Ray end the process.
+        told = "it does not answer" if isinstance(error, SystemExit) else error
         raise ClusterError(
             f"cannot use the Ray cluster {address!r}: start one with 'ray start --head', or take "
-            f"local, which needs none ({error})"
+            f"local, which needs none ({told})"
         ) from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
