@@ -3,6 +3,7 @@
 import edge_embed.no_telemetry  # noqa: F401 - first, see there
 from edge_embed.embedder import Embedder, TruncationWarning
 from edge_embed.errors import (
+    ClusterError,
     EdgeEmbedError,
     InputError,
     MissingExtraError,
@@ -14,6 +15,7 @@ from edge_embed.errors import (
 )
 
 __all__ = [
+    "ClusterError",
     "EdgeEmbedError",
     "Embedder",
     "InputError",

@@ -7,12 +7,14 @@
     ├── OutputError             a result cannot be written
     ├── OverloadedError         the queue is full; try again later
     ├── SearchEngineError       Qdrant or Milvus cannot be reached, or refuses
+    ├── ClusterError            a Ray cluster cannot be reached, or cannot finish its work
     └── MissingExtraError       an optional dependency is not installed (also an ImportError)
 
 Each message names the thing and the remedy in one line: the command line prints it as it stands.
 """
 
 __all__ = [
+    "ClusterError",
     "EdgeEmbedError",
     "InputError",
     "MissingExtraError",
@@ -55,6 +57,10 @@ class OverloadedError(EdgeEmbedError):
 
 class SearchEngineError(EdgeEmbedError):
     """A search engine that cannot be reached, or that refuses what it is asked."""
+
+
+class ClusterError(EdgeEmbedError):
+    """A Ray cluster that cannot be reached, or that cannot finish its work."""
 
 
 class MissingExtraError(EdgeEmbedError, ImportError):

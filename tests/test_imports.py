@@ -78,6 +78,7 @@ def test_openvino_cannot_report_its_import() -> None:
 def test_the_public_names() -> None:
     assert sorted(edge_embed.__all__) == sorted(
         [
+            "ClusterError",
             "EdgeEmbedError",
             "Embedder",
             "InputError",

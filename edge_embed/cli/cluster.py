@@ -7,10 +7,10 @@ import click
 
 from edge_embed.cli.embedding import Embedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
-from edge_embed.cli.records import RecordFile
 from edge_embed.cluster_report import ClusterEntry, ClusterReport, check_report
 from edge_embed.errors import InputError
 from edge_embed.record_files import check_row_output, open_row_writer
+from edge_embed.records import RecordFile
 
 if TYPE_CHECKING:
     import numpy as np

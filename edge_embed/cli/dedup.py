@@ -1,7 +1,8 @@
 """``edge-embed dedup``: records without exact and semantic duplicates, resumable."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,25 +10,17 @@ import click
 
 from edge_embed.cli.embedding import Embedding, progress_bar
 from edge_embed.cli.options import ModelOptions, input_options, model_options
-from edge_embed.cli.records import RecordFile
 from edge_embed.errors import InputError
 from edge_embed.record_files import check_row_output, open_row_writer
-from edge_embed.text_files import Row
+from edge_embed.records import RecordFile
 
 if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early should not wait for it
     from edge_embed.dedup_report import DedupReport
-    from edge_embed.tasks import TextKeys
+    from edge_embed.embedder import Embedder
+    from edge_embed.integrations.ray_dedup import RayRecords
 
 _THRESHOLD = 0.9
 _TARGET_THRESHOLD = 0.7
-
-
-@dataclass(frozen=True, eq=False)
-class _Scan:
-    """What one pass over a file tells."""
-
-    keys: "TextKeys"
-    values: Sequence[float] | None
 
 
 @click.command("dedup")
@@ -67,6 +60,21 @@ class _Scan:
     metavar="DIR",
     help="Where vectors lie until the run is done. [default: OUTPUT.work]",
 )
+@click.option(
+    "--ray",
+    "cluster",
+    is_flag=False,
+    flag_value="local",
+    metavar="[ADDRESS]",
+    help="Run on a cluster of Ray: HOST:PORT, auto for the one that runs here, or none to start "
+    "one. -i and -o may be folders.",
+)
+@click.option(
+    "--partitions",
+    type=click.IntRange(min=1),
+    help="With --ray: compare only inside so many partitions. [default: one for each "
+    "100,000 records]",
+)
 @model_options
 def dedup_command(
     options: ModelOptions,
@@ -80,6 +88,8 @@ def dedup_command(
     earlier: str | None,
     target_size: int | None,
     work_folder: str | None,
+    cluster: str | None,
+    partitions: int | None,
     *,
     allow_empty: bool,
 ) -> None:
@@ -91,54 +101,47 @@ def dedup_command(
         raise click.UsageError("give the records with -i FILE; they are read more than once")
     if earlier is not None and (target_size is not None or threshold is None):
         raise click.UsageError("--rethreshold takes a stricter --threshold, and no --target-size")
+    if cluster is None and partitions is not None:
+        raise click.UsageError("--partitions needs --ray")
+    if cluster is not None and (against is not None or work_folder is not None):
+        raise click.UsageError("--ray takes no --against and no --work-folder")
     target = Path(output)
-    check_row_output(target)
     if report is not None and Path(report).suffix != ".jsonl":
         raise InputError(f"the report {report} should be a .jsonl file")
+    limit = threshold or (_THRESHOLD if target_size is None else _TARGET_THRESHOLD)
+    if cluster is not None:
+        from edge_embed.integrations.ray_dedup import RayRecords, ray_cluster
+
+        many = RayRecords(source, column=column, allow_empty=allow_empty)
+        many.check_output(target)
+        with ray_cluster(cluster, progress=sys.stderr.isatty()):
+            if earlier is not None:
+                outcome = _rethreshold(Path(earlier), source, many, None, limit)
+            else:
+                outcome = many.deduplicate(
+                    _actors_model(options),
+                    threads=options.threads or 1,
+                    threshold=limit,
+                    keep=keep,
+                    partitions=partitions,
+                )
+            if target_size is not None:
+                outcome = _shrunk(outcome, target_size)
+            many.write(outcome, target, report=report)
+        _tell(outcome)
+        return
+    check_row_output(target)
     records = RecordFile(source, column, allow_empty)
     reference = None if against is None else RecordFile(against, column, allow_empty)
     embedding = Embedding(options, Path(work_folder or f"{output}.work"))
-    if earlier is not None and threshold is not None:
-        outcome = _rethreshold(Path(earlier), records, reference, threshold)
+    if earlier is not None:
+        outcome = _rethreshold(Path(earlier), source, records, reference, limit)
     else:
-        limit = threshold or (_THRESHOLD if target_size is None else _TARGET_THRESHOLD)
         outcome = _deduplicate(embedding, records, reference, limit, keep)
         if target_size is not None:
             outcome = _shrunk(outcome, target_size)
     _write(outcome, records, reference, target, None if report is None else Path(report))
     embedding.finish()
-
-
-def _scan(source: RecordFile, keep: str = "first") -> _Scan:
-    from array import array
-
-    from edge_embed.tasks import TextKeys
-
-    keys, values = TextKeys(), array("d")
-    for row in source.rows():
-        keys.add(row.text)
-        if keep == "longest":
-            values.append(len(row.text))
-        elif keep != "first":
-            values.append(_number(row, keep, source.path))
-    return _Scan(keys, None if keep == "first" else values)
-
-
-def _number(row: Row, column: str, path: str) -> float:
-    if column not in row.values:
-        raise InputError(
-            f"{path}, {row.place}: there is no column {column!r} to keep the highest of; it has: "
-            f"{', '.join(row.values)}"
-        )
-    try:
-        value = float(str(row.values[column]))
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < float("inf"):
-        raise InputError(
-            f"{path}, {row.place}: the {column} {row.values[column]!r:.40} is not a number"
-        )
-    return value
 
 
 def _deduplicate(
@@ -155,8 +158,8 @@ def _deduplicate(
     from edge_embed.tasks.normal_form import TextKeys
     from edge_embed.tasks.records import ExactDuplicates
 
-    scan = _scan(source, keep)
-    known = TextKeys() if reference is None else _scan(reference).keys
+    scan = source.scan(keep)
+    known = TextKeys() if reference is None else reference.scan().keys
     groups, of_reference = scan.keys.match(known)
     order = keep_order(len(scan.keys), values=scan.values, ties=scan.keys.ties)
     exact = ExactDuplicates.find(groups, order, of_reference)
@@ -194,22 +197,30 @@ def _deduplicate(
 
 
 def _shrunk(outcome: "DedupReport", size: int) -> "DedupReport":
-    from dataclasses import replace
-
     return replace(outcome, result=outcome.result.shrink(size))
 
 
-def _rethreshold(
-    path: Path, source: RecordFile, reference: RecordFile | None, threshold: float
-) -> "DedupReport":
-    from dataclasses import replace
+def _actors_model(options: ModelOptions) -> "Callable[[], Embedder]":
+    """Return what makes the model in an actor, whose working folder is another."""
+    model = options.model
+    if model is not None and Path(model).is_dir():
+        model = str(Path(model).resolve())
+    return replace(options, model=model, threads=options.threads or 1).load
 
+
+def _rethreshold(
+    path: Path,
+    name: str,
+    source: "RecordFile | RayRecords",
+    reference: RecordFile | None,
+    threshold: float,
+) -> "DedupReport":
     from edge_embed.dedup_report import DedupReport
 
     outcome = DedupReport.read(path)
-    if _scan(source).keys.digest != outcome.texts:
-        raise InputError(f"{path} is not of {source.path}: give the file that it was made of")
-    if (None if reference is None else _scan(reference).keys.digest) != outcome.against:
+    if source.scan().keys.digest != outcome.texts:
+        raise InputError(f"{path} is not of {name}: give the file that it was made of")
+    if (None if reference is None else reference.scan().keys.digest) != outcome.against:
         raise InputError(f"{path} was made with another --against: give the same")
     return replace(outcome, result=outcome.result.rethreshold(threshold))
 
@@ -225,10 +236,8 @@ def _write(
     gone = {removal.row for removal in removed}
     told = gone | {removal.partner for removal in removed if not removal.reference}
     texts: dict[int, str] = {}
-    total = 0
     with open_row_writer(output, like=Path(source.path)) as writer:
         for number, row in enumerate(source.rows()):
-            total += 1
             if report is not None and number in told:
                 texts[number] = row.text
             if number not in gone:
@@ -237,6 +246,12 @@ def _write(
         asked = sorted({removal.partner for removal in removed if removal.reference})
         known = [] if reference is None else list(reference.texts(asked))
         outcome.write(report, texts, dict(zip(asked, known, strict=True)))
+    _tell(outcome)
+
+
+def _tell(outcome: "DedupReport") -> None:
+    removed = outcome.removals()
+    total = len(outcome.exact.of)
     exact = sum(removal.kind == "exact" for removal in removed)
     click.echo(
         f"{total} records: {total - len(removed)} kept, {exact} exact and "

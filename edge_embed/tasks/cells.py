@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_embed.atomic import output_error
 from edge_embed.tasks.vectors import Floats, Rows, unit_rows
 
-__all__ = ["WANTED", "Cells", "Probes"]
+__all__ = ["WANTED", "Cells", "Probes", "spherical_k_means"]
 
 WANTED = 0.995
 """The share of a sample's true neighbours that the visited cells must hold."""
@@ -77,7 +77,7 @@ class Cells:
         rng = np.random.default_rng(seed)
         number_of_cells = max(1, min(count // 8, int(_CELLS * np.sqrt(count))))
         sample = rng.choice(count, min(count, number_of_cells * _TRAINED_ON), replace=False)
-        centres = _centres(rows.copy(order[np.sort(sample)]), number_of_cells, rng)
+        centres = spherical_k_means(rows.copy(order[np.sort(sample)]), number_of_cells, rng)
         nearest = np.empty(count, np.int32)
         for start in range(0, count, _BLOCK):
             block = rows.take(order[start : start + _BLOCK])
@@ -193,8 +193,17 @@ def _probes(needed: npt.NDArray[np.int32]) -> Probes:
     return Probes(count, float(np.mean(needed <= count)))
 
 
-def _centres(sample: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Spherical k-means (Dhillon & Modha 2001): centres of unit length, float32 (count, dim)."""
+def spherical_k_means(sample: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Spherical k-means (Dhillon & Modha 2001).
+
+    Args:
+        sample: Vectors of unit length, float32 (n, dim).
+        count: How many centres; at most n.
+        rng: Draws the first centres, and new ones for those that lose all their rows.
+
+    Returns:
+        Centres of unit length, float32 (count, dim).
+    """
     centres: Floats = sample[rng.choice(len(sample), count, replace=False)].copy()
     for _ in range(_ROUNDS):
         nearest = np.concatenate(

@@ -18,7 +18,7 @@ from edge_embed.tasks.families import families
 from edge_embed.tasks.neighbours import Links, LinkSearch, check_threshold
 from edge_embed.tasks.vectors import Rows, Vectors
 
-__all__ = ["DeduplicationResult", "Duplicate", "deduplicate"]
+__all__ = ["DeduplicationResult", "Duplicate", "deduplicate", "from_links"]
 
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
@@ -135,15 +135,11 @@ class DeduplicationResult:
         return best
 
     def _again(self, links: Links, threshold: float) -> "DeduplicationResult":
-        selection = _Selection(self.rows + self.references, self.references)
-        selection.add(self.rows + self.references, links)
-        return _result(
-            selection,
+        return from_links(
+            links,
             self.order,
             threshold=threshold,
-            rows=self.rows,
-            links=links,
-            complete=True,
+            references=self.references,
             recall=self.recall,
         )
 
@@ -214,6 +210,41 @@ def deduplicate(
         links=Links.join(parts),
         complete=complete,
         recall=search.recall,
+    )
+
+
+def from_links(
+    links: Links,
+    order: Indices,
+    *,
+    threshold: float,
+    references: int = 0,
+    complete: bool = True,
+    recall: float = 1.0,
+) -> DeduplicationResult:
+    """Return the result that links lead to, wherever they were found.
+
+    Args:
+        links: Numbered by rank, references first; those to a removed record may be missing.
+        order: Rows from the best to the worst, a permutation.
+        threshold: The lowest cosine that was looked for.
+        references: How many reference records there are.
+        complete: Whether the links are all that were found.
+        recall: The share of all links that was found.
+    """
+    total = references + len(order)
+    selection = _Selection(total, references)
+    selection.add(total, links)
+    if len(links) > _MOST_LINKS:
+        complete, links = False, _with_kept(links, selection.kept)
+    return _result(
+        selection,
+        order,
+        threshold=threshold,
+        rows=len(order),
+        links=links,
+        complete=complete,
+        recall=recall,
     )
 
 

@@ -33,6 +33,11 @@ class TextKeys:
         self._normal += hashlib.blake2b(_bytes(normal_form(text)), digest_size=16).digest()
         self._raw += hashlib.blake2b(_bytes(text), digest_size=16).digest()
 
+    def extend(self, other: "TextKeys") -> None:
+        """Take in the texts of ``other`` after those that are here."""
+        self._normal += other._normal
+        self._raw += other._raw
+
     def __len__(self) -> int:
         return len(self._normal) // 16
 
