@@ -32,8 +32,8 @@ def measured_values(model: Embedder, texts: list[str]) -> dict[str, Any]:
     unit = model.encode(texts, normalize=True)
     return {
         "texts": texts,
-        "first components": np.round(unit[:, :6], 4).tolist(),
-        "cosines": np.round(unit @ unit.T, 4).tolist(),
+        "first components": np.round(unit[:, :6].astype(float), 4).tolist(),
+        "cosines": np.round((unit @ unit.T).astype(float), 4).tolist(),
     }
 
 
