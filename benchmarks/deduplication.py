@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from report import save
+from report import command_line, save
 
 from edge_embed import Embedder
 from edge_embed.tasks import TextKeys, deduplicate
@@ -159,7 +159,7 @@ def main() -> None:
     }
     print(json.dumps(report["links"]), report["seconds"], report["peak_memory_mb"])
     if options.json is not None:
-        save(options.json, report, command="benchmarks/deduplication.py")
+        save(options.json, report, command=command_line())
 
 
 if __name__ == "__main__":

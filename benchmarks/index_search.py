@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from near_duplicates import read_lines
-from report import save, spread
+from report import command_line, save, spread
 
 from edge_embed import Embedder
 from edge_embed.evaluation import RetrievalSet
@@ -120,7 +120,7 @@ def main() -> None:
                 report["retrieval"].append(ranking(model, RetrievalSet.read(path), Path(own)))
                 print(json.dumps(report["retrieval"][-1]))
     if options.json is not None:
-        save(options.json, report, command="benchmarks/index_search.py")
+        save(options.json, report, command=command_line())
 
 
 if __name__ == "__main__":

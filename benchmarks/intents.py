@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from report import save
+from report import command_line, save
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.metrics import v_measure_score
 
@@ -85,7 +85,7 @@ def main() -> None:
             )
             print(json.dumps(results[-1]))
     if options.json is not None:
-        save(options.json, {"results": results}, command="benchmarks/intents.py")
+        save(options.json, {"results": results}, command=command_line())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from report import save
+from report import command_line, save
 
 from edge_embed.tasks.neighbours import LinkSearch
 from edge_embed.tasks.vectors import Rows, unit_rows
@@ -119,7 +119,7 @@ def main() -> None:
         print(json.dumps(result))
     if options.json is not None:
         report = {"rows": len(vectors), "queries": len(queries), "results": results}
-        save(options.json, report, command="benchmarks/neighbour_libraries.py")
+        save(options.json, report, command=command_line())
 
 
 if __name__ == "__main__":

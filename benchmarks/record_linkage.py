@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import save
+from report import command_line, save
 
 from edge_embed import Embedder
 from edge_embed.tasks import deduplicate
@@ -86,7 +86,7 @@ def main() -> None:
     }
     print(json.dumps({key: value for key, value in report.items() if key != "runs"}))
     if options.json is not None:
-        save(options.json, report, command="benchmarks/record_linkage.py")
+        save(options.json, report, command=command_line())
 
 
 if __name__ == "__main__":

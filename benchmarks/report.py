@@ -1,7 +1,9 @@
 """What every benchmark shares: repeats and their spread, the machine, the JSON that is kept."""
 
 import json
+import shlex
 import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,14 @@ from typing import Any
 from edge_embed.bench import spread
 from edge_embed.machine import describe_machine
 
-__all__ = ["save", "spread"]
+__all__ = ["command_line", "save", "spread"]
+
+
+def command_line() -> str:
+    """Return how this program was called, with names instead of paths."""
+    script, *arguments = sys.argv
+    names = [Path(argument).name if "/" in argument else argument for argument in arguments]
+    return shlex.join(["python", f"benchmarks/{Path(script).name}", *names])
 
 
 def save(path: Path, result: dict[str, Any], *, command: str) -> None:
