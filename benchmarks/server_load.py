@@ -2,16 +2,18 @@
 
 python benchmarks/server_load.py -m MODEL [--seconds 20] [--json FILE] [--plot FILE.png]
 python benchmarks/server_load.py -m MODEL --url http://127.0.0.1:8000/v1/embeddings   # another one
+python benchmarks/server_load.py -m MODEL --soak 600 [--json FILE]   # does its memory grow?
 
 Texts of mixed lengths, one a request. First alone, one after the other, beside Embedder.encode;
 then 32 clients at once, each with one request at a time, beside encode of all texts in one call:
 the server's capacity. Then Poisson arrivals at 50, 80, 100 and 150 % of it. A latency counts from
 when the request was due, not from when it could be sent. Clients run in this process, on the same
-processors.
+processors. The soak sends texts of 1 to 200 words, 1 to 8 a request, from 8 clients.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import subprocess
@@ -25,7 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from report import save, spread
+from report import command_line, save, spread
 
 from edge_embed import Embedder
 from edge_embed_conversion.calibration import shipped_texts
@@ -44,8 +46,8 @@ class Client:
         self._path = parts.path
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    def request(self, text: str) -> bytes:
-        """Return the bytes of a request for one text."""
+    def request(self, text: str | Sequence[str]) -> bytes:
+        """Return the bytes of a request for a text, or for several."""
         body = json.dumps({"input": text, "encoding_format": "base64", "model": "load"}).encode()
         head = f"POST {self._path} HTTP/1.1\r\nHost: {self._place[0]}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -109,6 +111,7 @@ async def open_loop(
     client: Client, requests: Sequence[bytes], rate: float, seconds: float
 ) -> dict[str, object]:
     """Let requests arrive at random, so many a second on average."""
+    gc.disable()  # thousands of waiting requests make a collection take tens of milliseconds
     dice = random.Random(0)
     answers: list[tuple[int, float]] = []
     pending: set[asyncio.Task[None]] = set()
@@ -128,6 +131,7 @@ async def open_loop(
         due += dice.expovariate(rate)
     await asyncio.gather(*pending)
     took = time.perf_counter() - started
+    gc.enable()
     accepted = [latency for status, latency in answers if status == 200]
     refused = [latency for status, latency in answers if status == 429]
     return {
@@ -222,6 +226,38 @@ async def load(
     }
 
 
+async def soak(options: argparse.Namespace) -> dict[str, object]:
+    """Send texts of random lengths and look at the server's memory twice a minute."""
+    dice = random.Random(0)
+    words = " ".join(shipped_texts("calibration").texts).split()
+    minutes: list[dict[str, float]] = []
+    async with served(options.model, options.server) as (url, pid):
+        client = Client(url)
+        statuses: Counter[str] = Counter()
+        started = time.perf_counter()
+
+        async def work() -> None:
+            while time.perf_counter() < started + options.soak:
+                texts = [
+                    " ".join(dice.choices(words, k=dice.randint(1, 200)))
+                    for _ in range(dice.randint(1, 8))
+                ]
+                status = await client.send(client.request(texts))
+                statuses[str(status)] += 1
+                if status == 429:
+                    await asyncio.sleep(1)
+
+        async def watch() -> None:
+            while (passed := time.perf_counter() - started) < options.soak:
+                minutes.append({"seconds": round(passed), "resident_mb": resident_mb(pid)})
+                await asyncio.sleep(30)
+
+        await asyncio.gather(watch(), *(work() for _ in range(8)))
+        minutes.append({"seconds": round(options.soak), "resident_mb": resident_mb(pid)})
+        client.close()
+    return {"model": Path(options.model).name, "statuses": dict(statuses), "memory": minutes}
+
+
 def resident_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1]
     return round(int(status.split()[0]) / 1024, 1)
@@ -252,15 +288,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="Of each load.")
     parser.add_argument("--singles", type=int, default=300, help="Requests sent alone.")
     parser.add_argument("--server", nargs="*", default=[], help="Arguments of edge-embed serve.")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="Only this.")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    result = asyncio.run(measure(options))
+    result = asyncio.run(soak(options) if options.soak else measure(options))
     print(json.dumps(result, indent=2))
     if options.json:
-        command = f"python benchmarks/server_load.py -m {result['model']}"
-        save(options.json, result, command=f"{command} --seconds {options.seconds:g}")
-    if options.plot:
+        save(options.json, result, command=command_line())
+    if options.plot and not options.soak:
         plot(result, options.plot)
 
 

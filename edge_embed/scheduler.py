@@ -12,6 +12,7 @@ same share of the work while it waits, so a large one cannot hold up small ones,
 import math
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -156,7 +157,9 @@ class DynamicBatcher:
             self._waiting += request.tokens
             self._turns.append(request)
             self._changed.notify()
-        request.future.add_done_callback(lambda _: self._leave(request))
+        # Weak: a future keeps its callbacks, and a request its future.
+        waiting = weakref.ref(request)
+        request.future.add_done_callback(lambda _: self._leave(waiting()))
         return request.future
 
     def seconds_to_drain(self) -> int:
@@ -180,10 +183,10 @@ class DynamicBatcher:
             return np.empty(texts, np.object_)
         return np.empty((texts, self._dim), np.float32)
 
-    def _leave(self, request: "_Request") -> None:
+    def _leave(self, request: "_Request | None") -> None:
         """Take a request that is cancelled or has failed out of the queue."""
         with self._changed:
-            if request.pending:
+            if request is not None and request.pending:
                 self._waiting -= sum(len(request.ids[row]) for row in request.pending)
                 request.pending.clear()
                 self._turns.remove(request)

@@ -1,5 +1,7 @@
 """Dynamic batching, on a fake engine whose vectors say which text they are of."""
 
+import asyncio
+import gc
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from edge_embed.batching import Batch, packed_batches, padded_batches
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
-from edge_embed.scheduler import BatchReport, DynamicBatcher
+from edge_embed.scheduler import BatchReport, DynamicBatcher, _Request
+from edge_embed.server.caller import awaitable
 
 LIMIT = 128
 POISON = 13
@@ -248,3 +251,22 @@ def test_batches_are_reported() -> None:
 def _open(engine: FakeEngine, times: int) -> None:
     assert engine.gate is not None
     engine.gate.release(times)
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+    """A server that collects seldom must not grow by the requests that it has answered."""
+    batching = batcher(FakeEngine())
+
+    async def ask() -> None:
+        assert len(await awaitable(batching.submit(texts(0, [4])))) == 1
+        with pytest.raises(InputError):
+            await awaitable(batching.submit(texts(0, [2_000_000])))
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(ask())
+        batching.close()
+        assert not [value for value in gc.get_objects() if isinstance(value, _Request)]
+    finally:
+        gc.enable()

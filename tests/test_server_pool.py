@@ -1,10 +1,7 @@
 """The models of a server: loaded when asked for, put away for room, loaded anew, never in use."""
 
 import asyncio
-import os
 import shutil
-import sys
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -42,22 +39,6 @@ class Pool:
             await self.pool.close()
 
         asyncio.run(run())
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a priority is a process's there")
-def test_computing_gives_way_to_answering(tiny_model: Path) -> None:
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-
-    async def test(pool: ModelPool) -> None:
-        async with pool.use():
-            batches = [thread for thread in threading.enumerate() if "batches" in thread.name]
-            assert batches
-            for thread in batches:
-                assert thread.native_id is not None
-                assert os.getpriority(os.PRIO_PROCESS, thread.native_id) > own
-            assert os.getpriority(os.PRIO_PROCESS, 0) == own
-
-    Pool(tiny_model, "a").test(test)
 
 
 def test_a_model_is_loaded_once_when_it_is_asked_for(tiny_model: Path) -> None:

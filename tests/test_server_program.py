@@ -109,6 +109,16 @@ def test_a_client_that_closes_its_half(server: Program) -> None:
     assert embed(server.url).status_code == 200
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a priority is a process's there")
+def test_computing_gives_way_to_answering(server: Program) -> None:
+    def priority(thread: int) -> int:
+        return os.getpriority(os.PRIO_PROCESS, thread)
+
+    pid = server.process.pid
+    threads = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
+    assert max(priority(thread) for thread in threads) > priority(pid) == priority(os.getpid())
+
+
 def test_a_body_of_100_megabytes(server: Program) -> None:
     def parts() -> Iterator[bytes]:
         for _ in range(100):

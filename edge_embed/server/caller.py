@@ -14,7 +14,7 @@ from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
 from edge_embed.server.problems import StatusError
 
-__all__ = ["Caller", "DisconnectedError"]
+__all__ = ["Caller", "DisconnectedError", "awaitable"]
 
 _T = TypeVar("_T")
 
@@ -66,7 +66,7 @@ class Caller:
             StatusError: it was not there in time (503).
             DisconnectedError: the client went away.
         """
-        answer = asyncio.wrap_future(future)
+        answer = awaitable(future)
         gone = asyncio.ensure_future(self._gone())
         seconds = self._limits.request_seconds
         try:
@@ -84,7 +84,7 @@ class Caller:
             )
         finally:
             gone.cancel()
-            answer.cancel()
+            future.cancel()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -107,6 +107,31 @@ class Caller:
     async def _gone(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
+
+
+def awaitable(future: "Future[_T]") -> "asyncio.Future[_T]":
+    """Return a future of this event loop that is done when the other is.
+
+    asyncio.wrap_future would tie both into a cycle, which only the garbage collector undoes.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_T] = loop.create_future()
+
+    def settle(done: "Future[_T]") -> None:
+        if answer.done() or done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(done.result())
+
+    def tell(done: "Future[_T]") -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, done)
+
+    future.add_done_callback(tell)
+    return answer
 
 
 def _too_large(most: int, size: str) -> StatusError:

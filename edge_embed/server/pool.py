@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from edge_embed.batching import padded_batches
 from edge_embed.config import ModelConfig
@@ -27,6 +28,8 @@ from edge_embed.token_engine import TokenEngine
 __all__ = ["ModelPool", "ModelSource", "ServedModel"]
 
 _log = logging.getLogger("edge_embed.server")
+
+_T = TypeVar("_T")
 
 # How far computing stands behind answering; see setpriority(2).
 _NICE = 5
@@ -84,8 +87,7 @@ class ServedModel:
         """
         self.source, self.name = source, source.name
         self.stamp = source.stamp()
-        self.embedder = source.load()
-        self.embedder.warm_up()  # no client should wait for a compilation, nor memory grow later
+        self.embedder = _behind_answers(self._warm)
         self.fingerprint = model_fingerprint(self.embedder) if index else ""
         self._queue_tokens = queue_tokens
         self._observe: Callable[[BatchReport], None] = lambda report: observe(self.name, report)
@@ -94,13 +96,19 @@ class ServedModel:
         )
         self._states: DynamicBatcher | None = None
 
+    def _warm(self) -> Embedder:
+        embedder = self.source.load()
+        embedder.warm_up()  # no client should wait for a compilation, nor memory grow later
+        return embedder
+
     def states(self) -> DynamicBatcher:
         """Return the queue for token states; the model for them is compiled at the first call."""
         if self._states is None:
             config = self.embedder.config
             _, file = config.variant_file(self.embedder.variant)
+            engine = _behind_answers(lambda: TokenEngine(config, self.embedder.runtime, file=file))
             self._states = DynamicBatcher(
-                TokenEngine(config, self.embedder.runtime, file=file),
+                engine,
                 lambda ids, _: padded_batches(
                     ids, max_length=config.max_seq_length, pad_id=config.pad_token_id
                 ),
@@ -162,8 +170,6 @@ class ModelPool:
                 )
         self._open, self._memory_bytes = load, memory_bytes
         self._held: dict[str, _Held] = {}  # least recently used first
-        # The engine's threads and the batcher's come out of this one and inherit its priority.
-        self._loader = ThreadPoolExecutor(1, "load", initializer=_compute_after_answers)
         self._loads: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._retired: set[_Held] = set()  # until they are closed
@@ -209,7 +215,7 @@ class ModelPool:
                 try:
                     if await asyncio.to_thread(self._sources[name].stamp) == old.model.stamp:
                         continue
-                    model = await self._open_apart(self._sources[name])
+                    model = await asyncio.to_thread(self._open, self._sources[name])
                 except (EdgeEmbedError, OSError) as error:
                     _log.error("the model %r stays as it was: %s", name, error)
                     continue
@@ -225,7 +231,6 @@ class ModelPool:
         for name in list(self._held):
             self._retire(self._held.pop(name))
         await asyncio.gather(*(held.closed.wait() for held in self._retired))
-        self._loader.shutdown()
 
     async def _load(self, name: str) -> None:
         # A task of its own: the request that asked first may be cancelled, others wait on.
@@ -239,7 +244,7 @@ class ModelPool:
         async with self._one_at_a_time:
             self._make_room(self._sources[name].weights_bytes)
             try:
-                model = await self._open_apart(self._sources[name])
+                model = await asyncio.to_thread(self._open, self._sources[name])
             except (EdgeEmbedError, OSError) as error:
                 _log.error("the model %r cannot be loaded: %s", name, error)
                 raise StatusError(
@@ -247,9 +252,6 @@ class ModelPool:
                 ) from error
             self._held[name] = _Held(model)
             _log.info("the model %r is loaded", name)
-
-    async def _open_apart(self, source: ModelSource) -> ServedModel:
-        return await asyncio.get_running_loop().run_in_executor(self._loader, self._open, source)
 
     def _make_room(self, size: int) -> None:
         if self._memory_bytes is None:
@@ -283,11 +285,18 @@ class ModelPool:
         held.closed.set()
 
 
-def _compute_after_answers() -> None:
-    """Let this thread, and what it starts, give way to the one that reads and answers.
+def _behind_answers(load: Callable[[], _T]) -> _T:
+    """Call ``load`` where threads that it starts give way to those that read and answer.
 
     Inference keeps every processor busy. At equal priority a request that could be refused or
-    written at once would wait for its turn behind it, and the whole queue with it.
+    written at once would wait for its turn behind it, and the whole queue with it. Threads inherit
+    the priority of the one that starts them. The batcher's are not among these: one that holds the
+    interpreter's lock must not be held up.
     """
+    with ThreadPoolExecutor(1, initializer=_lower_priority) as loader:
+        return loader.submit(load).result()
+
+
+def _lower_priority() -> None:
     if sys.platform == "linux":  # elsewhere a priority is a process's
         os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICE))

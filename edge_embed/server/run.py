@@ -5,6 +5,7 @@ stated time it exits all the same. SIGHUP loads changed models and keys anew.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -31,6 +32,8 @@ _FIRST_HANDED_OVER = 3
 
 # Longer than clients keep idle connections, so that they close them and not we in mid-request.
 _KEEP_ALIVE_SECONDS = 75
+
+_COLLECTION_SECONDS = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,7 @@ async def _run(
         task.add_done_callback(reloads.discard)
 
     reloads: set[asyncio.Task[None]] = set()
+    collecting = asyncio.create_task(_collect_seldom())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -147,10 +151,25 @@ async def _run(
     starting = asyncio.create_task(service.start())
     starting.add_done_callback(lambda task: _started(task, server, listener))
     await server.serve(sockets=[listener])
-    starting.cancel()
-    with suppress(asyncio.CancelledError):
-        await starting
+    for task in (starting, collecting):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     await service.pool.close()
+
+
+async def _collect_seldom() -> None:
+    """Keep the garbage collector from looking at every request that waits, again and again.
+
+    Under overload there are thousands, and each full collection stops all answers for tens of
+    milliseconds. Young objects are collected as ever.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
+    while True:
+        await asyncio.sleep(_COLLECTION_SECONDS)
+        gc.collect()
 
 
 def _started(task: "asyncio.Task[None]", server: _Server, listener: socket.socket) -> None:
