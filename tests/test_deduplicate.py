@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_embed.errors import InputError
@@ -48,6 +48,8 @@ def facts(result: DeduplicationResult) -> list[object]:
 )
 def test_the_definition_holds(rows: int, seed: int, threshold: float) -> None:
     vectors = crowd(rows, seed)
+    # A cosine on the threshold itself may be rounded to either side of it.
+    assume(np.all(np.abs(cosines(vectors) - threshold) > 1e-6))
     order = np.random.default_rng(seed).permutation(rows)
     result = deduplicate(vectors, threshold=threshold, order=order)
     assert result.kept.tolist() == by_definition(vectors, order.tolist(), threshold)
