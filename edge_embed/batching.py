@@ -128,7 +128,7 @@ def padded_batches(
     start = 0
     while start < len(order):
         width = widths[bisect_left(widths, lengths[order[start]])]
-        full = max(1, TOKEN_BUDGET // width)
+        full = _full(width)
         stop = min(start + full, len(order))
         # Texts less than half as long would be mostly padding here: leave them to the next batch.
         while stop > start + 1 and 4 * lengths[order[stop - 1]] <= width:
@@ -156,7 +156,7 @@ def packed_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
 def padded_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
     """Yield one batch of every shape that :func:`padded_batches` can make, of padding tokens."""
     for width in _up_to(max_length, _PADDED_WIDTHS):
-        full = max(1, TOKEN_BUDGET // width)
+        full = _full(width)
         for rows in sorted({min(full, 1 << power) for power in range(full.bit_length() + 1)}):
             ids = [np.full(width, pad_id, np.int64)] * rows
             yield _padded(np.arange(rows), (rows, width), ids, pad_id, 0)

@@ -11,13 +11,14 @@ where layers share their weights, which NNCF's SmoothQuant passes over.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
 
-__all__ = ["ValuePath", "equalize_values", "scale_values", "value_paths"]
+__all__ = ["ValuePath", "equalize_values", "replace_constant", "scale_values", "value_paths"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -63,11 +64,11 @@ def equalize_values(model: ov.Model) -> int:
 def scale_values(path: ValuePath, factors: Floats) -> None:
     """Multiply value channels by ``factors`` (channels,), and divide what reads them, in place."""
     column = np.asarray(factors, np.float32)
-    _replace(path.value_weight, _array(path.value_weight) * column[:, None])
+    replace_constant(path.value_weight, _array(path.value_weight) * column[:, None])
     for constant in path.value_biases:
         bias = _array(constant)
-        _replace(constant, (bias.reshape(-1) * column).reshape(bias.shape))
-    _replace(path.output_weight, _array(path.output_weight) / column)
+        replace_constant(constant, (bias.reshape(-1) * column).reshape(bias.shape))
+    replace_constant(path.output_weight, _array(path.output_weight) / column)
 
 
 def value_paths(model: ov.Model) -> list[ValuePath]:
@@ -162,7 +163,8 @@ def _array(constant: ov.Node) -> Floats:
     return np.asarray(constant.get_data(), np.float32)
 
 
-def _replace(constant: ov.Node, value: Floats) -> None:
+def replace_constant(constant: ov.Node, value: npt.NDArray[Any]) -> None:
+    """Put ``value`` where ``constant`` is read, with its name and type."""
     new = ops.constant(value.astype(constant.get_data().dtype))
     new.set_friendly_name(constant.get_friendly_name())
     for port in constant.output(0).get_target_inputs():

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
-from openvino import opset13 as ops
 from openvino.utils.data_helpers.wrappers import OVDict
+
+from edge_embed_conversion.equalize import replace_constant
 
 __all__ = ["round_matrix", "round_weights"]
 
@@ -74,7 +75,8 @@ def round_weights(int8: ov.Model, source: ov.Model, samples: Iterable[Inputs]) -
                 continue
             target = matrix * _folded(steps * weight.scale[:, None], matrix)
             limit = int(np.abs(steps).max())
-            _replace(weight.constant, round_matrix(target, weight.scale, moment, limit=limit))
+            rounded_steps = round_matrix(target, weight.scale, moment, limit=limit)
+            replace_constant(weight.constant, rounded_steps)
             rounded += 1
     return rounded
 
@@ -213,10 +215,3 @@ def _constant(port: ov.Output) -> Floats | None:
     if node.get_type_name() != "Constant":
         return None
     return np.asarray(node.get_data(), np.float64)
-
-
-def _replace(constant: ov.Node, value: npt.NDArray[np.int8]) -> None:
-    new = ops.constant(value)
-    new.set_friendly_name(constant.get_friendly_name())
-    for port in constant.output(0).get_target_inputs():
-        port.replace_source_output(new.output(0))
