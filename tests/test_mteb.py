@@ -46,7 +46,7 @@ def test_a_local_task_gives_what_eval_gives(
     rows = [(float(i % 6), corpus[i], corpus[i + 1 + i % 6]) for i in range(60)]
     columns = dict(zip(("score", "sentence1", "sentence2"), zip(*rows, strict=True), strict=True))
 
-    class LocalSts(AbsTaskSTS):  # type: ignore[misc]  # mteb is not typed here
+    class LocalSts(AbsTaskSTS):  # type: ignore[misc, unused-ignore]  # mteb may be missing
         metadata = mteb.TaskMetadata(
             name="LocalSts",
             dataset={"path": "local", "revision": "1"},
@@ -70,7 +70,7 @@ def test_a_local_task_gives_what_eval_gives(
         min_score = 0
         max_score = 5
 
-        def load_data(self, **_: Any) -> None:
+        def load_data(self, num_proc: int | None = None, **_: Any) -> None:
             self.dataset = DatasetDict({"test": Dataset.from_dict(columns)})
             self.data_loaded = True
 

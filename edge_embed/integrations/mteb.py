@@ -20,6 +20,7 @@ from edge_embed.receipt import read_receipt
 
 try:
     from mteb.models import ModelMeta
+    from mteb.models.model_meta import ScoringFunction
 except ImportError:
     raise MissingExtraError("evaluating with mteb", "mteb", "mteb") from None
 
@@ -115,7 +116,7 @@ class MtebEncoder:
             public_training_code=None,
             public_training_data=None,
             framework=["OpenVINO"],
-            similarity_fn_name="cosine",
+            similarity_fn_name=ScoringFunction("cosine"),
             use_instructions=bool(config.prompts),
             training_datasets=None,
             adapted_from=receipt.source.name if receipt else None,

@@ -2,13 +2,15 @@
 
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
+from edge_embed import errors
 from edge_embed.errors import ClusterError, EdgeEmbedError, InputError, MissingExtraError
 from edge_embed.processors import usable_processors
 
@@ -17,9 +19,13 @@ try:
     import ray.data
     from ray.exceptions import RayError
 except ImportError:
-    raise MissingExtraError("deduplicating on a cluster", "ray", "ray") from None
+    raise MissingExtraError("working on a cluster", "ray", "ray") from None
 
-__all__ = ["cluster_errors", "processors", "ray_cluster", "run_each"]
+__all__ = ["ACTOR_LOSSES", "cluster_errors", "processors", "ray_cluster", "run_each"]
+
+# How often an actor is started anew and its work repeated. Ray Data's own answer is for ever, also
+# where it is the work that kills the actor.
+ACTOR_LOSSES = {"max_restarts": 8, "max_task_retries": 4}
 
 # Until a cluster must have answered; Ray itself would wait a minute and end the process.
 _SECONDS = 5.0
@@ -148,5 +154,16 @@ def cluster_errors() -> Iterator[None]:
         cause = getattr(error, "cause", None)
         if isinstance(cause, EdgeEmbedError):
             raise cause from error
-        told = str(cause or error).strip().splitlines()
-        raise ClusterError(f"the Ray cluster could not finish: {told[-1]}") from error
+        raise _told(str(cause or error), str(error)) from error
+
+
+def _told(cause: str, whole: str) -> EdgeEmbedError:
+    """Return the error of this package that Ray Data put into words, or what Ray says last."""
+    found = re.findall(r"^edge_embed\.errors\.(\w+): (.+)$", whole, re.MULTILINE)
+    for name, message in found[-1:]:
+        kind = getattr(errors, name, None)
+        if isinstance(kind, type) and issubclass(kind, EdgeEmbedError):
+            with suppress(TypeError):  # one that takes more than a message
+                return kind(message)
+    told = cause.strip().splitlines() or ["it does not say why"]
+    return ClusterError(f"the Ray cluster could not finish: {told[-1]}")

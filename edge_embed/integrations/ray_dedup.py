@@ -30,7 +30,13 @@ from edge_embed.dedup_report import DedupReport
 from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.guards import TextWarning
-from edge_embed.integrations.ray_cluster import cluster_errors, processors, ray_cluster, run_each
+from edge_embed.integrations.ray_cluster import (
+    ACTOR_LOSSES,
+    cluster_errors,
+    processors,
+    ray_cluster,
+    run_each,
+)
 from edge_embed.integrations.ray_partitions import Embedding, partitioned_links
 from edge_embed.record_files import check_row_output, open_row_writer
 from edge_embed.records import RecordFile, Scan
@@ -163,6 +169,7 @@ class RayRecords:
             fn_constructor_args=(load,),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             num_cpus=threads,
+            **ACTOR_LOSSES,
         )
         with cluster_errors():
             chunks = chunks.materialize()
