@@ -1,8 +1,10 @@
 """``edge-embed bench``: how fast a model is on this machine."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,70 +12,108 @@ from edge_embed.cli.demo import demo_texts
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, model_options
 
-if TYPE_CHECKING:
-    from edge_embed.config import Hint
-    from edge_embed.embedder import Embedder
-
 _COPIES = 12
+_PARTS = ("coldstart", "latency", "throughput", "memory")
 
 
 @click.command("bench")
+@click.argument("parts", nargs=-1, type=click.Choice(_PARTS), metavar=f"[{'|'.join(_PARTS)}]…")
 @click.option("-i", "--input", "source", metavar="FILE", help="Your own texts; else short queries.")
 @click.option("--column", help="The column of the texts, where the file has several.")
 @click.option("--texts", "most", type=click.IntRange(min=50), default=1000, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--calls", type=click.IntRange(min=2), default=500, show_default=True, help="Of memory."
+)
 @click.option("--json", "json_file", metavar="FILE", help="Keep the results; - is stdout.")
+@click.option("--plot", "plot_file", metavar="FILE.png", help="Draw latency and memory.")
 @model_options
 def bench_command(
     options: ModelOptions,
     *,
+    parts: tuple[str, ...],
     source: str | None,
     column: str | None,
     most: int,
     rounds: int,
+    calls: int,
     json_file: str | None,
+    plot_file: str | None,
 ) -> None:
-    """Time a model here: start, single texts by length, bulk, and memory.
+    """Time a model here: its start, single texts by length, bulk, and memory; or some of these.
 
-    Both hints are measured: single texts with latency, bulk with throughput.
+    Single texts are timed with the latency hint, bulk with the throughput hint, whatever --hint is.
     """
-    from edge_embed.bench import bench
+    from edge_embed import bench
+    from edge_embed.bench_plot import check_plot, plot
+    from edge_embed.bench_process import cold_start, memory_growth
+    from edge_embed.machine import describe_machine
     from edge_embed.text_files import read_texts
 
-    texts = islice(read_texts(source, column=column), most) if source else _short_queries(most)
-
-    def load(hint: "Hint") -> "Embedder":
-        return replace(options, hint=hint).load()
-
-    result = bench(
-        load, list(texts), rounds=rounds, report=lambda what: click.echo(f"{what} …", err=True)
+    if plot_file is not None:
+        check_plot()
+        if parts and not {"latency", "memory"} & set(parts):
+            raise click.UsageError("--plot draws latency and memory: measure one of them")
+    texts = list(
+        islice(read_texts(source, column=column), most) if source else _short_queries(most)
     )
+    for_latency, for_throughput = (
+        replace(options, hint=hint) for hint in ("latency", "throughput")
+    )
+    model = for_latency.load()  # what is wrong with it is told here
+    result: dict[str, Any] = {
+        "machine": describe_machine(),
+        "model": model.config.folder.resolve().name,
+        "variant": model.variant,
+        "texts": len(texts),
+    }
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "coldstart": lambda: cold_start(options.arguments(), rounds=rounds),
+        "latency": lambda: bench.latency(model, texts, rounds=rounds),
+        "throughput": lambda: bench.throughput(for_throughput.load(), texts, rounds=rounds),
+        "memory": lambda: memory_growth(options.arguments(), texts, calls=calls),
+    }
+    for part in _PARTS:
+        if not parts or part in parts:
+            click.echo(f"{part} …", err=True)
+            result[part] = measures[part]()
+    if plot_file is not None:
+        plot(result, Path(plot_file))
     if not write_document(result, json_file):
         _show(result)
 
 
 def _show(result: dict[str, Any]) -> None:
-    machine, memory = result["machine"], result["memory_mib"]
+    machine = result["machine"]
     click.echo(f"{result['model']} {result['variant']}, {result['texts']} texts")
     click.echo(f"  on {machine['processor']}, {machine['cores']} cores")
-    click.echo(
-        f"  load {result['load_s']:.2f} s, first vector {1000 * result['first_vector_s']:.0f} ms"
-    )
-    if memory["after_load"]:
+    if start := result.get("coldstart"):
+        warm, cold = start["warm_cache"], start["cold_cache"]
         click.echo(
-            f"  memory {memory['after_load']['resident']:.0f} MiB after the load, "
-            f"{memory['after_all']['peak']:.0f} MiB at most"
+            f"  import, load, first vector: {warm['total_s']['median']:.2f} s in a new process "
+            f"({warm['total_s']['min']:.2f} to {warm['total_s']['max']:.2f}), "
+            f"{cold['total_s']:.2f} s without a model cache"
         )
-    bulk = result["bulk"]["texts_per_second"]
-    tokens = result["bulk"]["tokens_per_second"]["median"]
-    click.echo(
-        f"  bulk {bulk['median']:,.0f} texts/s ({bulk['min']:,.0f} to {bulk['max']:,.0f}), "
-        f"{tokens:,.0f} tokens/s"
-    )
-    click.echo("  one text at a time, ms:   p50    p90    p99  p99.9   texts")
-    for name, found in result["single_ms"].items():
-        values = " ".join(f"{found[key]:6.2f}" for key in ("p50", "p90", "p99", "p99.9"))
-        click.echo(f"    {name:<20} {values}  {found['texts']:6}")
+    if bulk := result.get("throughput"):
+        texts, tokens = bulk["texts_per_second"], bulk["tokens_per_second"]
+        click.echo(
+            f"  bulk {texts['median']:,.0f} texts/s ({texts['min']:,.0f} to {texts['max']:,.0f}), "
+            f"{tokens['median']:,.0f} tokens/s"
+        )
+    if memory := result.get("memory"):
+        load, warmed, used = (
+            memory[name].get("resident", 0.0)
+            for name in ("after_load", "after_warm_up", "after_all_calls")
+        )
+        click.echo(
+            f"  memory {load:.0f} MiB after the load, {warmed:.0f} after the warm-up, {used:.0f} "
+            f"after {memory['calls']} calls of random size and length"
+        )
+    if single := result.get("latency"):
+        click.echo("  one text at a time, ms:   p50    p90    p99  p99.9   texts")
+        for name, found in single.items():
+            values = " ".join(f"{found[key]:6.2f}" for key in ("p50", "p90", "p99", "p99.9"))
+            click.echo(f"    {name:<20} {values}  {found['texts']:6}")
 
 
 def _short_queries(most: int) -> list[str]:

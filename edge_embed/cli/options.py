@@ -35,15 +35,19 @@ class ModelOptions:
 
     def load(self) -> Embedder:
         """Load the model."""
-        return Embedder(
-            self.model,
-            variant=self.variant,
-            hint=self.hint,
-            threads=self.threads,
-            inference_precision=self.inference_precision,
-            cache=not self.no_cache,
-            revision=self.revision,
-        )
+        return Embedder(**self.arguments())
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of :class:`Embedder`."""
+        return {
+            "model": self.model,
+            "variant": self.variant,
+            "hint": self.hint,
+            "threads": self.threads,
+            "inference_precision": self.inference_precision,
+            "cache": not self.no_cache,
+            "revision": self.revision,
+        }
 
 
 def model_options(function: _Function) -> _Function:
