@@ -1,0 +1,33 @@
+"""The files of docs/deploy, as their own tools read them."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "docs/deploy"
+
+
+def test_the_container_file() -> None:
+    hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    if hadolint is None:
+        pytest.skip("needs hadolint (the group 'dev')")
+    command = [hadolint, DEPLOY / "Containerfile"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("needs systemd-analyze")
+    for unit in ("edge-embed.service", "edge-embed.socket"):
+        text = (DEPLOY / unit).read_text(encoding="utf-8")
+        # What it starts is not installed there.
+        (tmp_path / unit).write_text(text.replace("/opt/edge-embed/bin/edge-embed", "/bin/true"))
+    command = [analyze, "verify", tmp_path / "edge-embed.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
