@@ -15,7 +15,7 @@ def test_the_container_file() -> None:
     hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     if hadolint is None:
         pytest.skip("needs hadolint (the group 'dev')")
-    command = [hadolint, DEPLOY / "Containerfile"]
+    command = [hadolint, str(DEPLOY / "Containerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -28,6 +28,6 @@ def test_the_units(tmp_path: Path) -> None:
         text = (DEPLOY / unit).read_text(encoding="utf-8")
         # What it starts is not installed there.
         (tmp_path / unit).write_text(text.replace("/opt/edge-embed/bin/edge-embed", "/bin/true"))
-    command = [analyze, "verify", tmp_path / "edge-embed.service"]
+    command = [analyze, "verify", str(tmp_path / "edge-embed.service")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -269,19 +269,8 @@ def test_tls(tiny_model: Path, tmp_path: Path) -> None:
         pytest.skip("needs openssl to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [
-            *command.split(),
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-keyout",
-            key,
-            "-out",
-            certificate,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
+    subprocess.run(command.split(), check=True, capture_output=True)
     tls = ("--tls-certificate", str(certificate), "--tls-key", str(key))
     with program("-m", str(tiny_model), *tls) as server:
         context = ssl.create_default_context(cafile=str(certificate))
@@ -289,6 +278,20 @@ def test_tls(tiny_model: Path, tmp_path: Path) -> None:
         assert embed(url, verify=context).status_code == 200
         with pytest.raises(httpx.TransportError):
             embed(server.url)
+        # A key without its certificate, as it is for a moment, changes nothing; both do.
+        old = certificate.read_text()
+        subprocess.run(command.split(), check=True, capture_output=True)
+        new = certificate.read_text()
+        certificate.write_text(old)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("nothing changed: cannot use the certificate")
+        assert embed(url, verify=context).status_code == 200
+        certificate.write_text(new)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("the certificate is loaded anew")
+        assert embed(url, verify=ssl.create_default_context(cadata=new)).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            embed(url, verify=context)
         assert server.stop() == 0
     wrong = ("--tls-certificate", str(key), "--tls-key", str(certificate))
     assert "cannot use the certificate" in _failure("-m", str(tiny_model), *wrong)

@@ -74,7 +74,8 @@ def serve_command(
 ) -> None:
     """Serve embeddings: OpenAI's protocol, text-embeddings-inference's, and a page to try them.
 
-    SIGTERM stops it when requests at work are answered; SIGHUP loads changed models and keys anew.
+    SIGTERM stops it when requests at work are answered; SIGHUP loads changed models, keys and the
+    certificate anew.
     """
     from edge_embed.server import Limits, Listen, ModelSource, Service, create_app, serve
 

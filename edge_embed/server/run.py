@@ -1,7 +1,7 @@
 """Running the server: its socket, signals, start and stop.
 
 SIGTERM and Ctrl-C stop it: no new connections, requests at work are answered, and after the
-stated time it exits all the same. SIGHUP loads changed models and keys anew.
+stated time it exits all the same. SIGHUP loads changed models, keys and the certificate anew.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +69,18 @@ class Listen:
                 "and --port, or --unix-socket"
             ) from error
 
+    def load_certificate(self, context: ssl.SSLContext) -> None:
+        """Let a context use the certificate from now on.
+
+        Raises:
+            InputError: it cannot be read, or the key is that of another.
+        """
+        assert self.certificate is not None  # noqa: S101
+        try:
+            context.load_cert_chain(self.certificate, self.private_key)
+        except OSError as error:  # ssl.SSLError too
+            raise InputError(f"cannot use the certificate {self.certificate}: {error}") from error
+
 
 def serve(
     app: ASGIApp,
@@ -102,14 +115,13 @@ def serve(
         ssl_certfile=listen.certificate,
         ssl_keyfile=listen.private_key,
     )
-    try:
-        config.load()
-    except OSError as error:  # ssl.SSLError too
-        raise InputError(f"cannot use the certificate {listen.certificate}: {error}") from error
+    if listen.certificate is not None:
+        listen.load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    config.load()
     # The event loop's and uvicorn's words about single clients are no concern of an operator.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     try:
-        asyncio.run(_run(_Server(config), service, listener, reload))
+        asyncio.run(_run(_Server(config), service, listen, listener, reload))
     finally:
         if listen.unix_socket is not None:
             listen.unix_socket.unlink(missing_ok=True)
@@ -125,6 +137,7 @@ class _Server(uvicorn.Server):
 async def _run(
     server: _Server,
     service: Service,
+    listen: Listen,
     listener: socket.socket,
     reload: Callable[[], None] | None,
 ) -> None:
@@ -134,13 +147,22 @@ async def _run(
         server.should_exit = True
 
     def load_anew() -> None:
-        if reload is not None:
+        for part in (reload, load_certificate):
             try:
-                reload()
+                if part is not None:
+                    part()
             except EdgeEmbedError as error:
                 _log.error("nothing changed: %s", error)
         reloads.add(task := asyncio.create_task(service.pool.reload()))
         task.add_done_callback(reloads.discard)
+
+    def load_certificate() -> None:
+        context = server.config.ssl
+        if context is not None:
+            # One that does not load would leave the context with half of it.
+            listen.load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+            listen.load_certificate(context)
+            _log.info("the certificate is loaded anew")
 
     reloads: set[asyncio.Task[None]] = set()
     collecting = asyncio.create_task(_collect_seldom())
