@@ -22,8 +22,9 @@ from edge_embed.config import Hint, InferencePrecision, ModelConfig, RuntimeConf
 from edge_embed.engine import Engine
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.guards import ReadingGuard, TextWarning
+from edge_embed.model_cache import default_cache_dir, prune
 from edge_embed.model_card import ModelCard
-from edge_embed.models import default_cache_dir, resolve_model
+from edge_embed.models import resolve_model
 from edge_embed.precision import Precision, Ranges, fit_ranges, quantize_embeddings
 from edge_embed.receipt import RECEIPT, check_files, read_receipt
 from edge_embed.tokenizer import TokenIds, TokenizedTexts, Tokenizer
@@ -87,8 +88,8 @@ class Embedder:
                 where the processor has them, and make vectors differ between machines.
             packed: Put several texts side by side in a row, which is faster; where the model's
                 graph does not allow it, each text has a row of its own.
-            cache: Keep the compiled model for the next start: True uses the user's cache folder,
-                a path another one, False none.
+            cache: Keep the compiled model for the next start: True uses the user's cache folder
+                (of which it keeps what was used last, 256 MiB), a path another one, False none.
             warm_up: Call :meth:`warm_up` at once.
             revision: Branch, tag or commit of a hub id.
             verify: Check every file against the hashes in the model's receipt first.
@@ -114,6 +115,8 @@ class Embedder:
         )
         self.tokenizer = Tokenizer(self.config)
         self.engine = Engine(self.config, self.runtime, file=file)
+        if cache is True:
+            prune(default_cache_dir())
         self.ranges = Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
         self._warned: set[str] = set()

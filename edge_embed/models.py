@@ -1,23 +1,16 @@
 """From a model's name to its folder: a folder, a model that ships, or a hub repository."""
 
-import os
 from pathlib import Path
 
 from edge_embed.errors import ModelNotFoundError
 
-__all__ = ["DEFAULT_MODEL", "default_cache_dir", "resolve_model", "shipped_models"]
+__all__ = ["DEFAULT_MODEL", "resolve_model", "shipped_models"]
 
 DEFAULT_MODEL = "edge-embed-albert"
 """The shipped model that is meant where none is named."""
 
 # What the runtime reads of a hub repository; weights in other formats stay there.
 _HUB_FILES = ["*.json", "*/config.json", "openvino/*", "README.md"]
-
-
-def default_cache_dir() -> Path:
-    """Return the user's cache folder for compiled models (XDG base directory specification)."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "edge_embed"
 
 
 def shipped_models() -> dict[str, Path]:
