@@ -117,7 +117,9 @@ def test_blocks_and_steps_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     assert facts(deduplicate(vectors, threshold=0.9)) == facts(whole)
 
 
-def test_cells_find_what_comparing_all_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("head", [3, 128])  # bounds that are loose, and exact ones
+def test_cells_find_what_comparing_all_finds(monkeypatch: pytest.MonkeyPatch, head: int) -> None:
+    monkeypatch.setattr("edge_embed.tasks.cells._HEAD", head)
     monkeypatch.setattr("edge_embed.tasks.neighbours._CELL_BLOCK", 700)
     monkeypatch.setattr("edge_embed.tasks.neighbours._HELD", 5000)
     vectors = crowd(3000, centres=300, spread=0.2)
@@ -150,6 +152,7 @@ def test_so_many_links_that_some_are_let_go(
     monkeypatch.setattr(duplicates, "_MOST_LINKS", 1000)
     monkeypatch.setattr("edge_embed.tasks.neighbours._BLOCK", 256)
     monkeypatch.setattr("edge_embed.tasks.neighbours._CELL_BLOCK", 256)
+    monkeypatch.setattr("edge_embed.tasks.neighbours._HELD", 2000)  # larger blocks are given up
     thin = deduplicate(vectors, threshold=0.97, exact=exact)
     assert not thin.complete
     assert thin.kept.tolist() == whole.kept.tolist()

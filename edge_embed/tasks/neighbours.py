@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.tasks.cells import Cells
+from edge_embed.tasks.cells import Cells, bounding_heads
 from edge_embed.tasks.vectors import Floats, Rows
 
 __all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "links_above", "nearest"]
@@ -20,14 +20,22 @@ EXACT_ROWS = 100_000
 """Up to here every pair is compared; a hundred thousand take under a minute on two cores."""
 
 Numbers = npt.NDArray[np.int32]
+Places = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
 # Rows of a block and columns of a step: 32 MB of similarities, large enough for full speed.
 _BLOCK = 2048
 _STEP = 4096
+# Rows that visit cells together: more make larger products, until there are too many links among
+# them, of which only the next block is relieved.
 _CELL_BLOCK = 8192
+_MOST_CELL_BLOCK = 65_536
 # Similarities held at once when rows meet a cell.
 _HELD = 1 << 23
+# What rounding to half floats may take from a bound.
+_SLACK = np.float32(2e-3)
+# Pairs whose vectors are held at once.
+_PAIRS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -140,29 +148,60 @@ class LinkSearch:
         with Cells.fit(self._rows, self._order) as cells:
             probes = cells.probes_for_links(float(self._threshold))
             self.recall = probes.recall
-            for start in range(self._start, len(self._order), _CELL_BLOCK):
-                end = min(start + _CELL_BLOCK, len(self._order))
-                block = self._rows.take(self._order[start:end])
-                parts = []
-                for cell, inside in cells.visits(block, probes.count):
-                    members, unit = cells.members(cell, before=end)
-                    wanted = self.live[members] | (members >= start)
-                    if not wanted.all():
-                        members, unit = members[wanted], unit[wanted]
-                    if not len(members):
-                        continue
-                    size = max(1, _HELD // len(members))
-                    for first in range(0, len(inside), size):
-                        some = inside[first : first + size]
-                        left = (start + some).astype(np.int32)
-                        parts.append(self._found(block[some] @ unit.T, left, members))
-                yield end, Links.join(parts)
+            start, size = self._start, _CELL_BLOCK
+            while start < len(self._order):
+                end = min(start + size, len(self._order))
+                links = self._in_cells(cells, probes.count, start, end, few=size > _CELL_BLOCK)
+                if links is None:
+                    size //= 2
+                    continue
+                yield end, links
+                start, size = end, min(2 * size, _MOST_CELL_BLOCK)
+
+    def _in_cells(
+        self, cells: Cells, count: int, start: int, end: int, *, few: bool
+    ) -> Links | None:
+        """Return the links of the rows from ``start`` to ``end``; None if ``few`` and too many."""
+        block = cells.turn(self._rows.take(self._order[start:end]))
+        heads = bounding_heads(block)
+        parts, found = [], 0
+        for cell, inside in cells.visits(block, count):
+            members, places = cells.members(cell, before=end)
+            wanted = self.live[members] | (members >= start)
+            if not wanted.any():
+                continue
+            their_heads, members = cells.heads(places)[wanted], members[wanted]
+            own_places = places.start + np.flatnonzero(wanted)
+            size = max(1, _HELD // len(members))
+            for first in range(0, len(inside), size):
+                some = inside[first : first + size]
+                bounded = heads[some] @ their_heads.T >= self._threshold - _SLACK
+                i, j = np.divmod(np.flatnonzero(bounded), len(members))
+                before = members[j] < start + some[i]
+                left, j = some[i[before]], j[before]
+                scores = _cosines(block, left, cells, own_places[j])
+                close = scores >= self._threshold
+                left, right = (start + left[close]).astype(np.int32), members[j[close]]
+                parts.append(Links(left, right, np.minimum(scores[close], np.float32(1))))
+                found += len(left)
+                if few and found > _HELD:
+                    return None
+        return Links.join(parts)
 
     def _found(self, scores: Floats, left: Numbers, right: Numbers) -> Links:
         i, j = np.nonzero(scores >= self._threshold)
         before = right[j] < left[i]
         i, j = i[before], j[before]
         return Links(left[i], right[j], np.minimum(scores[i, j], np.float32(1)))
+
+
+def _cosines(block: Floats, rows: Places, cells: Cells, places: Places) -> Floats:
+    """Return the cosine of each of some rows of a block with a vector in the cells."""
+    out = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        np.einsum("ij,ij->i", block[rows[part]], cells.vectors(places[part]), out=out[part])
+    return out
 
 
 def links_above(rows: Rows, threshold: float, *, exact: bool | None = None) -> Iterator[Links]:
@@ -202,9 +241,10 @@ def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
             recall = probes.recall
             for start in range(0, count, _CELL_BLOCK):
                 block_rows = order[start : start + _CELL_BLOCK]
-                block_unit = rows.take(block_rows)
+                block_unit = cells.turn(rows.take(block_rows))
                 for cell, inside in cells.visits(block_unit, probes.count):
-                    members, unit = cells.members(cell)
+                    members, places = cells.members(cell)
+                    unit = cells.vectors(places)
                     size = max(1, _HELD // max(1, len(members)))
                     for first in range(0, len(inside), size):
                         some = inside[first : first + size]
