@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge_embed.errors import InputError
 from edge_embed.tasks import DeduplicationResult, deduplicate, duplicates, keep_order
+from edge_embed.tasks.cells import Cells
 from edge_embed.tasks.families import families
 from edge_embed.tasks.neighbours import LinkSearch, links_above, nearest
 from edge_embed.tasks.vectors import Floats, Rows
@@ -162,6 +163,16 @@ def test_so_many_links_that_some_are_let_go(
     assert len(thin.links) < 10_000 < len(whole.links)
     with pytest.raises(InputError, match="run again"):
         thin.rethreshold(0.99)
+
+
+def test_cells_of_vectors_that_are_all_the_same() -> None:
+    vectors = np.ones((3000, 8), np.float32)
+    vectors[1::3] = 0
+    result = deduplicate(vectors, threshold=0.9, exact=False)
+    assert result.kept.tolist() == [0, *range(1, 3000, 3)]  # zeros are like nothing
+    with Cells.fit(Rows(vectors), np.arange(3000)) as cells:
+        visits = sum(len(rows) for _, rows in cells.visits(cells.turn(vectors), 16))
+    assert visits == 16 * 3000
 
 
 def test_against_a_reference_set() -> None:

@@ -147,7 +147,7 @@ class Cells:
         visited, visitors = [], []
         for start in range(0, len(block), _BLOCK):
             closeness = self._closeness(block[start : start + _BLOCK])
-            near = closeness >= _nearly_least_of_best(closeness, count)
+            near = _near(closeness, count)
             row, cell = np.divmod(np.flatnonzero(near), len(self._centres))
             visited.append(cell)
             visitors.append(start + row)
@@ -248,16 +248,21 @@ def _principal_axes(sample: Floats) -> Floats:
     return np.ascontiguousarray(vectors[:, ::-1])
 
 
-def _nearly_least_of_best(values: Floats, count: int) -> Floats:
-    """Return for each row a bound that its ``count`` greatest values reach, and few others do.
+def _near(closeness: Floats, count: int) -> npt.NDArray[np.bool_]:
+    """Flag in each row its ``count`` greatest values, and a few others: (rows, cells).
 
-    That is the place of ``count`` among the greatest of groups of values: a small part of the work
-    of finding it among all.
+    The bound is the place of ``count`` among the greatest of groups of values, which is a small
+    part of the work of finding it among all.
     """
-    size = max(1, values.shape[1] // (8 * count))
-    groups = values.shape[1] // size
-    best = values[:, : groups * size].reshape(len(values), size, groups).max(axis=1)
-    return np.partition(best, -count, axis=1)[:, -count, None]
+    size = max(1, closeness.shape[1] // (8 * count))
+    groups = closeness.shape[1] // size
+    best = closeness[:, : groups * size].reshape(len(closeness), size, groups).max(axis=1)
+    near = closeness >= np.partition(best, -count, axis=1)[:, -count, None]
+    many = np.flatnonzero(np.count_nonzero(near, axis=1) > 2 * count)
+    if len(many):  # equal values, as where vectors are all the same
+        near[many] = False
+        near[many[:, None], np.argpartition(-closeness[many], count - 1)[:, :count]] = True
+    return near
 
 
 def _probes(needed: npt.NDArray[np.int32]) -> Probes:
