@@ -122,22 +122,11 @@ def test_a_file_size_limit(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small tmpfs")
-    try:
-        done = run_limited(WRITE, disk / "out")
-        assert "the disk is full; free some space" in done.stdout
-        assert list(disk.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+def test_a_full_disk(small_disk: Callable[[str], Path]) -> None:
+    disk = small_disk("256k")
+    done = run_limited(WRITE, disk / "out")
+    assert "the disk is full; free some space" in done.stdout
+    assert list(disk.iterdir()) == []
 
 
 def test_no_permission(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,15 @@ def test_keep_order() -> None:
     assert keep_order(3, values=[1, 3, 2]).tolist() == [1, 2, 0]
     with pytest.raises(InputError, match="3 finite numbers"):
         keep_order(3, values=[1, float("nan"), 2])
+
+
+def test_a_full_disk_leaves_no_result(
+    tiny_model: Path, tmp_path: Path, small_disk: Callable[[str], Path]
+) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("".join(f"text number {number}\n" for number in range(4000)))
+    disk = small_disk("64k")
+    result = run("-m", tiny_model, "-i", source, "-o", disk / "out.txt")
+    assert isinstance(result.exception, OutputError), result.output
+    assert "the disk is full; free some space and run again" in str(result.exception)
+    assert not (disk / "out.txt").exists()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,14 @@ def test_bad_input(index: Path, tmp_path: Path) -> None:
     assert run("index", "add", index).exit_code == 2
     with Index(index) as store:
         assert len(store) == 3
+
+
+def test_a_full_disk_loses_nothing(
+    tiny_model: Path, tmp_path: Path, small_disk: Callable[[str], Path]
+) -> None:
+    path = small_disk("256k") / "a.index"
+    assert run("index", "create", path, "-m", tiny_model).exit_code == 0
+    assert run("index", "add", path, "-i", "-", stdin="Opening hours\n").exit_code == 0
+    many = "".join(f"text number {number} of many\n" for number in range(5000))
+    refused(run("index", "add", path, "-i", "-", stdin=many), OutputError, "the disk is full")
+    assert "Opening hours" in run("search", path, "hours", "-k", 1).stdout
