@@ -51,7 +51,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """A function that makes a disk of a size such as ``64k``."""
-    disks = []
+    disks: list[Path] = []
 
     def make(size: str) -> Path:
         disk = tmp_path / f"disk{len(disks)}"
