@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -21,11 +22,11 @@ try:
 except ImportError:
     raise MissingExtraError("working on a cluster", "ray", "ray") from None
 
-__all__ = ["ACTOR_LOSSES", "cluster_errors", "processors", "ray_cluster", "run_each"]
+__all__ = ["cluster_errors", "on_actors", "processors", "ray_cluster", "run_each"]
 
 # How often an actor is started anew and its work repeated. Ray Data's own answer is for ever, also
 # where it is the work that kills the actor.
-ACTOR_LOSSES = {"max_restarts": 8, "max_task_retries": 4}
+_LOSSES = {"max_restarts": 8, "max_task_retries": 4}
 
 # Until a cluster must have answered; Ray itself would wait a minute and end the process.
 _SECONDS = 5.0
@@ -115,6 +116,14 @@ def processors(each: int) -> int:
             f"an actor cannot have {each} processors: the largest node has {max(nodes, default=0)}"
         )
     return sum(node // each for node in nodes)
+
+
+def on_actors(method: Callable[..., Any], actor: type, **options: Any) -> Any:  # noqa: ANN401
+    """Call ``map`` or ``map_batches`` of a data set, with a bound on how often actors are lost."""
+    with warnings.catch_warnings():
+        # Ray wants arguments by their own names, and has none for these.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args")
+        return method(actor, **options, **_LOSSES)
 
 
 def run_each(function: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -> list[Any]:

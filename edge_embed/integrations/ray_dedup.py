@@ -31,8 +31,8 @@ from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.guards import TextWarning
 from edge_embed.integrations.ray_cluster import (
-    ACTOR_LOSSES,
     cluster_errors,
+    on_actors,
     processors,
     ray_cluster,
     run_each,
@@ -164,12 +164,12 @@ class RayRecords:
         own = exact.unique
         order = np.searchsorted(own, order[np.isin(order, own)])
         count = min(partitions or -(-len(own) // EXACT_ROWS), len(own))
-        chunks = self._chunks(own).map(
+        chunks = on_actors(
+            self._chunks(own).map,
             Embedding,
             fn_constructor_args=(load,),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             num_cpus=threads,
-            **ACTOR_LOSSES,
         )
         with cluster_errors():
             chunks = chunks.materialize()

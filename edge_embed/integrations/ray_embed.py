@@ -22,8 +22,8 @@ from edge_embed.atomic import atomic_folder, check_folder
 from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.integrations.ray_cluster import (
-    ACTOR_LOSSES,
     cluster_errors,
+    on_actors,
     processors,
     ray_cluster,
 )
@@ -136,7 +136,8 @@ def embed_dataset(
     Raises:
         InputError: no node has so many processors.
     """
-    return data.map_batches(
+    return on_actors(
+        data.map_batches,
         BatchEmbedder,
         fn_constructor_args=(load,),
         fn_constructor_kwargs={
@@ -151,7 +152,6 @@ def embed_dataset(
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processors(threads)),
         num_cpus=threads,
-        **ACTOR_LOSSES,
     )
 
 
