@@ -22,6 +22,7 @@ from typing import Any
 from report import command_line, save
 
 from edge_embed import Embedder
+from edge_embed.machine import memory_mb
 from edge_embed.text_files import READABLE, read_texts
 
 
@@ -54,9 +55,7 @@ def run(
             at_start = there if at_start is None else at_start
             if embedded is None and there == size:
                 embedded = passed
-            status = Path(f"/proc/{process.pid}/status")
-            if status.exists() and "VmHWM:" in (text := status.read_text()):
-                peak = max(peak, int(text.split("VmHWM:")[1].split()[0]) / 1024)
+            peak = max(peak, memory_mb(process.pid).get("peak", 0.0))
             if kill_after is not None and passed > kill_after:
                 process.send_signal(signal.SIGKILL)
         seconds = time.perf_counter() - started

@@ -30,6 +30,7 @@ import numpy as np
 from report import command_line, save, spread
 
 from edge_embed import Embedder
+from edge_embed.machine import memory_mb
 from edge_embed_conversion.calibration import shipped_texts
 
 LOADS = (0.5, 0.8, 1.0, 1.5)
@@ -190,9 +191,9 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
     if options.url:
         return result | await load(options, embedder, options.url, texts)
     async with served(options.model, options.server) as (url, pid):
-        before = resident_mb(pid)
+        before = memory_mb(pid)["resident"]
         result |= await load(options, embedder, url, texts)
-        result["resident_mb"] = {"before": before, "after": resident_mb(pid)}
+        result["resident_mb"] = {"before": before, "after": memory_mb(pid)["resident"]}
     return result
 
 
@@ -249,18 +250,15 @@ async def soak(options: argparse.Namespace) -> dict[str, object]:
 
         async def watch() -> None:
             while (passed := time.perf_counter() - started) < options.soak:
-                minutes.append({"seconds": round(passed), "resident_mb": resident_mb(pid)})
+                minutes.append(
+                    {"seconds": round(passed), "resident_mb": memory_mb(pid)["resident"]}
+                )
                 await asyncio.sleep(30)
 
         await asyncio.gather(watch(), *(work() for _ in range(8)))
-        minutes.append({"seconds": round(options.soak), "resident_mb": resident_mb(pid)})
+        minutes.append({"seconds": round(options.soak), "resident_mb": memory_mb(pid)["resident"]})
         client.close()
     return {"model": Path(options.model).name, "statuses": dict(statuses), "memory": minutes}
-
-
-def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1]
-    return round(int(status.split()[0]) / 1024, 1)
 
 
 def plot(result: dict[str, Any], file: Path) -> None:

@@ -29,11 +29,14 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def memory_mb() -> dict[str, float]:
-    """Return this process's resident memory and its greatest so far, in MiB; empty off Linux."""
+def memory_mb(process: int | str = "self") -> dict[str, float]:
+    """Return a process's resident memory and its greatest so far, in MiB.
+
+    Empty off Linux, and where the process has ended.
+    """
     names = {"VmRSS": "resident", "VmHWM": "peak"}
     found = {}
-    for line in _lines("/proc/self/status"):
+    for line in _lines(f"/proc/{process}/status"):
         name, _, value = line.partition(":")
         if name in names:
             found[names[name]] = round(int(value.split()[0]) / 1024, 1)
