@@ -45,9 +45,9 @@ _COLUMNS = ("cluster", "cluster_score", "cluster_name")
 @click.option(
     "--resolution",
     type=click.FloatRange(0, min_open=True),
-    default=1.0,
+    default=0.5,
     show_default=True,
-    help="Above 1 more and smaller clusters, below 1 fewer.",
+    help="A higher one gives more and smaller clusters.",
 )
 @click.option(
     "--neighbours",

@@ -1,8 +1,10 @@
 """Clusters of texts, without being told how many: communities of the neighbour graph.
 
-Each row is linked with its nearest rows, and the Leiden method (Traag, Waltman & van Eck 2019, by
-the library graspologic-native) splits the graph where links are few. Memory grows with the number
-of rows. Rows that are far from their own cluster are kept apart.
+Each row is linked with its nearest rows, a link weighs what share of their nearest rows two rows
+have in common (as in PhenoGraph, Levine et al. 2015, https://doi.org/10.1016/j.cell.2015.05.047),
+and the Leiden method (Traag, Waltman & van Eck 2019, by the library graspologic-native) splits the
+graph where links are few. Memory grows with the number of rows. Rows that are far from their own
+cluster are kept apart.
 """
 
 from collections.abc import Sequence
@@ -72,7 +74,7 @@ def cluster(
     vectors: Vectors,
     *,
     neighbours: int = 10,
-    resolution: float = 1.0,
+    resolution: float = 0.5,
     threshold: float | None = None,
     min_size: int = 5,
     seed: int = 0,
@@ -83,7 +85,7 @@ def cluster(
     Args:
         vectors: Float (n, dim).
         neighbours: Nearest rows that each row is linked with.
-        resolution: Above 1 gives more and smaller clusters, below 1 fewer.
+        resolution: A higher one gives more and smaller clusters.
         threshold: The lowest cosine with a cluster's centre that belongs to it; None takes what
             leaves out a fiftieth of the rows of clusters.
         min_size: Smaller clusters are outliers.
@@ -181,7 +183,8 @@ def _communities(
     if count < 2:
         return np.zeros(count, np.int64)
     found = nearest(rows, min(neighbours, count - 1), exact=exact)
-    edges = _edges(found.rows, found.scores)
+    linked = np.where(found.scores > 0, found.rows, -1)  # no link to what is unlike
+    edges = _edges(linked, _common_neighbours(linked))
     communities = np.arange(count, dtype=np.int64)  # rows without a link stay alone
     if edges:
         from graspologic_native import leiden
@@ -194,17 +197,43 @@ def _communities(
     return np.unique(communities, return_inverse=True)[1].astype(np.int64)
 
 
-def _edges(rows: npt.NDArray[np.int32], scores: Floats) -> Sequence[tuple[str, str, float]]:
-    """Return each linked pair once, weighted by its cosine; ascending, so that order is stable."""
-    left, column = np.nonzero((rows >= 0) & (scores > 0))
+def _common_neighbours(rows: npt.NDArray[np.int32]) -> Floats:
+    """Return, for each row and each of its neighbours, the Jaccard index of their neighbours.
+
+    A row counts among its own neighbours, so that linked rows have something in common.
+
+    Args:
+        rows: (n, k), -1 for none.
+
+    Returns:
+        (n, k), 0 for none.
+    """
+    count, width = rows.shape
+    known = np.column_stack([np.arange(count, dtype=np.int32), rows])
+    sizes = (known >= 0).sum(axis=1)
+    shares = np.zeros(rows.shape, np.float32)
+    for start in range(0, count, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        own = known[block, :, None]
+        for column in range(width):
+            other = rows[block, column]
+            common = ((own == known[other, None, :]) & (own >= 0)).sum(axis=(1, 2))
+            share = common / (sizes[block] + sizes[other] - common)
+            shares[block, column] = np.where(other >= 0, share, 0)
+    return shares
+
+
+def _edges(rows: npt.NDArray[np.int32], weights: Floats) -> Sequence[tuple[str, str, float]]:
+    """Return each linked pair once, with its weight; ascending, so that order is stable."""
+    left, column = np.nonzero(weights > 0)
     right = rows[left, column]
-    weights = scores[left, column]
+    weight = weights[left, column]
     low, high = np.minimum(left, right), np.maximum(left, right)
     _, first = np.unique(low.astype(np.int64) * len(rows) + high, return_index=True)
     return [
         (str(a), str(b), w)
         for a, b, w in zip(
-            low[first].tolist(), high[first].tolist(), weights[first].tolist(), strict=True
+            low[first].tolist(), high[first].tolist(), weight[first].tolist(), strict=True
         )
     ]
 
