@@ -104,6 +104,23 @@ def openvino_genai(folder: str, threads: int) -> Encode:
     return encode
 
 
+def fastembed(folder: str, threads: int, *, file: str) -> Encode:
+    from fastembed import TextEmbedding
+    from fastembed.common.model_description import ModelSource, PoolingType
+
+    size = json.loads((Path(folder) / "config.json").read_text())["hidden_size"]
+    TextEmbedding.add_custom_model(
+        model="local/model",
+        pooling=PoolingType.MEAN,
+        normalization=False,
+        sources=ModelSource(hf="local/model"),
+        dim=size,
+        model_file=file,
+    )
+    model = TextEmbedding("local/model", specific_model_path=folder, threads=threads)
+    return lambda texts: list(model.embed(texts, batch_size=32))
+
+
 PEERS: dict[str, Callable[[str, int, str], Encode]] = {
     "edge-embed": edge_embed,
     "sentence-transformers torch": lambda folder, threads, _: sentence_transformers(
@@ -119,6 +136,9 @@ PEERS: dict[str, Callable[[str, int, str], Encode]] = {
         folder, threads, backend="openvino", file="openvino/openvino_model_qint8_quantized.xml"
     ),
     "optimum-intel int8": lambda folder, threads, _: optimum_intel(folder, threads),
+    "fastembed int8": lambda folder, threads, _: fastembed(
+        folder, threads, file="onnx/model_qint8.onnx"
+    ),
     "openvino-genai int8": lambda folder, threads, _: openvino_genai(folder, threads),
 }
 
