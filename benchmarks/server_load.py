@@ -1,6 +1,6 @@
 """How does a server answer under load? Open loop: requests come whether or not it keeps up.
 
-python benchmarks/server_load.py -m MODEL [--seconds 20] [--json FILE] [--plot FILE.png]
+python benchmarks/server_load.py -m MODEL [--seconds 20] [--json FILE]
 python benchmarks/server_load.py -m MODEL --url http://127.0.0.1:8000/v1/embeddings   # another one
 python benchmarks/server_load.py -m MODEL --soak 600 [--json FILE]   # does its memory grow?
 
@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -56,13 +55,16 @@ class Client:
 
     async def send(self, request: bytes) -> int:
         """Send a request and return the answer's status once it is there whole."""
-        # A server may have closed a connection that was idle for a while.
-        self._idle = [pair for pair in self._idle if not pair[0].at_eof()]
-        reader, writer = (
-            self._idle.pop() if self._idle else await asyncio.open_connection(*self._place)
-        )
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        while True:
+            idle = self._idle.pop() if self._idle else None
+            reader, writer = idle or await asyncio.open_connection(*self._place)
+            try:
+                writer.write(request)
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                break
+            except (ConnectionError, asyncio.IncompleteReadError):
+                if idle is None:
+                    raise  # else the server had closed it meanwhile: take another
         length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
         self._idle.append((reader, writer))
@@ -261,24 +263,6 @@ async def soak(options: argparse.Namespace) -> dict[str, object]:
     return {"model": Path(options.model).name, "statuses": dict(statuses), "memory": minutes}
 
 
-def plot(result: dict[str, Any], file: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    runs = result["open_loop"]
-    figure, axes = plt.subplots(figsize=(6, 4))
-    for name in ("p50", "p90", "p99"):
-        axes.plot(list(runs), [run["accepted_ms"][name] for run in runs.values()], "o-", label=name)
-    axes.set(
-        xlabel="offered load, share of capacity",
-        ylabel="latency of accepted requests, ms",
-        yscale="log",
-        title=f"{result['model']}: {result['server_32_clients_per_s']['median']:.0f} requests/s",
-    )
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(file, dpi=120)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-m", "--model", required=True)
@@ -288,14 +272,11 @@ def main() -> None:
     parser.add_argument("--server", nargs="*", default=[], help="Arguments of edge-embed serve.")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="Only this.")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     result = asyncio.run(soak(options) if options.soak else measure(options))
     print(json.dumps(result, indent=2))
     if options.json:
         save(options.json, result, command=command_line())
-    if options.plot and not options.soak:
-        plot(result, options.plot)
 
 
 if __name__ == "__main__":

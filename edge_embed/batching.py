@@ -40,6 +40,10 @@ TOKENS_A_SLOT = 4
 # The extra input of models whose prompt does not take part in pooling.
 POOLING_MASK = "pooling_mask"
 
+# Where one batch for each that the engine computes side by side would do, or so many for each, they
+# are made equally large, so that none waits for the last one.
+_BALANCED_ROUNDS = 4
+
 # Row widths for texts of up to so many tokens, when rows are packed.
 _PACKED_WIDTHS = (64, 128, 256, 512)
 
@@ -74,29 +78,37 @@ class Batch:
     """Index of each text's vector in the output, flattened to (rows * slots, dim); shape (n,)."""
 
 
-def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iterator[Batch]:
+def packed_batches(
+    ids: Sequence[Ints], *, max_length: int, pad_id: int, side_by_side: int = 1
+) -> Iterator[Batch]:
     """Put texts side by side into rows, longest first, always the longest that still fits.
 
     Args:
         ids: Token ids of each text, int64 (tokens,), from 1 to ``max_length`` of them.
         max_length: Longest text that the model takes.
         pad_id: Id of the padding token.
+        side_by_side: Batches that are computed at the same time; few texts are shared among them.
 
     Yields:
         Batches with the inputs ``input_ids``, ``segment_ids`` (1, 2, … in each row; 0 is padding)
         and ``position_ids`` (from 0 in each text). Every text is in exactly one.
     """
     lengths = [len(text) for text in ids]
-    if 0 < _room_for(lengths) <= _ONE_ROW:
-        yield _packed([range(len(ids))], (1, _snug_width(_room_for(lengths))), ids, pad_id)
+    if snug := _snug_rows(lengths, side_by_side):
+        for row in snug:
+            used = _room_for([lengths[text] for text in row])
+            yield _packed([row], (1, _snug_width(used)), ids, pad_id)
         return
-    rest = yield from _short_rows(ids, lengths, max_length, pad_id)
+    budget = _budget(sum(lengths), side_by_side)
+    rest = list(range(len(ids)))
+    if budget == TOKEN_BUDGET:
+        rest = yield from _short_rows(ids, lengths, max_length, pad_id)
     widths = _up_to(max_length, _PACKED_WIDTHS)
     waiting: dict[int, list[list[int]]] = {width: [] for width in widths}
     for width, row in _fill_rows(rest, lengths, widths):
         rows = waiting[width]
         rows.append(row)
-        if len(rows) == _full(width):
+        if len(rows) == _full(width, budget):
             yield _packed(rows, (len(rows), width), ids, pad_id)
             waiting[width] = []
     for width, rows in waiting.items():
@@ -108,7 +120,12 @@ def packed_batches(ids: Sequence[Ints], *, max_length: int, pad_id: int) -> Iter
 
 
 def padded_batches(
-    ids: Sequence[Ints], *, max_length: int, pad_id: int, prompt_length: int = 0
+    ids: Sequence[Ints],
+    *,
+    max_length: int,
+    pad_id: int,
+    prompt_length: int = 0,
+    side_by_side: int = 1,
 ) -> Iterator[Batch]:
     """Give each text a row of its own, padded to the batch's width, longest first.
 
@@ -117,6 +134,7 @@ def padded_batches(
         max_length: Longest text that the model takes.
         pad_id: Id of the padding token.
         prompt_length: Leading tokens of each text that :data:`POOLING_MASK` leaves out.
+        side_by_side: Batches that are computed at the same time; few texts are shared among them.
 
     Yields:
         Batches with the inputs ``input_ids``, ``attention_mask`` and :data:`POOLING_MASK`. Every
@@ -125,16 +143,17 @@ def padded_batches(
     lengths = np.fromiter((len(text) for text in ids), np.int64, len(ids))
     order = np.argsort(-lengths, kind="stable")
     widths = _up_to(max_length, _PADDED_WIDTHS)
+    budget = _budget(int(lengths.sum()), side_by_side)
     start = 0
     while start < len(order):
         width = widths[bisect_left(widths, lengths[order[start]])]
-        full = _full(width)
+        # Heights are powers of two, to keep the number of shapes small.
+        full = min(_full(width), 1 << (_full(width, budget) - 1).bit_length())
         stop = min(start + full, len(order))
         # Texts less than half as long would be mostly padding here: leave them to the next batch.
         while stop > start + 1 and 4 * lengths[order[stop - 1]] <= width:
             stop -= 1
         texts = order[start:stop]
-        # Heights are powers of two, to keep the number of shapes small.
         height = min(full, 1 << (len(texts) - 1).bit_length())
         yield _padded(texts, (height, width), ids, pad_id, prompt_length)
         start = stop
@@ -221,9 +240,32 @@ def _room_for(lengths: Sequence[int]) -> int:
     return max(sum(lengths), TOKENS_A_SLOT * len(lengths))
 
 
-def _full(width: int) -> int:
-    """Return how many rows of ``width`` tokens a batch may have."""
-    return max(1, TOKEN_BUDGET // width)
+def _full(width: int, budget: int = TOKEN_BUDGET) -> int:
+    """Return how many rows of ``width`` tokens a batch has, to hold a budget's tokens."""
+    return max(1, min(TOKEN_BUDGET // width, -(-budget // width)))
+
+
+def _budget(tokens: int, side_by_side: int) -> int:
+    """Return the tokens of a batch, so that all that are computed side by side end together."""
+    rounds = -(-tokens // (side_by_side * TOKEN_BUDGET))
+    if side_by_side == 1 or not 0 < rounds <= _BALANCED_ROUNDS:
+        return TOKEN_BUDGET
+    return min(TOKEN_BUDGET, -(-tokens // (rounds * side_by_side)))
+
+
+def _snug_rows(lengths: Sequence[int], count: int) -> list[list[int]]:
+    """Deal few texts out to ``count`` rows, about equally long; none if they are too many."""
+    if _room_for(lengths) > count * _ONE_ROW:
+        return []
+    rows: list[list[int]] = [[] for _ in range(count)]
+    used = [0] * count
+    for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
+        shortest = used.index(min(used))
+        rows[shortest].append(text)
+        used[shortest] += max(lengths[text], TOKENS_A_SLOT)
+    if any(_room_for([lengths[text] for text in row]) > _ONE_ROW for row in rows):
+        return []
+    return [row for row in rows if row]
 
 
 def _snug_width(used: int) -> int:

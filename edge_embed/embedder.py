@@ -317,7 +317,7 @@ class Embedder:
                 guard.add(texts[start : start + size], tokenized)
                 chunk = slice(start, start + size)
                 lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
-                for batch in self.plan(tokenized.ids, excluded):
+                for batch in self.plan(tokenized.ids, excluded, side_by_side=self.engine.requests):
                     yield replace(batch, texts=batch.texts + start)
                     bar.update(len(batch.texts))
 
@@ -329,17 +329,26 @@ class Embedder:
                 warnings.warn(message, TextWarning, stacklevel=4)
         return out, lengths, full_lengths
 
-    def plan(self, ids: Sequence[TokenIds], excluded: int = 0) -> Iterator[Batch]:
+    def plan(
+        self, ids: Sequence[TokenIds], excluded: int = 0, *, side_by_side: int = 1
+    ) -> Iterator[Batch]:
         """Put tokenized texts into batches for :attr:`engine`.
 
         Args:
             ids: Token ids of each text, int64 (tokens,), from 1 to :attr:`max_seq_length` of them.
             excluded: Leading tokens of each text that do not take part in pooling.
+            side_by_side: Batches that will be computed at the same time.
         """
         limit, pad_id = self.max_seq_length, self.config.pad_token_id
         if self.engine.packed:
-            return packed_batches(ids, max_length=limit, pad_id=pad_id)
-        return padded_batches(ids, max_length=limit, pad_id=pad_id, prompt_length=excluded)
+            return packed_batches(ids, max_length=limit, pad_id=pad_id, side_by_side=side_by_side)
+        return padded_batches(
+            ids,
+            max_length=limit,
+            pad_id=pad_id,
+            prompt_length=excluded,
+            side_by_side=side_by_side,
+        )
 
     def _refuse_long(self, tokenized: TokenizedTexts, start: int) -> None:
         for row in tokenized.truncated[:1].tolist():

@@ -90,6 +90,7 @@ class DynamicBatcher:
         self.queue_tokens = queue_tokens
         self._turns: deque[_Request] = deque()
         self._waiting = 0
+        self._idle = 0
         self._closed = False
         self._computed = 0
         self._busy_seconds = 0.0
@@ -201,16 +202,18 @@ class DynamicBatcher:
             while not self._turns:
                 if self._closed:
                     return []
+                self._idle += 1
                 self._changed.wait()
+                self._idle -= 1
             group = self._take()
             if self._turns:
                 self._changed.notify()  # there is more for another thread
             return group
 
     def _take(self) -> "list[_Text]":
-        """Take texts, turn by turn, up to the budget."""
+        """Take texts, turn by turn, up to the budget; leave idle threads their share."""
         group: list[_Text] = []
-        room = _TAKEN
+        room = min(_TAKEN, -(-self._waiting // (self._idle + 1)))
         while self._turns:
             request = self._turns[0]
             while request.pending and request.credit > 0:

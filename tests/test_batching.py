@@ -22,6 +22,7 @@ from edge_embed.batching import (
 PAD = 7
 Ids = list[npt.NDArray[np.int64]]
 Planner = Callable[..., Iterator[Batch]]
+sides = st.integers(1, 9)
 both = pytest.mark.parametrize("planner", [packed_batches, padded_batches])
 
 
@@ -37,20 +38,22 @@ def texts(draw: st.DrawFn) -> tuple[Ids, int]:
 
 
 @both
-@given(case=texts())
-def test_every_text_is_planned_exactly_once(planner: Planner, case: tuple[Ids, int]) -> None:
+@given(case=texts(), side=sides)
+def test_every_text_is_planned_exactly_once(
+    planner: Planner, case: tuple[Ids, int], side: int
+) -> None:
     ids, max_length = case
-    batches = list(planner(ids, max_length=max_length, pad_id=PAD))
+    batches = list(planner(ids, max_length=max_length, pad_id=PAD, side_by_side=side))
     assert sorted(text for b in batches for text in b.texts.tolist()) == list(range(len(ids)))
     for batch in batches:
         assert len(set(batch.slots.tolist())) == len(batch.texts) > 0
 
 
 @both
-@given(case=texts())
-def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int]) -> None:
+@given(case=texts(), side=sides)
+def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int], side: int) -> None:
     ids, max_length = case
-    for batch in planner(ids, max_length=max_length, pad_id=PAD):
+    for batch in planner(ids, max_length=max_length, pad_id=PAD, side_by_side=side):
         rows, width = batch.inputs["input_ids"].shape
         assert width <= max_length or (planner is packed_batches and rows == 1 and width <= 256)
         assert rows == 1 or rows * width <= TOKEN_BUDGET
@@ -60,21 +63,21 @@ def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int])
 @pytest.mark.parametrize(
     ("planner", "warm_up"), [(packed_batches, packed_warm_up), (padded_batches, padded_warm_up)]
 )
-@given(case=texts())
+@given(case=texts(), side=sides)
 def test_the_warm_up_has_every_shape(
-    planner: Planner, warm_up: Planner, case: tuple[Ids, int]
+    planner: Planner, warm_up: Planner, case: tuple[Ids, int], side: int
 ) -> None:
     ids, max_length = case
     known = [b.inputs["input_ids"].shape for b in warm_up(max_length=max_length, pad_id=PAD)]
     assert len(known) == len(set(known))
-    batches = planner(ids, max_length=max_length, pad_id=PAD)
+    batches = planner(ids, max_length=max_length, pad_id=PAD, side_by_side=side)
     assert {batch.inputs["input_ids"].shape for batch in batches} <= set(known)
 
 
-@given(texts())
-def test_a_packed_text_stands_whole_in_its_own_segment(case: tuple[Ids, int]) -> None:
+@given(texts(), sides)
+def test_a_packed_text_stands_whole_in_its_own_segment(case: tuple[Ids, int], side: int) -> None:
     ids, max_length = case
-    for batch in packed_batches(ids, max_length=max_length, pad_id=PAD):
+    for batch in packed_batches(ids, max_length=max_length, pad_id=PAD, side_by_side=side):
         tokens = batch.inputs["input_ids"]
         segments, positions = batch.inputs["segment_ids"], batch.inputs["position_ids"]
         slots = slots_in(tokens.shape[1])
@@ -132,3 +135,27 @@ def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) ->
 def test_more_texts_take_just_as_many_rows_as_they_need(count: int, height: int) -> None:
     (batch,) = packed_batches(numbered([60] * count), max_length=128, pad_id=PAD)
     assert batch.inputs["input_ids"].shape == (height, 64)
+
+
+def busiest(batches: Iterator[Batch], side: int) -> int:
+    """Return the tokens of whoever computes longest, where each takes a batch when it is idle."""
+    busy = [0] * side
+    for area in sorted((b.inputs["input_ids"].size for b in batches), reverse=True):
+        busy[busy.index(min(busy))] += area
+    return max(busy)
+
+
+@both
+@pytest.mark.parametrize(("count", "side"), [(8, 2), (32, 2), (64, 2), (96, 2), (32, 8), (300, 8)])
+def test_few_texts_are_shared_by_all_that_compute(planner: Planner, count: int, side: int) -> None:
+    ids = numbered(np.random.default_rng(0).integers(8, 20, count).tolist())
+    shared = busiest(planner(ids, max_length=128, pad_id=PAD, side_by_side=side), side)
+    apart = busiest(planner(ids, max_length=128, pad_id=PAD), side)
+    assert shared <= apart
+    if planner is packed_batches:
+        assert shared <= 1.3 * sum(len(text) for text in ids) / side
+
+
+def test_one_text_or_one_worker_shares_nothing() -> None:
+    for ids, side in ((numbered([90]), 4), (numbered([14] * 32), 1)):
+        assert len(list(packed_batches(ids, max_length=128, pad_id=PAD, side_by_side=side))) == 1

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
@@ -125,6 +126,20 @@ def test_a_failing_batch_fails_those_who_wait_for_it_only(
         elif error is None:  # answered before: only the batches that failed may fail it
             raise AssertionError("a text of a failed batch was answered")
     assert shared.waiting_tokens == 0
+
+
+def test_idle_threads_share_a_request() -> None:
+    engine = FakeEngine(2, gated=True)
+    shared = batcher(engine)
+    while shared._idle < 2:  # both threads have to be there before the request comes
+        time.sleep(0.001)
+    future = shared.submit(texts(100, [10] * 32))
+    for _ in range(2):
+        assert engine.entered.acquire(timeout=WAIT)
+    _open(engine, 2)
+    future.result(WAIT)
+    assert sorted(len(ran) for ran in engine.ran[-2:]) == [16, 16]
+    shared.close()
 
 
 def test_waiting_requests_share_a_batch() -> None:
