@@ -170,8 +170,8 @@ def test_cells_of_vectors_that_are_all_the_same() -> None:
     vectors[1::3] = 0
     result = deduplicate(vectors, threshold=0.9, exact=False)
     assert result.kept.tolist() == [0, *range(1, 3000, 3)]  # zeros are like nothing
-    with Cells.fit(Rows(vectors), np.arange(3000)) as cells:
-        visits = sum(len(rows) for _, rows in cells.visits(cells.turn(vectors), 16))
+    cells = Cells.fit(Rows(vectors), np.arange(3000))
+    visits = sum(len(rows) for _, rows in cells.visits(cells.turn(vectors), 16))
     assert visits == 16 * 3000
 
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -53,17 +53,16 @@ class Probes:
 
 
 class Cells:
-    """Rows grouped by their nearest centre, turned, kept as float16 in a temporary file.
+    """Rows grouped by their nearest centre, turned, kept as float16 in a nameless temporary file.
 
-    Close it, or use it as a context manager, to remove the file.
+    The system removes the file with the object, or with the process, however that ends.
     """
 
     def __init__(
-        self, basis: Floats, centres: Floats, starts: Indices, numbers: Numbers, file: Path
+        self, basis: Floats, centres: Floats, starts: Indices, numbers: Numbers, file: IO[bytes]
     ) -> None:
         self._basis, self._centres = basis, centres
         self._starts, self._numbers = starts, numbers
-        self._file = file
         self._unit = np.memmap(file, np.float16, "r", shape=(len(numbers), len(basis)))
         self._rest = np.empty((len(numbers), 1), np.float32)
         for start in range(0, len(numbers), _BLOCK):
@@ -98,19 +97,15 @@ class Cells:
             nearest[start : start + _BLOCK] = (block @ basis[:, :_HEAD] @ centres.T).argmax(axis=1)
         numbers = np.argsort(nearest, kind="stable").astype(np.int32)
         starts = np.searchsorted(nearest[numbers], np.arange(number_of_cells + 1))
-        file = Path(tempfile.gettempdir())
         try:
-            with tempfile.NamedTemporaryFile(
-                prefix="edge_embed.", suffix=".cells", delete=False
-            ) as out:
-                file = Path(out.name)
+            with tempfile.TemporaryFile() as file:
                 for start in range(0, count, _BLOCK):
                     block = rows.take(order[numbers[start : start + _BLOCK]])
-                    out.write((block @ basis).astype(np.float16).tobytes())
+                    file.write((block @ basis).astype(np.float16).tobytes())
+                file.flush()
+                return cls(basis, centres, starts, numbers, file)
         except OSError as error:
-            file.unlink(missing_ok=True)
-            raise output_error(file, error) from error
-        return cls(basis, centres, starts, numbers, file)
+            raise output_error(Path(tempfile.gettempdir()), error) from error
 
     def turn(self, block: Floats) -> Floats:
         """Turn vectors of unit length, (n, dim), as those in the cells are; cosines stay."""
@@ -212,21 +207,6 @@ class Cells:
             own = (sample >= start) & (sample < start + len(block))
             scores[own, sample[own] - start] = -np.inf  # no row is its own neighbour
             yield self._numbers[start : start + _BLOCK], scores
-
-    def close(self) -> None:
-        """Remove the temporary file."""
-        self._file.unlink(missing_ok=True)
-
-    def __enter__(self) -> "Cells":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def bounding_heads(turned: Floats) -> Floats:

@@ -145,18 +145,18 @@ class LinkSearch:
             yield end, Links.join(parts)
 
     def _by_cells(self) -> Iterator[tuple[int, Links]]:
-        with Cells.fit(self._rows, self._order) as cells:
-            probes = cells.probes_for_links(float(self._threshold))
-            self.recall = probes.recall
-            start, size = self._start, _CELL_BLOCK
-            while start < len(self._order):
-                end = min(start + size, len(self._order))
-                links = self._in_cells(cells, probes.count, start, end, few=size > _CELL_BLOCK)
-                if links is None:
-                    size //= 2
-                    continue
-                yield end, links
-                start, size = end, min(2 * size, _MOST_CELL_BLOCK)
+        cells = Cells.fit(self._rows, self._order)
+        probes = cells.probes_for_links(float(self._threshold))
+        self.recall = probes.recall
+        start, size = self._start, _CELL_BLOCK
+        while start < len(self._order):
+            end = min(start + size, len(self._order))
+            links = self._in_cells(cells, probes.count, start, end, few=size > _CELL_BLOCK)
+            if links is None:
+                size //= 2
+                continue
+            yield end, links
+            start, size = end, min(2 * size, _MOST_CELL_BLOCK)
 
     def _in_cells(
         self, cells: Cells, count: int, start: int, end: int, *, few: bool
@@ -236,19 +236,19 @@ def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
                 columns = np.arange(first, min(first + _STEP, count), dtype=np.int32)
                 _merge(found, scores, order[block], columns, unit[block] @ unit[columns].T)
     else:
-        with Cells.fit(rows, order) as cells:
-            probes = cells.probes_for_nearest(k)
-            recall = probes.recall
-            for start in range(0, count, _CELL_BLOCK):
-                block_rows = order[start : start + _CELL_BLOCK]
-                block_unit = cells.turn(rows.take(block_rows))
-                for cell, inside in cells.visits(block_unit, probes.count):
-                    members, places = cells.members(cell)
-                    unit = cells.vectors(places)
-                    size = max(1, _HELD // max(1, len(members)))
-                    for first in range(0, len(inside), size):
-                        some = inside[first : first + size]
-                        _merge(found, scores, start + some, members, block_unit[some] @ unit.T)
+        cells = Cells.fit(rows, order)
+        probes = cells.probes_for_nearest(k)
+        recall = probes.recall
+        for start in range(0, count, _CELL_BLOCK):
+            block_rows = order[start : start + _CELL_BLOCK]
+            block_unit = cells.turn(rows.take(block_rows))
+            for cell, inside in cells.visits(block_unit, probes.count):
+                members, places = cells.members(cell)
+                unit = cells.vectors(places)
+                size = max(1, _HELD // max(1, len(members)))
+                for first in range(0, len(inside), size):
+                    some = inside[first : first + size]
+                    _merge(found, scores, start + some, members, block_unit[some] @ unit.T)
     return Nearest(found, np.where(found < 0, np.float32(0), scores), recall)
 
 
