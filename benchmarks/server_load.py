@@ -4,9 +4,9 @@ python benchmarks/server_load.py -m MODEL [--seconds 20] [--json FILE]
 python benchmarks/server_load.py -m MODEL --url http://127.0.0.1:8000/v1/embeddings   # another one
 python benchmarks/server_load.py -m MODEL --soak 600 [--json FILE]   # does its memory grow?
 
-Texts of mixed lengths, one a request. First alone, one after the other, beside Embedder.encode
-(hint latency); then 32 clients at once, each with one request at a time, beside encode of all texts
-in one call (hint throughput): the server's capacity. Then Poisson arrivals at 50, 80, 100 and 150 % of it. A latency counts from
+Texts of mixed lengths, one a request. First alone, one after the other, beside Embedder.encode;
+then 32 clients at once, each with one request at a time, beside encode of all texts in one call:
+the server's capacity. Then Poisson arrivals at 50, 80, 100 and 150 % of it. A latency counts from
 when the request was due, not from when it could be sent. Clients run in this process, on the same
 processors. The soak sends texts of 1 to 200 words, 1 to 8 a request, from 8 clients.
 """
@@ -29,6 +29,7 @@ import numpy as np
 from report import command_line, save, spread
 
 from edge_embed import Embedder
+from edge_embed.config import Hint
 from edge_embed.machine import memory_mb
 from edge_embed_conversion.calibration import shipped_texts
 
@@ -182,7 +183,8 @@ async def served(model: str, arguments: Sequence[str]) -> AsyncIterator[tuple[st
 async def measure(options: argparse.Namespace) -> dict[str, object]:
     texts = list(shipped_texts("calibration").texts)
     random.Random(0).shuffle(texts)
-    embedder = Embedder(options.model, hint="latency", warm_up=True)
+    hint: Hint = "latency" if "latency" in options.server else "throughput"
+    embedder = Embedder(options.model, hint=hint, warm_up=True)
     lengths = embedder.count_tokens(texts)
     result: dict[str, object] = {
         "model": Path(options.model).name,

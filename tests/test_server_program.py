@@ -18,11 +18,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from serving import WAIT, Program, program
 
 from edge_embed import Embedder
-from edge_embed.cli import main
 
 JSON = "Content-Type: application/json\r\n"
 
@@ -386,12 +384,3 @@ def _resident(server: Program) -> float:
     text = httpx.get(f"{server.url}/metrics").text
     name = "process_resident_memory_bytes "
     return float(next(line for line in text.splitlines() if line.startswith(name)).split()[1])
-
-
-def test_single_queries_are_what_it_is_tuned_for() -> None:
-    def said(command: str) -> str:
-        shown = CliRunner().invoke(main, [command, "--help"])
-        return shown.output.partition("--hint")[2].partition("--threads")[0]
-
-    assert "default: latency" in said("serve")
-    assert "default: throughput" in said("embed")

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 
 
-# A query that comes alone takes half the time, and on a few processors requests that share batches
-# are no slower (benchmarks/server_load.py).
-@click.command("serve", context_settings={"default_map": {"hint": "latency"}})
+@click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option(
