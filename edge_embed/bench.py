@@ -19,6 +19,9 @@ __all__ = ["latency", "spread", "throughput"]
 PERCENTILES = (50, 90, 99, 99.9)
 _LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 _LEAST_TEXTS = 50
+# Texts of a call, besides all in one, and how many texts are given so.
+_CALLS = (1, 8, 32, 128, 512)
+_IN_FEW = 1024
 
 
 def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[s
 
 
 def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[str, Any]:
-    """Time all texts in one call.
+    """Time all texts in one call, and some in calls of a few.
 
     Args:
         model: Loaded for throughput.
@@ -56,17 +59,25 @@ def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dic
         rounds: How often the call is repeated, after one that does not count.
 
     Returns:
-        Texts and tokens a second: median, least and greatest round.
+        Texts and tokens a second: median, least and greatest round; ``by_call`` has texts a second
+        by the number of texts in a call.
 
     Raises:
         InputError: there are fewer than fifty different texts.
     """
     texts, lengths = _different(model, texts)
-    model.encode(texts, truncation="ignore")
-    seconds = [_in_bulk(model, texts) for _ in range(rounds)]
+    sizes = [size for size in _CALLS if size < len(texts)]
+    for size in (len(texts), *sizes):
+        _in_calls(model, texts[: 4 * size], size)
+    seconds, few = [], []
+    for _ in range(rounds):
+        seconds.append(_in_calls(model, texts, len(texts)))
+        some = texts[:_IN_FEW]
+        few.append({size: len(some) / _in_calls(model, some, size) for size in sizes})
     return {
         "texts_per_second": spread([len(texts) / value for value in seconds]),
         "tokens_per_second": spread([int(lengths.sum()) / value for value in seconds]),
+        "by_call": {str(size): spread([speed[size] for speed in few]) for size in sizes},
     }
 
 
@@ -86,9 +97,10 @@ def _singly(model: Embedder, texts: Sequence[str]) -> list[float]:
     return times
 
 
-def _in_bulk(model: Embedder, texts: Sequence[str]) -> float:
+def _in_calls(model: Embedder, texts: Sequence[str], size: int) -> float:
     started = time.perf_counter()
-    model.encode(texts, truncation="ignore")
+    for start in range(0, len(texts), size):
+        model.encode(texts[start : start + size], truncation="ignore")
     return time.perf_counter() - started
 
 

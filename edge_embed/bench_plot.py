@@ -26,11 +26,11 @@ def check_plot() -> None:
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draw latency by length and memory, whichever were measured, as PNG.
+    """Draw latency by length, speed by size of a call, and memory, whichever were measured, as PNG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        InputError: neither was measured.
+        InputError: none was measured.
         OutputError: the file cannot be written.
     """
     check_plot()
@@ -60,6 +60,19 @@ def _latency(axes: "Axes", found: Mapping[str, Any]) -> None:
     axes.legend(frameon=False)
 
 
+def _throughput(axes: "Axes", found: Mapping[str, Any]) -> None:
+    speeds = {**found["by_call"], "all": found["texts_per_second"]}
+    middle = [speed["median"] for speed in speeds.values()]
+    low = [speed["median"] - speed["min"] for speed in speeds.values()]
+    high = [speed["max"] - speed["median"] for speed in speeds.values()]
+    axes.errorbar(range(len(speeds)), middle, yerr=[low, high], marker="o", capsize=3)
+    axes.set_xticks(range(len(speeds)), list(speeds))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("texts in a call")
+    axes.set_ylabel("texts a second")
+    axes.grid(color="0.9")
+
+
 def _memory(axes: "Axes", found: Mapping[str, Any]) -> None:
     names = [name for name in found if name != "calls"]
     values = [found[name].get("resident", 0.0) for name in names]
@@ -70,4 +83,4 @@ def _memory(axes: "Axes", found: Mapping[str, Any]) -> None:
     axes.set_xlabel(f"resident MiB; {found['calls']} calls of random size and length")
 
 
-_PANELS = {"latency": _latency, "memory": _memory}
+_PANELS = {"latency": _latency, "throughput": _throughput, "memory": _memory}

@@ -31,6 +31,8 @@ def test_figures(tiny_model: Path, tmp_path: Path) -> None:
     assert 0 < single["p50"] <= single["p99.9"]
     bulk = found["throughput"]["texts_per_second"]
     assert 0 < bulk["min"] <= bulk["median"] <= bulk["max"]
+    assert list(found["throughput"]["by_call"]) == ["1", "8", "32"]
+    assert "texts in a call: 1: " in result.stdout
     assert found["machine"]["cores"] >= 1
     warm = found["coldstart"]["warm_cache"]
     assert warm["total_s"]["repeats"] == 2
@@ -58,7 +60,7 @@ def test_what_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be measured: no model .*none"):
         cold_start({"model": str(tmp_path / "none")}, rounds=1)
     assert run(tiny_model, "speed").exit_code == 2
-    result = run(tiny_model, "throughput", "--plot", tmp_path / "x.png")
+    result = run(tiny_model, "coldstart", "--plot", tmp_path / "x.png")
     assert (result.exit_code, "measure one of them" in result.stderr) == (2, True)
     result = run(tiny_model, "memory", "--calls", 2, "--plot", tmp_path / "none" / "x.png")
     assert isinstance(result.exception, OutputError), result.output

@@ -52,8 +52,10 @@ def bench_command(
 
     if plot_file is not None:
         check_plot()
-        if parts and not {"latency", "memory"} & set(parts):
-            raise click.UsageError("--plot draws latency and memory: measure one of them")
+        if parts and not {"latency", "throughput", "memory"} & set(parts):
+            raise click.UsageError(
+                "--plot draws latency, throughput and memory: measure one of them"
+            )
     texts = list(
         islice(read_texts(source, column=column), most) if source else _short_queries(most)
     )
@@ -100,6 +102,8 @@ def _show(result: dict[str, Any]) -> None:
             f"  bulk {texts['median']:,.0f} texts/s ({texts['min']:,.0f} to {texts['max']:,.0f}), "
             f"{tokens['median']:,.0f} tokens/s"
         )
+        few = (f"{size}: {speed['median']:,.0f}" for size, speed in bulk["by_call"].items())
+        click.echo(f"    texts/s by texts in a call: {', '.join(few)}")
     if memory := result.get("memory"):
         load, warmed, used = (
             memory[name].get("resident", 0.0)
