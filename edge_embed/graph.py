@@ -86,6 +86,7 @@ def build_graph(model: ov.Model, config: ModelConfig, *, packed: bool = True) ->
     result = ops.result(embedding)
     result.output(0).set_names({"sentence_embedding"})
     model = ov.Model([result], [input_ids, *parameters], "sentence_embedding")
+    keep_tables_compressed(model)
     return Graph(model, not why_not, why_not)
 
 
@@ -103,7 +104,43 @@ def build_token_graph(model: ov.Model, config: ModelConfig) -> ov.Model:
     input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
     _drop_token_types(model, input_ids)
     result = ops.result(ops.convert(states, np.float32))
-    return ov.Model([result], [input_ids, mask], "token_states")
+    model = ov.Model([result], [input_ids, mask], "token_states")
+    keep_tables_compressed(model)
+    return model
+
+
+# Values of a table that is worth it: below, one product more is dearer than the memory.
+_LARGE_TABLE = 1 << 20
+
+
+def keep_tables_compressed(model: ov.Model) -> None:
+    """Scale what is read of an INT8 table, not the table, in place; the values are the same.
+
+    The engine computes what depends on no input when it compiles, so it would keep a vocabulary's
+    embeddings as float32: 47 instead of 12 MB in all-MiniLM-L6-v2.
+    """
+    for gather in model.get_ordered_ops():
+        if gather.get_type_name() != "Gather":
+            continue
+        table = gather.input_value(0).get_node()
+        if table.get_type_name() != "Multiply":
+            continue
+        converted, scales = (table.input_value(number) for number in range(2))
+        if converted.get_node().get_type_name() != "Convert":
+            continue
+        codes = converted.get_node().input_value(0)
+        rows, *_ = shape = codes.get_partial_shape().to_shape() if _is_constant(codes) else [0]
+        if np.prod(shape) < _LARGE_TABLE or list(scales.get_partial_shape()) != [rows, 1]:
+            continue
+        ids, axis = gather.input_value(1), gather.input_value(2)
+        values = ops.convert(ops.gather(codes, ids, axis), table.get_element_type().to_dtype())
+        scaled = ops.multiply(values, ops.gather(scales, ids, axis))
+        for port in gather.output(0).get_target_inputs():
+            port.replace_source_output(scaled.output(0))
+
+
+def _is_constant(port: ov.Output) -> bool:
+    return bool(port.get_node().get_type_name() == "Constant")
 
 
 def _unit_length(embedding: ov.Node) -> ov.Node:
