@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_embed.errors import EdgeEmbedError, InputError
@@ -33,16 +33,16 @@ print(json.dumps({
 _MEMORY = """
 import json, sys
 from edge_embed import Embedder
+from edge_embed.bench_process import random_calls
 from edge_embed.machine import memory_mb
 request = json.load(sys.stdin)
 model = Embedder(**request["options"])
-model.encode(request["calls"][0], truncation="ignore")
+model.encode(request["texts"][0], truncation="ignore")
 found = {"after_load": memory_mb()}
 model.warm_up()
 found["after_warm_up"] = memory_mb()
-half = len(request["calls"]) // 2
-for number, texts in enumerate(request["calls"]):
-    if number == half:
+for number, texts in enumerate(random_calls(request["texts"], request["calls"])):
+    if number == request["calls"] // 2:
         found["after_half_of_the_calls"] = memory_mb()
     model.encode(texts, truncation="ignore")
 print(json.dumps(found | {"after_all_calls": memory_mb()}))
@@ -83,22 +83,21 @@ def memory_growth(
         calls: Their number.
 
     Returns:
-        MiB, resident and peak: after the load, the warm-up, half of the calls, and all of them.
+        MiB, resident and peak: after the load and a first text, the warm-up, half of the calls, and
+        all of them.
 
     Raises:
         InputError: the model cannot be loaded so.
     """
-    request = {"options": dict(options), "calls": random_calls(texts, calls)}
+    request = {"options": dict(options), "texts": list(texts), "calls": calls}
     return {"calls": calls, **_child(_MEMORY, request)}
 
 
-def random_calls(texts: Sequence[str], calls: int) -> list[list[str]]:
-    """Return lists of 1 to 24 texts, each made of 1 to 4; most lists are short."""
+def random_calls(texts: Sequence[str], calls: int) -> Iterator[list[str]]:
+    """Yield lists of 1 to 24 texts, each made of 1 to 4; most lists are short."""
     rng = random.Random(1)  # noqa: S311
-    return [
-        [" ".join(rng.choices(texts, k=rng.randint(1, 4))) for _ in range(_size(rng))]
-        for _ in range(calls)
-    ]
+    for _ in range(calls):
+        yield [" ".join(rng.choices(texts, k=rng.randint(1, 4))) for _ in range(_size(rng))]
 
 
 def _size(rng: random.Random) -> int:

@@ -67,6 +67,6 @@ def test_what_is_refused(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_calls_are_of_many_sizes() -> None:
-    calls = random_calls([f"text {n}" for n in range(50)], 2000)
+    calls = list(random_calls([f"text {n}" for n in range(50)], 2000))
     assert {len(call) for call in calls} == set(range(1, 25))
-    assert calls == random_calls([f"text {n}" for n in range(50)], 2000)
+    assert calls == list(random_calls([f"text {n}" for n in range(50)], 2000))
