@@ -5,35 +5,24 @@
 Rounds of all precisions are interleaved, so that a busy machine slows them alike.
 """
 
-import argparse
 import json
 import time
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from report import save, spread
+from report import save, spread, text_options
 
 from edge_embed import Embedder
 from edge_embed.config import InferencePrecision
-from edge_embed.text_files import read_texts
 
 PRECISIONS: tuple[InferencePrecision, ...] = ("f32", "bf16", "f16")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-m", "--model", required=True)
-    parser.add_argument("-i", "--input", required=True)
-    parser.add_argument("--column")
-    parser.add_argument("--texts", type=int, default=2000)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    texts = list(islice(read_texts(options.input, column=options.column), options.texts))
+    options, texts = text_options(__doc__, texts=2000, rounds=7)
     result: dict[str, object] = {"model": Path(options.model).name, "texts": len(texts)}
     for variant in Embedder(options.model, cache=False).config.variants:
-        result[variant] = _compare(options.model, variant, texts, options.repeats)
+        result[variant] = _compare(options.model, variant, texts, options.rounds)
     print(json.dumps(result, indent=2))
     if options.json:
         command = f"python benchmarks/inference_precision.py -m {result['model']}"

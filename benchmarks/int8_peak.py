@@ -8,20 +8,17 @@ connected layers and attention) for the tokens of the texts, without padding; on
 two operations. Both take turns in each round.
 """
 
-import argparse
 import json
 import time
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
-from report import command_line, save, spread
+from report import command_line, save, spread, text_options
 
 from edge_embed import Embedder
-from edge_embed.text_files import read_texts
 
 # Rows and width of the products that are tried, and how many follow each other.
 SHAPES = [(256, 1024), (512, 768), (512, 1536), (512, 3072), (1024, 1024), (2048, 768)]
@@ -91,18 +88,8 @@ def operations(model: Embedder, lengths: np.ndarray) -> float:
 
 def main() -> None:
     """Measure and save."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-m", "--model", required=True)
-    parser.add_argument("-i", "--input", required=True)
-    parser.add_argument("--column")
-    parser.add_argument("--texts", type=int, default=3000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options, texts = text_options(__doc__, texts=3000, rounds=7)
     model = Embedder(options.model)
-    texts = list(
-        dict.fromkeys(islice(read_texts(options.input, column=options.column), options.texts))
-    )
     lengths = np.minimum(model.count_tokens(texts), model.max_seq_length)
     work = operations(model, lengths)
     peak = Peak(model.engine.properties)

@@ -1,17 +1,40 @@
-"""What every benchmark shares: repeats and their spread, the machine, the JSON that is kept."""
+"""What benchmarks share: arguments, repeats and their spread, the machine, the JSON to keep."""
 
+import argparse
 import json
 import shlex
 import subprocess
 import sys
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edge_embed.bench import spread
 from edge_embed.machine import describe_machine
+from edge_embed.text_files import read_texts
 
-__all__ = ["command_line", "save", "spread"]
+__all__ = ["command_line", "save", "spread", "text_options"]
+
+
+def text_options(about: str, *, texts: int, rounds: int) -> tuple[argparse.Namespace, list[str]]:
+    """Read the arguments of a benchmark of one model on texts; return them and different texts.
+
+    Args:
+        about: The script's docstring; its first line is shown.
+        texts: How many of the file's first texts are taken, by default.
+        rounds: How often things are measured, by default.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("-m", "--model", required=True)
+    parser.add_argument("-i", "--input", required=True)
+    parser.add_argument("--column")
+    parser.add_argument("--texts", type=int, default=texts)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    read = islice(read_texts(options.input, column=options.column), options.texts)
+    return options, list(dict.fromkeys(read))
 
 
 def command_line() -> str:

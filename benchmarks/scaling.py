@@ -7,23 +7,20 @@ its own and given its share of the texts. All ways of using 1, 2, 4 ... up to al
 turns in each round; a process loads and warms up before. Memory is the sum over the processes.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
 import random
 import time
 from collections.abc import Sequence
-from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from report import command_line, save, spread
+from report import command_line, save, spread, text_options
 
 from edge_embed import Embedder
 from edge_embed.machine import memory_mb
-from edge_embed.text_files import read_texts
 
 
 class Team:
@@ -34,12 +31,14 @@ class Team:
         self.shares = [list(texts[start::processes]) for start in range(processes)]
         processors = sorted(os.sched_getaffinity(0))
         spawn = multiprocessing.get_context("spawn")
-        self._ends = []
+        self._ends, self._processes = [], []
         for number, share in enumerate(self.shares):
             ours, theirs = spawn.Pipe()
             held = processors[number * threads : (number + 1) * threads]
-            spawn.Process(target=_embed, args=(theirs, model, held, share), daemon=True).start()
+            process = spawn.Process(target=_embed, args=(theirs, model, held, share), daemon=True)
+            process.start()
             theirs.close()
+            self._processes.append(process)
             self._ends.append(ours)
         self._answers()
 
@@ -50,6 +49,13 @@ class Team:
             end.send(True)
         self.memory = sum(self._answers())
         return time.perf_counter() - started
+
+    def close(self) -> None:
+        """End the processes."""
+        for end in self._ends:
+            end.send(False)
+        for process in self._processes:
+            process.join()
 
     def _answers(self) -> list[float]:
         try:
@@ -81,15 +87,7 @@ def ways(processors: int) -> list[tuple[int, int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-m", "--model", required=True)
-    parser.add_argument("-i", "--input", required=True)
-    parser.add_argument("--column")
-    parser.add_argument("--texts", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    texts = list(islice(read_texts(options.input, column=options.column), options.texts))
+    options, texts = text_options(__doc__, texts=2000, rounds=5)
     random.Random(0).shuffle(texts)
     teams = [
         Team(options.model, processes, threads, texts)
@@ -99,6 +97,8 @@ def main() -> None:
     for number in range(options.rounds):
         for team in teams if number % 2 == 0 else teams[::-1]:
             speeds[team.name].append(len(texts) / team.embed())
+    for team in teams:
+        team.close()
     alone = speeds["1x1"]
     results: dict[str, Any] = {
         team.name: {
