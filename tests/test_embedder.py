@@ -287,7 +287,7 @@ def test_a_failing_inference_hurts_its_own_call_only(
         ),
     ):
         batch = Batch(broken, np.zeros(1, np.int64), np.zeros(1, np.int64))
-        monkeypatch.setattr(model, "plan", lambda *_, batch=batch: iter([batch] * 5))
+        monkeypatch.setattr(model, "plan", lambda *_, batch=batch, **__: iter([batch] * 5))
         for _ in range(2 * model.engine.requests):
             with pytest.raises(error):
                 model.encode(["broken"])
