@@ -120,27 +120,37 @@ def keep_tables_compressed(model: ov.Model) -> None:
     embeddings as float32: 47 instead of 12 MB in all-MiniLM-L6-v2.
     """
     for gather in model.get_ordered_ops():
-        if gather.get_type_name() != "Gather":
+        table = _compressed_table(gather)
+        if table is None:
             continue
-        table = gather.input_value(0).get_node()
-        if table.get_type_name() != "Multiply":
-            continue
-        converted, scales = (table.input_value(number) for number in range(2))
-        if converted.get_node().get_type_name() != "Convert":
-            continue
-        codes = converted.get_node().input_value(0)
-        rows, *_ = shape = codes.get_partial_shape().to_shape() if _is_constant(codes) else [0]
-        if np.prod(shape) < _LARGE_TABLE or list(scales.get_partial_shape()) != [rows, 1]:
-            continue
+        codes, scales = table
         ids, axis = gather.input_value(1), gather.input_value(2)
-        values = ops.convert(ops.gather(codes, ids, axis), table.get_element_type().to_dtype())
+        values = ops.convert(ops.gather(codes, ids, axis), scales.get_element_type().to_dtype())
         scaled = ops.multiply(values, ops.gather(scales, ids, axis))
         for port in gather.output(0).get_target_inputs():
             port.replace_source_output(scaled.output(0))
 
 
-def _is_constant(port: ov.Output) -> bool:
-    return bool(port.get_node().get_type_name() == "Constant")
+def _compressed_table(gather: ov.Node) -> tuple[ov.Output, ov.Output] | None:
+    """Return codes (rows, width) and scales (rows, 1) of the large table whose rows are read."""
+
+    def source(node: ov.Node, number: int, kind: str) -> ov.Node | None:
+        found = node.input_value(number).get_node()
+        return found if found.get_type_name() == kind else None
+
+    if gather.get_type_name() != "Gather":
+        return None
+    axis, product = source(gather, 2, "Constant"), source(gather, 0, "Multiply")
+    if axis is None or product is None or axis.get_data().tolist() not in (0, [0]):
+        return None
+    converted = source(product, 0, "Convert")
+    codes = converted and source(converted, 0, "Constant")
+    if codes is None or len(codes.shape) != 2 or np.prod(codes.shape) < _LARGE_TABLE:
+        return None
+    scales = product.input_value(1)
+    if list(scales.get_partial_shape()) != [codes.shape[0], 1]:
+        return None
+    return codes.output(0), scales
 
 
 def _unit_length(embedding: ov.Node) -> ov.Node:

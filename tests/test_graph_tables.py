@@ -47,6 +47,21 @@ def test_other_tables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gathered(small) == gathered(by_column) == ["f32"]
 
 
+def test_what_only_looks_like_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_LARGE_TABLE", 0)
+    ids = ops.parameter([-1], np.int64, name="ids")
+    table = ops.multiply(ops.convert(ops.constant(CODES), np.float32), ops.constant(SCALES))
+    columns = ops.gather(table, ids, np.int64(1))
+    number = ops.convert(ops.constant(np.int8(2)), np.float32)
+    scalar = ops.gather(ops.multiply(number, ops.constant(SCALES)), ids, np.int64(0))
+    model = ov.Model([columns, scalar], [ids], "other")
+    graph.keep_tables_compressed(model)
+    assert gathered(model) == ["f32", "f32"]
+    found = ov.Core().compile_model(model, "CPU")([np.array([3, 1])])
+    assert (found[0] == (CODES * SCALES)[:, [3, 1]]).all()
+    assert (found[1] == 2 * SCALES[[3, 1]]).all()
+
+
 def test_the_vocabulary_of_a_quantized_model(
     tiny_albert: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
