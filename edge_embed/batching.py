@@ -95,9 +95,8 @@ def packed_batches(
     """
     lengths = [len(text) for text in ids]
     if snug := _snug_rows(lengths, side_by_side):
-        for row in snug:
-            used = _room_for([lengths[text] for text in row])
-            yield _packed([row], (1, _snug_width(used)), ids, pad_id)
+        for width, row in snug:
+            yield _packed([row], (1, width), ids, pad_id)
         return
     budget = _budget(sum(lengths), side_by_side)
     rest = list(range(len(ids)))
@@ -253,8 +252,11 @@ def _budget(tokens: int, side_by_side: int) -> int:
     return min(TOKEN_BUDGET, -(-tokens // (rounds * side_by_side)))
 
 
-def _snug_rows(lengths: Sequence[int], count: int) -> list[list[int]]:
-    """Deal few texts out to ``count`` rows, about equally long; none if they are too many."""
+def _snug_rows(lengths: Sequence[int], count: int) -> list[tuple[int, list[int]]]:
+    """Deal few texts out to ``count`` rows, about equally long: (width, texts) of each.
+
+    Returns none where they are too many for that.
+    """
     if _room_for(lengths) > count * _ONE_ROW:
         return []
     rows: list[list[int]] = [[] for _ in range(count)]
@@ -263,9 +265,10 @@ def _snug_rows(lengths: Sequence[int], count: int) -> list[list[int]]:
         shortest = used.index(min(used))
         rows[shortest].append(text)
         used[shortest] += max(lengths[text], TOKENS_A_SLOT)
-    if any(_room_for([lengths[text] for text in row]) > _ONE_ROW for row in rows):
+    rooms = [(_room_for([lengths[text] for text in row]), row) for row in rows if row]
+    if any(room > _ONE_ROW for room, _ in rooms):
         return []
-    return [row for row in rows if row]
+    return [(_snug_width(room), row) for room, row in rooms]
 
 
 def _snug_width(used: int) -> int:

@@ -69,10 +69,10 @@ def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dic
     sizes = [size for size in _CALLS if size < len(texts)]
     for size in (len(texts), *sizes):
         _in_calls(model, texts[: 4 * size], size)
+    some = texts[:_IN_FEW]
     seconds, few = [], []
     for _ in range(rounds):
         seconds.append(_in_calls(model, texts, len(texts)))
-        some = texts[:_IN_FEW]
         few.append({size: len(some) / _in_calls(model, some, size) for size in sizes})
     return {
         "texts_per_second": spread([len(texts) / value for value in seconds]),

@@ -10,7 +10,7 @@ from edge_embed.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["check_plot", "plot"]
+__all__ = ["PANELS", "check_plot", "plot"]
 
 
 def check_plot() -> None:
@@ -36,9 +36,9 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     check_plot()
     from matplotlib.figure import Figure
 
-    panels = [(part, draw) for part, draw in _PANELS.items() if part in result]
+    panels = [(part, draw) for part, draw in PANELS.items() if part in result]
     if not panels:
-        raise InputError(f"a plot needs one of these measured: {', '.join(_PANELS)}")
+        raise InputError(f"a plot needs one of these measured: {', '.join(PANELS)}")
     figure = Figure(figsize=(6.4 * len(panels), 4.2), dpi=120, layout="constrained")
     places = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (part, draw) in zip(places, panels, strict=True):
@@ -83,4 +83,5 @@ def _memory(axes: "Axes", found: Mapping[str, Any]) -> None:
     axes.set_xlabel(f"resident MiB; {found['calls']} calls of random size and length")
 
 
-_PANELS = {"latency": _latency, "throughput": _throughput, "memory": _memory}
+# What can be drawn, by the part of the result that it needs.
+PANELS = {"latency": _latency, "throughput": _throughput, "memory": _memory}

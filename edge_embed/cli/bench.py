@@ -45,17 +45,15 @@ def bench_command(
     Single texts are timed with the latency hint, bulk with the throughput hint, whatever --hint is.
     """
     from edge_embed import bench
-    from edge_embed.bench_plot import check_plot, plot
+    from edge_embed.bench_plot import PANELS, check_plot, plot
     from edge_embed.bench_process import cold_start, memory_growth
     from edge_embed.machine import describe_machine
     from edge_embed.text_files import read_texts
 
     if plot_file is not None:
         check_plot()
-        if parts and not {"latency", "throughput", "memory"} & set(parts):
-            raise click.UsageError(
-                "--plot draws latency, throughput and memory: measure one of them"
-            )
+        if parts and not PANELS.keys() & set(parts):
+            raise click.UsageError(f"--plot draws {', '.join(PANELS)}: measure one of them")
     texts = list(
         islice(read_texts(source, column=column), most) if source else _short_queries(most)
     )
