@@ -1,12 +1,14 @@
 """The compiled model and its pool of infer requests.
 
-Requests are handed out one batch each and run asynchronously; several threads may share an engine.
+Requests are handed out one batch each; several threads may share an engine. Several batches run
+asynchronously, one alone in the caller's thread, which spares it two changes of threads.
 """
 
 import warnings
 from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -73,11 +75,15 @@ class Engine:
             batches: Inputs in the engine's layout (packed or padded); consumed one at a time.
             out: Float32 (texts, dim), written in place.
         """
+        batches = iter(batches)
+        first = list(islice(batches, 2))
+        if len(first) == 1:
+            self._run_alone(first[0], out)
+            return
         running: deque[_Running] = deque()
         try:
-            for batch in batches:
-                inputs = {name: batch.inputs[name] for name in self._inputs}
-                _check_shapes(inputs)
+            for batch in chain(first, batches):
+                inputs = self._inputs_of(batch)
                 request = self._acquire(running, out)
                 running.append(_Running(request, batch))
                 request.start_async(inputs, share_inputs=True)
@@ -89,6 +95,25 @@ class Engine:
                 with suppress(RuntimeError):
                     left.request.wait()
                 self._idle.put(left.request)
+
+    def _run_alone(self, batch: Batch, out: Vectors) -> None:
+        inputs = self._inputs_of(batch)
+        request = self._idle.get()
+        with self._given_back(request):
+            request.infer(inputs, share_inputs=True)
+            self._scatter(request, batch, out)
+
+    def _inputs_of(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
+        inputs = {name: batch.inputs[name] for name in self._inputs}
+        # Not left to the engine: after it has failed on a shape, it may give wrong vectors for it.
+        shapes = {array.shape for array in inputs.values()}
+        if len(shapes) != 1:
+            raise EdgeEmbedError(f"a batch's inputs have different shapes: {sorted(shapes)}")
+        return inputs
+
+    def _scatter(self, request: ov.InferRequest, batch: Batch, out: Vectors) -> None:
+        vectors = request.get_output_tensor(0).data.reshape(-1, self._dim)
+        out[batch.texts] = vectors[batch.slots]
 
     def _acquire(self, running: "deque[_Running]", out: Vectors) -> ov.InferRequest:
         """Take an idle request; while there is none, finish our own oldest batch first.
@@ -102,21 +127,18 @@ class Engine:
                 self._collect(running.popleft(), out)
 
     def _collect(self, done: "_Running", out: Vectors) -> None:
-        try:
+        with self._given_back(done.request):
             done.request.wait()
-            vectors = done.request.get_output_tensor(0).data.reshape(-1, self._dim)
-            out[done.batch.texts] = vectors[done.batch.slots]
+            self._scatter(done.request, done.batch, out)
+
+    @contextmanager
+    def _given_back(self, request: ov.InferRequest) -> Iterator[None]:
+        try:
+            yield
         except RuntimeError as error:
             raise EdgeEmbedError(f"inference failed: {error}") from error
         finally:
-            self._idle.put(done.request)
-
-
-def _check_shapes(inputs: dict[str, npt.NDArray[np.int64]]) -> None:
-    # Not left to the engine: after it has failed on a shape, it may give wrong vectors for it.
-    shapes = {array.shape for array in inputs.values()}
-    if len(shapes) != 1:
-        raise EdgeEmbedError(f"a batch's inputs have different shapes: {sorted(shapes)}")
+            self._idle.put(request)
 
 
 class _Running(NamedTuple):

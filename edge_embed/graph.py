@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
+from openvino.utils import replace_node
 
 from edge_embed.batching import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.config import ModelConfig, PoolingMode
@@ -127,8 +128,7 @@ def keep_tables_compressed(model: ov.Model) -> None:
         ids, axis = gather.input_value(1), gather.input_value(2)
         values = ops.convert(ops.gather(codes, ids, axis), scales.get_element_type().to_dtype())
         scaled = ops.multiply(values, ops.gather(scales, ids, axis))
-        for port in gather.output(0).get_target_inputs():
-            port.replace_source_output(scaled.output(0))
+        replace_node(gather, scaled)
 
 
 def _compressed_table(gather: ov.Node) -> tuple[ov.Output, ov.Output] | None:
@@ -256,8 +256,17 @@ def _drop_token_types(model: ov.Model, input_ids: ov.Node) -> None:
     for parameter in model.inputs:
         if "token_type_ids" in parameter.get_names():
             zeros = ops.broadcast(np.int64(0), ops.shape_of(input_ids))
+            first = ops.constant(np.zeros((1, 1), np.int64))  # its row is added to every token's
             for port in parameter.get_node().output(0).get_target_inputs():
-                port.replace_source_output(zeros.output(0))
+                port.replace_source_output((first if _reads_table(port) else zeros).output(0))
+
+
+def _reads_table(port: ov.Input) -> bool:
+    """Whether what comes in here says which rows of a table are read, and nothing else."""
+    node = port.get_node()
+    if node.get_type_name() == "Convert":
+        return all(_reads_table(further) for further in node.output(0).get_target_inputs())
+    return bool(node.get_type_name() == "Gather" and port.get_index() == 1)
 
 
 def _check_inputs(model: ov.Model, config: ModelConfig) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
+from openvino.utils import replace_node
 
 from edge_embed.config import ModelConfig
 
@@ -56,14 +57,16 @@ def pack(
     blocked = ops.select(allowed, np.float32(0), _BLOCKED)
     combined: dict[tuple[str, int], ov.Node] = {}
     for port in masks:
-        # What is there may be more than a mask, such as MPNet's bias by distance: keep it.
         source = port.get_source_output()
         name = (source.get_node().get_friendly_name(), source.get_index())
         if name not in combined:
             boolean = source.get_element_type() == ov.Type.boolean
-            combined[name] = (
-                ops.logical_and(source, allowed) if boolean else ops.add(source, blocked)
-            )
+            if _lets_all_through(source, model, config.max_seq_length):
+                combined[name] = allowed if boolean else blocked
+            else:  # more than a mask, such as MPNet's bias by distance: keep it
+                combined[name] = (
+                    ops.logical_and(source, allowed) if boolean else ops.add(source, blocked)
+                )
         port.replace_source_output(combined[name].output(0))
 
     index = position_ids
@@ -95,6 +98,36 @@ def _attention_masks(model: ov.Model) -> Iterator[ov.Input]:
             if kind not in ("ScaledDotProductAttention", "Add"):
                 raise CannotPackError(f"an attention mask goes into a {kind}")
             yield port
+
+
+def _lets_all_through(mask: ov.Output, model: ov.Model, longest: int) -> bool:
+    """Say whether a mask hides nothing where there is no padding, by computing it.
+
+    Exported graphs make theirs in dozens of steps; each takes time in every call.
+    """
+    inputs = [port.get_node() for port in model.inputs]
+    steps = ov.Model([ops.result(mask)], inputs, "mask")
+    try:
+        return not any(_hides(steps, shape) for shape in ((2, 3), (1, longest)))
+    except RuntimeError:  # a step that cannot be computed here: keep the mask
+        return False
+
+
+def _hides(steps: ov.Model, shape: tuple[int, int]) -> bool:
+    """Compute a mask for tokens (rows, width) without padding: does it hide any?"""
+    steps = steps.clone()
+    steps.reshape({port: list(shape) for port in steps.inputs})
+    for node in steps.get_ordered_ops():
+        kind = node.get_type_name()
+        if kind == "ShapeOf":  # known here; its input may be the embeddings, which take long
+            known = ops.constant(np.array(node.input(0).get_shape(), np.int64))
+            replace_node(node, ops.convert(known, node.get_element_type().to_dtype()))
+        elif kind == "BitwiseAnd" and node.get_element_type() == ov.Type.boolean:
+            replace_node(node, ops.logical_and(node.input_value(0), node.input_value(1)))
+    values = ov.Tensor(steps.output().get_element_type(), steps.output().get_shape())
+    steps.evaluate([values], [ov.Tensor(np.ones(shape, np.int64)) for _ in steps.inputs])
+    hidden = ~values.data if values.element_type == ov.Type.boolean else values.data != 0
+    return bool(hidden.any())
 
 
 def _position_table(model: ov.Model, config: ModelConfig) -> ov.Node:

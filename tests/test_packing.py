@@ -2,15 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 import pytest
 from conftest import save_layout, save_weights, wordpiece_tokenizer
+from openvino import opset13 as ops
 
 from edge_embed import Embedder
+from edge_embed.batching import Batch, packed_batches, padded_batches
 from edge_embed.config import ModelConfig, PoolingMode
 from edge_embed.graph import build_graph, read_ir
 
@@ -102,3 +106,49 @@ def test_the_packed_graph_reads_no_attention_mask(tiny_albert: Path) -> None:
     graph = build_graph(read_ir(ov.Core(), config.variants["fp32"]), config)
     names = [port.get_any_name() for port in graph.model.inputs]
     assert names == ["input_ids", "segment_ids", "position_ids"]
+
+
+def test_a_mask_that_hides_nothing_is_not_computed(tiny_albert: Path) -> None:
+    config = ModelConfig.from_folder(tiny_albert)
+    model = read_ir(ov.Core(), config.variants["fp32"])
+    assert {"BitwiseAnd", "GreaterEqual"} <= {node.get_type_name() for node in model.get_ops()}
+    kinds = {node.get_type_name() for node in build_graph(model, config).model.get_ops()}
+    assert not {"BitwiseAnd", "GreaterEqual", "LogicalAnd"} & kinds
+
+
+def test_a_mask_that_hides_more_than_padding_is_kept(tiny_albert: Path) -> None:
+    config = ModelConfig.from_folder(tiny_albert)
+    rng = np.random.default_rng(0)
+    texts = [
+        rng.integers(5, 100, length) for length in (4, 12, 40, 8)
+    ]  # one by one without padding
+    packed, alone, everything = (np.empty((len(texts), config.dim), np.float32) for _ in range(3))
+    limits = {"max_length": config.max_seq_length, "pad_id": config.pad_token_id}
+    _run(config, packed_batches(texts, **limits), packed, near=True)
+    for row, text in enumerate(texts):
+        _run(config, padded_batches([text], **limits), alone[row : row + 1], near=True)
+    np.testing.assert_allclose(packed, alone, rtol=1e-4, atol=1e-5)
+    _run(config, packed_batches(texts, **limits), everything, near=False)
+    assert np.abs(everything - packed).max() > 1e-3  # it does make a difference
+
+
+def _run(
+    config: ModelConfig, batches: Iterator[Batch], out: npt.NDArray[np.float32], *, near: bool
+) -> None:
+    """Compute batches; with ``near`` each token sees only those at most two away."""
+    model = read_ir(ov.Core(), config.variants["fp32"])
+    if near:
+        width = ops.gather(ops.shape_of(model.input("input_ids")), np.int64(1), np.int64(0))
+        place = ops.range(np.int64(0), width, np.int64(1), output_type="i64")
+        places = (ops.unsqueeze(place, np.int64(axis)) for axis in (0, 1))
+        window = ops.less_equal(ops.abs(ops.subtract(*places)), np.int64(2))
+        for node in model.get_ordered_ops():
+            if node.get_type_name() == "ScaledDotProductAttention":
+                both = ops.logical_and(node.input_value(3), window)
+                node.input(3).replace_source_output(both.output(0))
+    for batch in batches:
+        graph = build_graph(model.clone(), config, packed="segment_ids" in batch.inputs)
+        compiled = ov.Core().compile_model(graph.model, "CPU")
+        names = [port.get_any_name() for port in compiled.inputs]
+        result = compiled({name: batch.inputs[name] for name in names})[0]
+        out[batch.texts] = result.reshape(-1, config.dim)[batch.slots]
