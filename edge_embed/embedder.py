@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
@@ -319,9 +320,11 @@ class Embedder:
                 lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
                 for batch in self.plan(tokenized.ids, excluded, side_by_side=self.engine.requests):
                     yield replace(batch, texts=batch.texts + start)
-                    bar.update(len(batch.texts))
+                    if bar is not None:
+                        bar.update(len(batch.texts))
 
-        with _progress(len(texts), enabled=call.show_progress) as bar:
+        # A bar that is not shown would still take as long as half a tokenization of a query.
+        with _progress(len(texts)) if call.show_progress else nullcontext() as bar:
             self.engine.run(batches(), out)
         for kind, message in guard.messages():
             if kind not in self._warned:  # once a model: a server would say it at every request
@@ -471,5 +474,5 @@ def _check_choice(name: str, value: str, choices: object) -> None:
         raise InputError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")
 
 
-def _progress(total: int, *, enabled: bool) -> "tqdm[NoReturn]":
-    return tqdm(total=total, unit="text", disable=not enabled, leave=False, file=sys.stderr)
+def _progress(total: int) -> "tqdm[NoReturn]":
+    return tqdm(total=total, unit="text", leave=False, file=sys.stderr)
