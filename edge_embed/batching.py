@@ -52,9 +52,12 @@ _PACKED_WIDTHS = (64, 128, 256, 512)
 _SHORT_ROW = 32
 
 # Texts of so many tokens in all go side by side into a single row, even one that is longer than a
-# text may be. Beyond, several rows are faster, as attention looks at a whole row: a token of 1x256
-# takes 274 us, one of 4x64 takes 249 us (ALBERT-small, INT8, one core).
-_ONE_ROW = 160
+# text may be; up to twice as many into two. Attention looks at a whole row, so several are faster:
+# a token of 1x256 takes 274 us, one of 4x64 takes 249 us (ALBERT-small, INT8, one core).
+_SNUG_ROW = 128
+
+# Two rows are taken where they are filled to so much of them.
+_FILLED = 0.8
 
 # Row widths when each text has its own: fine where most short texts lie, coarser above.
 _PADDED_WIDTHS = (
@@ -95,8 +98,8 @@ def packed_batches(
     """
     lengths = [len(text) for text in ids]
     if snug := _snug_rows(lengths, side_by_side):
-        for width, row in snug:
-            yield _packed([row], (1, width), ids, pad_id)
+        for width, rows in snug:
+            yield _packed(rows, (len(rows), width), ids, pad_id)
         return
     budget = _budget(sum(lengths), side_by_side)
     rest = list(range(len(ids)))
@@ -160,7 +163,8 @@ def padded_batches(
 
 def packed_warm_up(*, max_length: int, pad_id: int) -> Iterator[Batch]:
     """Yield one batch of every shape that :func:`packed_batches` can make, of padding tokens."""
-    shapes = {(1, _snug_width(used)) for used in range(1, _ONE_ROW + 1)}
+    shapes = {(1, _snug_width(used)) for used in range(1, _SNUG_ROW + 1)}
+    shapes |= {(2, _snug_width(used, 2)) for used in range(_SNUG_ROW // 2 + 1, _SNUG_ROW + 1)}
     for width in _up_to(max_length, _PACKED_WIDTHS):
         shapes |= {(1, min(_snug_width(used), width)) for used in range(1, width + 1)}
         shapes |= {(height, width) for height in range(2, _full(width) + 1)}
@@ -252,32 +256,37 @@ def _budget(tokens: int, side_by_side: int) -> int:
     return min(TOKEN_BUDGET, -(-tokens // (rounds * side_by_side)))
 
 
-def _snug_rows(lengths: Sequence[int], count: int) -> list[tuple[int, list[int]]]:
-    """Deal few texts out to ``count`` rows, about equally long: (width, texts) of each.
+def _snug_rows(lengths: Sequence[int], count: int) -> list[tuple[int, list[list[int]]]]:
+    """Deal few texts out to ``count`` batches of a row or two, about equally long.
 
-    Returns none where they are too many for that.
+    Returns width and rows of texts of each; none where the texts are too many or too uneven for it.
     """
-    if _room_for(lengths) > count * _ONE_ROW:
+    room = _room_for(lengths)
+    height = -(-room // (count * _SNUG_ROW))
+    if height not in (1, 2):
         return []
-    rows: list[list[int]] = [[] for _ in range(count)]
-    used = [0] * count
+    rows: list[list[int]] = [[] for _ in range(count * height)]
+    used = [0] * len(rows)
     for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
         shortest = used.index(min(used))
         rows[shortest].append(text)
         used[shortest] += max(lengths[text], TOKENS_A_SLOT)
-    rooms = [(_room_for([lengths[text] for text in row]), row) for row in rows if row]
-    if any(room > _ONE_ROW for room, _ in rooms):
-        return []
-    return [(_snug_width(room), row) for room, row in rooms]
+    batches = []
+    for start in range(0, len(rows), height):
+        if filled := [row for row in rows[start : start + height] if row]:
+            longest = max(_room_for([lengths[text] for text in row]) for row in filled)
+            batches.append((_snug_width(longest, len(filled)), filled))
+    uneven = height == 2 and room < _FILLED * sum(width * len(rows) for width, rows in batches)
+    return [] if uneven or max(batches)[0] > _SNUG_ROW else batches
 
 
-def _snug_width(used: int) -> int:
-    """Return the width of a row on its own: within an eighth of a power of two, at least 4 apart.
+def _snug_width(used: int, rows: int = 1) -> int:
+    """Return the width of rows on their own: within an eighth of a power of two, at least 4 apart.
 
     Such a row is a query that someone waits for, and its time is nearly proportional to its width:
     2.0 ms for 12 tokens, 2.5 ms for 16 (ALBERT-small, two cores). But each shape keeps 3.5 MB.
     """
-    step = max(4, (1 << (used - 1).bit_length()) // 8)
+    step = max(4, (1 << (used - 1).bit_length()) // (8 * rows))
     return -(-used // step) * step
 
 

@@ -55,7 +55,7 @@ def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int],
     ids, max_length = case
     for batch in planner(ids, max_length=max_length, pad_id=PAD, side_by_side=side):
         rows, width = batch.inputs["input_ids"].shape
-        assert width <= max_length or (planner is packed_batches and rows == 1 and width <= 256)
+        assert width <= max_length or (planner is packed_batches and rows <= 2 and width <= 128)
         assert rows == 1 or rows * width <= TOKEN_BUDGET
         assert {array.shape for array in batch.inputs.values()} == {(rows, width)}
 
@@ -124,11 +124,28 @@ def test_bulk_wastes_little(planner: Planner, waste: float) -> None:
 
 @pytest.mark.parametrize(
     ("lengths", "width"),
-    [([11], 12), ([8], 8), ([5, 5, 5], 16), ([100], 112), ([60, 60], 128), ([1] * 40, 160)],
+    [([11], 12), ([8], 8), ([5, 5, 5], 16), ([100], 112), ([60, 60], 128), ([1] * 30, 128)],
 )
 def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) -> None:
     (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
     assert batch.inputs["input_ids"].shape == (1, width)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "width"),
+    [([80, 72], 80), ([20] * 8, 80), ([1] * 40, 80), ([30] * 8, 120), ([9] * 20, 96)],
+)
+def test_a_few_more_texts_share_two_equal_rows(lengths: list[int], width: int) -> None:
+    (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
+    assert batch.inputs["input_ids"].shape == (2, width)
+
+
+def test_uneven_texts_do_not_share_rows() -> None:
+    shapes = {
+        b.inputs["input_ids"].shape
+        for b in packed_batches(numbered([120, 10]), max_length=128, pad_id=PAD)
+    }
+    assert shapes == {(1, 128), (1, 12)}
 
 
 @pytest.mark.parametrize(("count", "height"), [(3, 3), (5, 5), (8, 8)])
