@@ -275,7 +275,7 @@ class Embedder:
     def warm_up(self) -> None:
         """Run every shape that a call may need, so that no later call waits for a compilation.
 
-        Takes seconds: a packed model has some thirty shapes, a padded one some hundred.
+        Takes seconds: a packed model has some forty shapes, a padded one some hundred.
         """
         make = packed_warm_up if self.engine.packed else padded_warm_up
         for batch in make(max_length=self.max_seq_length, pad_id=self.config.pad_token_id):

@@ -133,7 +133,7 @@ def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) ->
 
 @pytest.mark.parametrize(
     ("lengths", "width"),
-    [([80, 72], 80), ([20] * 8, 80), ([1] * 40, 80), ([30] * 8, 120), ([9] * 20, 96)],
+    [([80, 72], 80), ([20] * 8, 80), ([1] * 40, 80), ([26] * 8, 112), ([9] * 20, 96)],
 )
 def test_a_few_more_texts_share_two_equal_rows(lengths: list[int], width: int) -> None:
     (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
