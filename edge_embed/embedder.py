@@ -23,6 +23,7 @@ from edge_embed.config import Hint, InferencePrecision, ModelConfig, RuntimeConf
 from edge_embed.engine import Engine
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.guards import ReadingGuard, TextWarning
+from edge_embed.machine import instructions
 from edge_embed.model_cache import default_cache_dir, prune
 from edge_embed.model_card import ModelCard
 from edge_embed.models import resolve_model
@@ -118,6 +119,8 @@ class Embedder:
         self.engine = Engine(self.config, self.runtime, file=file)
         if cache is True:
             prune(default_cache_dir())
+        # AMX multiplies 16 rows of INT8 at once, AVX any number.
+        self._tile = 16 if self.variant == "int8" and "amx_int8" in instructions() else 4
         self.ranges = Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
         self._warned: set[str] = set()
@@ -277,8 +280,12 @@ class Embedder:
 
         Takes seconds: a packed model has some forty shapes, a padded one some hundred.
         """
-        make = packed_warm_up if self.engine.packed else padded_warm_up
-        for batch in make(max_length=self.max_seq_length, pad_id=self.config.pad_token_id):
+        limit, pad_id = self.max_seq_length, self.config.pad_token_id
+        if self.engine.packed:
+            batches = packed_warm_up(max_length=limit, pad_id=pad_id, tile=self._tile)
+        else:
+            batches = padded_warm_up(max_length=limit, pad_id=pad_id)
+        for batch in batches:
             out = np.empty((len(batch.texts), self.dim), np.float32)
             self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
 
@@ -344,7 +351,13 @@ class Embedder:
         """
         limit, pad_id = self.max_seq_length, self.config.pad_token_id
         if self.engine.packed:
-            return packed_batches(ids, max_length=limit, pad_id=pad_id, side_by_side=side_by_side)
+            return packed_batches(
+                ids,
+                max_length=limit,
+                pad_id=pad_id,
+                side_by_side=side_by_side,
+                tile=self._tile,
+            )
         return padded_batches(
             ids,
             max_length=limit,

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_machine", "memory_mb"]
+__all__ = ["describe_machine", "instructions", "memory_mb"]
 
 _PACKAGES = ("edge-embed", "openvino", "tokenizers", "numpy", "nncf", "optimum-intel", "torch")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
@@ -14,19 +14,20 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "a
 
 def describe_machine() -> dict[str, Any]:
     """Return the processor, what it can do, the load on it, and versions, as JSON values."""
-    facts: dict[str, str] = {}
-    for line in _lines("/proc/cpuinfo"):
-        name, _, value = line.partition(":")
-        facts[name.strip()] = value.strip()
-    flags = facts.get("flags", "").split()
     return {
-        "processor": facts.get("model name") or platform.processor(),
+        "processor": _processor_fact("model name") or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "instructions": [name for name in _INSTRUCTIONS if name in flags],
+        "instructions": instructions(),
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def instructions() -> list[str]:
+    """Return which of the instruction sets that matter here the processor has."""
+    flags = _processor_fact("flags").split()
+    return [name for name in _INSTRUCTIONS if name in flags]
 
 
 def memory_mb(process: int | str = "self") -> dict[str, float]:
@@ -41,6 +42,15 @@ def memory_mb(process: int | str = "self") -> dict[str, float]:
         if name in names:
             found[names[name]] = round(int(value.split()[0]) / 1024, 1)
     return found
+
+
+def _processor_fact(wanted: str) -> str:
+    """Return a fact of the first processor, or nothing where the system does not tell."""
+    for line in _lines("/proc/cpuinfo"):
+        name, _, value = line.partition(":")
+        if name.strip() == wanted:
+            return value.strip()
+    return ""
 
 
 def _lines(path: str) -> list[str]:

@@ -63,14 +63,17 @@ def test_batches_keep_within_the_budget(planner: Planner, case: tuple[Ids, int],
 @pytest.mark.parametrize(
     ("planner", "warm_up"), [(packed_batches, packed_warm_up), (padded_batches, padded_warm_up)]
 )
-@given(case=texts(), side=sides)
+@given(case=texts(), side=sides, tile=st.sampled_from([4, 16]))
 def test_the_warm_up_has_every_shape(
-    planner: Planner, warm_up: Planner, case: tuple[Ids, int], side: int
+    planner: Planner, warm_up: Planner, case: tuple[Ids, int], side: int, tile: int
 ) -> None:
     ids, max_length = case
-    known = [b.inputs["input_ids"].shape for b in warm_up(max_length=max_length, pad_id=PAD)]
+    options = {"max_length": max_length, "pad_id": PAD}
+    if planner is packed_batches:
+        options["tile"] = tile
+    known = [b.inputs["input_ids"].shape for b in warm_up(**options)]
     assert len(known) == len(set(known))
-    batches = planner(ids, max_length=max_length, pad_id=PAD, side_by_side=side)
+    batches = planner(ids, side_by_side=side, **options)
     assert {batch.inputs["input_ids"].shape for batch in batches} <= set(known)
 
 
@@ -129,6 +132,13 @@ def test_bulk_wastes_little(planner: Planner, waste: float) -> None:
 def test_a_few_short_texts_share_one_snug_row(lengths: list[int], width: int) -> None:
     (batch,) = packed_batches(numbered(lengths), max_length=128, pad_id=PAD)
     assert batch.inputs["input_ids"].shape == (1, width)
+
+
+def test_rows_are_whole_tiles() -> None:
+    for length, width in ((3, 16), (16, 16), (17, 32), (40, 48), (65, 80)):
+        (batch,) = packed_batches(numbered([length]), max_length=128, pad_id=PAD, tile=16)
+        assert batch.inputs["input_ids"].shape == (1, width)
+    assert len(list(packed_warm_up(max_length=128, pad_id=PAD, tile=16))) == 22
 
 
 @pytest.mark.parametrize(
