@@ -266,19 +266,20 @@ def _snug_rows(lengths: Sequence[int], count: int, tile: int) -> list[tuple[int,
     height = -(-room // (count * _SNUG_ROW))
     if height not in (1, 2):
         return []
-    rows: list[list[int]] = [[] for _ in range(count * height)]
+    rows: list[list[int]] = [[] for _ in range(min(count * height, len(lengths)))]
     used = [0] * len(rows)
     for text in sorted(range(len(lengths)), key=lambda text: -lengths[text]):
         shortest = used.index(min(used))
         rows[shortest].append(text)
         used[shortest] += max(lengths[text], TOKENS_A_SLOT)
-    batches = []
-    for start in range(0, len(rows), height):
-        if filled := [row for row in rows[start : start + height] if row]:
-            longest = max(_room_for([lengths[text] for text in row]) for row in filled)
-            batches.append((_snug_width(longest, tile), filled))
-    uneven = height == 2 and room < _FILLED * sum(width * len(rows) for width, rows in batches)
-    return [] if uneven or max(batches)[0] > _SNUG_ROW else batches
+    widths = [_snug_width(_room_for([lengths[text] for text in row]), tile) for row in rows]
+    if max(widths) > _SNUG_ROW:
+        return []
+    if height == 2:
+        widths = [max(widths)] * len(rows)
+        if room < _FILLED * sum(widths):
+            return []
+    return [(widths[start], rows[start : start + height]) for start in range(0, len(rows), height)]
 
 
 def _snug_width(used: int, tile: int) -> int:

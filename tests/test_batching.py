@@ -150,6 +150,14 @@ def test_a_few_more_texts_share_two_equal_rows(lengths: list[int], width: int) -
     assert batch.inputs["input_ids"].shape == (2, width)
 
 
+def test_pairs_of_rows_are_equally_wide() -> None:
+    ids = numbered([120, 118, 40, 30])
+    batches = list(packed_batches(ids, max_length=128, pad_id=PAD, side_by_side=2))
+    shapes = {batch.inputs["input_ids"].shape for batch in batches}
+    known = {b.inputs["input_ids"].shape for b in packed_warm_up(max_length=128, pad_id=PAD)}
+    assert shapes <= known
+
+
 def test_uneven_texts_do_not_share_rows() -> None:
     shapes = {
         b.inputs["input_ids"].shape
