@@ -72,7 +72,8 @@ class Engine:
         The next batch is made while earlier ones are computed.
 
         Args:
-            batches: Inputs in the engine's layout (packed or padded); consumed one at a time.
+            batches: Inputs in the engine's layout (packed or padded); consumed one at a time, but
+                for the first two.
             out: Float32 (texts, dim), written in place.
         """
         batches = iter(batches)

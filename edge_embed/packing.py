@@ -125,7 +125,8 @@ def _hides(steps: ov.Model, shape: tuple[int, int]) -> bool:
         elif kind == "BitwiseAnd" and node.get_element_type() == ov.Type.boolean:
             replace_node(node, ops.logical_and(node.input_value(0), node.input_value(1)))
     values = ov.Tensor(steps.output().get_element_type(), steps.output().get_shape())
-    steps.evaluate([values], [ov.Tensor(np.ones(shape, np.int64)) for _ in steps.inputs])
+    if not steps.evaluate([values], [ov.Tensor(np.ones(shape, np.int64)) for _ in steps.inputs]):
+        return True  # not known: as good as hidden
     hidden = ~values.data if values.element_type == ov.Type.boolean else values.data != 0
     return bool(hidden.any())
 

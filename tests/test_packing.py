@@ -119,9 +119,8 @@ def test_a_mask_that_hides_nothing_is_not_computed(tiny_albert: Path) -> None:
 def test_a_mask_that_hides_more_than_padding_is_kept(tiny_albert: Path) -> None:
     config = ModelConfig.from_folder(tiny_albert)
     rng = np.random.default_rng(0)
-    texts = [
-        rng.integers(5, 100, length) for length in (4, 12, 40, 8)
-    ]  # one by one without padding
+    # Each alone fills its padded row: padding far from a text would have nothing to see.
+    texts = [rng.integers(5, 100, length) for length in (4, 12, 40, 8)]
     packed, alone, everything = (np.empty((len(texts), config.dim), np.float32) for _ in range(3))
     limits = {"max_length": config.max_seq_length, "pad_id": config.pad_token_id}
     _run(config, packed_batches(texts, **limits), packed, near=True)
