@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from edge_embed.dense import DenseLayer
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.json_files import load_json, read_json
+from edge_embed.processors import usable_processors
 
 __all__ = [
     "VARIANTS",
@@ -173,7 +174,7 @@ class RuntimeConfig:
     threads: int | None = None
     """Inference threads; None lets the engine use what this process may use."""
     streams: int | None = None
-    """Batches computed side by side; None lets the hint decide."""
+    """Batches computed side by side, at most one a thread; None lets the hint decide."""
     inference_precision: InferencePrecision = "f32"
     """Arithmetic outside the INT8 part. f32 gives the same vectors on every processor."""
     packed: bool = True
@@ -191,6 +192,13 @@ class RuntimeConfig:
         for name, value in (("threads", self.threads), ("streams", self.streams)):
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; it must be at least 1")
+        if self.streams is not None:
+            # The engine would take fewer without a word.
+            threads = self.threads or usable_processors().count
+            if self.streams > threads:
+                raise InputError(
+                    f"streams is {self.streams}; with {threads} threads it can be at most {threads}"
+                )
 
 
 def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:

@@ -85,7 +85,7 @@ class Embedder:
                 ``fp32``. None takes the first of these that is there.
             hint: ``throughput`` for bulk, ``latency`` for single queries.
             threads: Inference threads; None takes what the process may use.
-            streams: Batches computed side by side; None lets the hint decide.
+            streams: Batches computed side by side, at most one a thread; None lets the hint decide.
             inference_precision: Arithmetic outside the INT8 part. ``bf16`` and ``f16`` are faster
                 where the processor has them, and make vectors differ between machines.
             packed: Put several texts side by side in a row, which is faster; where the model's

@@ -306,6 +306,7 @@ def test_no_place_to_write(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     [
         (["embed", "--dim", "0", "x"], "--dim"),
         (["embed", "--threads", "0", "x"], "--threads"),
+        (["embed", "--streams", "0", "x"], "--streams"),
         (["embed", "--precision", "int4", "x"], "--precision"),
         (["embed"], "give texts, or -i FILE"),
         (["embed", "x", "-i", "y.txt"], "not both"),
@@ -315,6 +316,15 @@ def test_no_place_to_write(run: Run, tiny_model: Path, tmp_path: Path) -> None:
 )
 def test_wrong_usage(run: Run, arguments: list[str], part: str) -> None:
     fails(run(*arguments), part, status=2)
+
+
+def test_threads_and_streams(run: Run, tiny_model: Path) -> None:
+    chosen = run("info", "-m", tiny_model, "--json", "--threads", 2, "--streams", 1)
+    runtime = json.loads(chosen.stdout)["runtime"]
+    assert (runtime["NUM_STREAMS"], runtime["INFERENCE_NUM_THREADS"]) == ("1", "2")
+    assert runtime["processors"] == "2 threads, as asked for"
+    many = run("embed", "-m", tiny_model, "--threads", 2, "--streams", 9, "x")
+    fails(many, "with 2 threads it can be at most 2")
 
 
 def test_dim_beyond_the_model(run: Run, tiny_model: Path) -> None:

@@ -140,6 +140,7 @@ def test_variants(folder: Path, tiny_model: Path) -> None:
         ({"inference_precision": "f8"}, "unknown inference precision"),
         ({"threads": 0}, "threads is 0"),
         ({"streams": -1}, "streams is -1"),
+        ({"streams": 3, "threads": 2}, "with 2 threads it can be at most 2"),
     ],
 )
 def test_runtime_options(options: dict[str, Any], message: str) -> None:

@@ -29,6 +29,7 @@ class ModelOptions:
     variant: str | None
     hint: Hint
     threads: int | None
+    streams: int | None
     inference_precision: InferencePrecision
     no_cache: bool
     revision: str | None
@@ -44,6 +45,7 @@ class ModelOptions:
             "variant": self.variant,
             "hint": self.hint,
             "threads": self.threads,
+            "streams": self.streams,
             "inference_precision": self.inference_precision,
             "cache": not self.no_cache,
             "revision": self.revision,
@@ -122,7 +124,16 @@ _RUN_OPTIONS: list[Callable[[Any], Any]] = [
         show_default=True,
         help="Tune for bulk or for single texts.",
     ),
-    click.option("--threads", type=click.IntRange(min=1), help="Inference threads."),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Inference threads; else what affinity and the container's quota allow.",
+    ),
+    click.option(
+        "--streams",
+        type=click.IntRange(min=1),
+        help="Batches computed side by side, at most one a thread; else by --hint.",
+    ),
     click.option(
         "--inference-precision",
         type=click.Choice(["f32", "bf16", "f16"]),
