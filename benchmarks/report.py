@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def text_options(about: str, *, texts: int, rounds: int) -> tuple[argparse.Names
 def command_line() -> str:
     """Return how this program was called, with names instead of paths."""
     script, *arguments = sys.argv
-    names = [Path(argument).name if "/" in argument else argument for argument in arguments]
+    names = [re.sub("[^=]*/", "", argument.rstrip("/")) for argument in arguments]
     return shlex.join(["python", f"benchmarks/{Path(script).name}", *names])
 
 

@@ -1,7 +1,8 @@
 """The same work by several libraries, in turn, so that a busy machine slows them all alike.
 
     python benchmarks/side_by_side.py bulk    --peers DIR -m MODEL -i TEXTS [--column NAME]
-    python benchmarks/side_by_side.py single  ...   one query a call, p50 to p99.9
+    python benchmarks/side_by_side.py single  ...   one query a call, p50 to p99.9; a file that
+                                                    repeats one query times it without new shapes
     python benchmarks/side_by_side.py groups  ...   groups of 8 texts of mixed lengths
     python benchmarks/side_by_side.py memory  ...   after load, and after calls of random shape
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import save, spread
+from report import command_line, save, spread
 
 from edge_embed.text_files import read_texts
 
@@ -101,8 +102,7 @@ def main() -> None:
     }
     print(json.dumps(document, indent=2))
     if options.json:
-        command = f"python benchmarks/side_by_side.py {options.question} -m {options.model.name}"
-        save(options.json, document, command=command)
+        save(options.json, document, command=command_line())
 
 
 def bulk(workers: dict[str, Worker], texts: list[str], rounds: int) -> dict[str, Any]:

@@ -278,7 +278,7 @@ class Embedder:
     def warm_up(self) -> None:
         """Run every shape that a call may need, so that no later call waits for a compilation.
 
-        Takes seconds: a packed model has some forty shapes, a padded one some hundred.
+        Takes seconds: a packed model has some thirty shapes, a padded one some hundred.
         """
         limit, pad_id = self.max_seq_length, self.config.pad_token_id
         if self.engine.packed:

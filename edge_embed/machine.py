@@ -2,7 +2,10 @@
 
 import os
 import platform
+from contextlib import suppress
+from functools import cache
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "a
 def describe_machine() -> dict[str, Any]:
     """Return the processor, what it can do, the load on it, and versions, as JSON values."""
     return {
-        "processor": _processor_fact("model name") or platform.processor(),
+        "processor": _processor().get("model name") or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "instructions": instructions(),
         "python": platform.python_version(),
@@ -26,7 +29,7 @@ def describe_machine() -> dict[str, Any]:
 
 def instructions() -> list[str]:
     """Return which of the instruction sets that matter here the processor has."""
-    flags = _processor_fact("flags").split()
+    flags = _processor().get("flags", "").split()
     return [name for name in _INSTRUCTIONS if name in flags]
 
 
@@ -44,13 +47,15 @@ def memory_mb(process: int | str = "self") -> dict[str, float]:
     return found
 
 
-def _processor_fact(wanted: str) -> str:
-    """Return a fact of the first processor, or nothing where the system does not tell."""
-    for line in _lines("/proc/cpuinfo"):
-        name, _, value = line.partition(":")
-        if name.strip() == wanted:
-            return value.strip()
-    return ""
+@cache
+def _processor() -> dict[str, str]:
+    """Return what the system tells of the first processor; the others are not read."""
+    facts: dict[str, str] = {}
+    with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        for line in takewhile(str.strip, lines):
+            name, _, value = line.partition(":")
+            facts[name.strip()] = value.strip()
+    return facts
 
 
 def _lines(path: str) -> list[str]:

@@ -123,6 +123,7 @@ def _hides(steps: ov.Model, shape: tuple[int, int]) -> bool:
             known = ops.constant(np.array(node.input(0).get_shape(), np.int64))
             replace_node(node, ops.convert(known, node.get_element_type().to_dtype()))
         elif kind == "BitwiseAnd" and node.get_element_type() == ov.Type.boolean:
+            # The same of truth values, and one that can be evaluated.
             replace_node(node, ops.logical_and(node.input_value(0), node.input_value(1)))
     values = ov.Tensor(steps.output().get_element_type(), steps.output().get_shape())
     if not steps.evaluate([values], [ov.Tensor(np.ones(shape, np.int64)) for _ in steps.inputs]):
