@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edge_embed.bench import spread
-from edge_embed.machine import describe_machine
-from edge_embed.text_files import read_texts
+from edge_embed.bench.timing import spread
+from edge_embed.files.readers import read_texts
+from edge_embed.hardware.machine import describe_machine
 
 __all__ = ["command_line", "save", "spread", "text_options"]
 
@@ -41,8 +41,9 @@ def text_options(about: str, *, texts: int, rounds: int) -> tuple[argparse.Names
 def command_line() -> str:
     """Return how this program was called, with names instead of paths."""
     script, *arguments = sys.argv
+    module = Path(script).with_suffix("").relative_to(Path(__file__).parents[1])
     names = [re.sub("[^=]*/", "", argument.rstrip("/")) for argument in arguments]
-    return shlex.join(["python", f"benchmarks/{Path(script).name}", *names])
+    return shlex.join(["python", "-m", ".".join(module.parts), *names])
 
 
 def save(path: Path, result: dict[str, Any], *, command: str) -> None:

@@ -1,6 +1,6 @@
 """Sentence embeddings at the edge: INT8 OpenVINO models on a CPU, without torch."""
 
-import edge_embed.no_telemetry  # noqa: F401 - first, see there
+import edge_embed.runtime.no_telemetry  # noqa: F401 - first, see there
 from edge_embed.embedder import Embedder, TruncationWarning
 from edge_embed.errors import (
     ClusterError,

@@ -12,24 +12,25 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from edge_embed.batching import (
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.hardware.machine import instructions
+from edge_embed.model.card import ModelCard
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.locate import resolve_model
+from edge_embed.model.precision import Precision, Ranges, fit_ranges, quantize_embeddings
+from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
+from edge_embed.runtime.compile_cache import default_cache_dir, prune
+from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
+from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.planner import (
     Batch,
     packed_batches,
     packed_warm_up,
     padded_batches,
     padded_warm_up,
 )
-from edge_embed.config import Hint, InferencePrecision, ModelConfig, RuntimeConfig
-from edge_embed.engine import Engine
-from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.guards import ReadingGuard, TextWarning
-from edge_embed.machine import instructions
-from edge_embed.model_cache import default_cache_dir, prune
-from edge_embed.model_card import ModelCard
-from edge_embed.models import resolve_model
-from edge_embed.precision import Precision, Ranges, fit_ranges, quantize_embeddings
-from edge_embed.receipt import RECEIPT, check_files, read_receipt
-from edge_embed.tokenizer import TokenIds, TokenizedTexts, Tokenizer
+from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
+from edge_embed.runtime.tokenizer import TokenIds, TokenizedTexts, Tokenizer
 
 __all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning", "unit_length"]
 
@@ -161,8 +162,9 @@ class Embedder:
             prompt: Text put before each text; wins over ``prompt_name``.
             batch_size: Most texts computed together; None fills batches by tokens, which is faster.
             show_progress_bar: Show progress on stderr.
-            precision: Type of the result; see :func:`edge_embed.precision.quantize_embeddings`.
-                int8 and uint8 use the ranges stored with the model.
+            precision: Type of the result; see
+                :func:`~edge_embed.model.precision.quantize_embeddings`. int8 and uint8 use the
+                ranges stored with the model.
             normalize_embeddings: Scale vectors to unit length (after ``truncate_dim``).
             truncate_dim: Keep the first so many dimensions.
             truncation: What to do about texts over the token limit: ``warn`` cuts them and warns

@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.atomic import atomic_folder
-from edge_embed.config import ModelConfig
-from edge_embed.dense import save_dense
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.evaluation.measured import unit_length
 from edge_embed.evaluation.metrics import spearman
 from edge_embed.evaluation.retrieval import search
-from edge_embed.json_files import load_json
-from edge_embed.pair_threshold import PAIR_THRESHOLD
-from edge_embed.precision import RANGES_FILE
-from edge_embed.receipt import (
+from edge_embed.files.atomic import atomic_folder
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.dense import save_dense
+from edge_embed.model.json_files import load_json
+from edge_embed.model.pair_threshold import PAIR_THRESHOLD
+from edge_embed.model.precision import RANGES_FILE
+from edge_embed.model.receipt import (
     ProjectionRecord,
     TextSetRecord,
     hash_files,

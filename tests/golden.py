@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_embed import Embedder
-from edge_embed.models import shipped_models
+from edge_embed.model.locate import shipped_models
 
 # INT8 arithmetic rounds a little differently on processors with other instructions.
 TOLERANCE = 0.01

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_embed import Embedder, InputError, ModelFormatError, TruncationWarning
-from edge_embed.batching import Batch
-from edge_embed.engine import Engine
 from edge_embed.errors import EdgeEmbedError
-from edge_embed.precision import fit_ranges, quantize_embeddings
+from edge_embed.model.precision import fit_ranges, quantize_embeddings
+from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.planner import Batch
 
 # How far the direction of a vector may move with batch, order or thread (1 - cosine).
 TOLERANCE = {"fp32": 1e-5, "int8": 1e-3}

@@ -40,7 +40,7 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & set({HEAVY + SIDE!
 def test_importtime_shows_neither_torch_nor_transformers(tiny_model: Path) -> None:
     code = f"from edge_embed import Embedder; Embedder({str(tiny_model)!r}).encode('one')"
     report = run(code, "-X", "importtime").stderr
-    assert "edge_embed.engine" in report
+    assert "edge_embed.runtime.engine" in report
     for name in HEAVY:
         assert f" {name}\n" not in report
 

@@ -11,6 +11,7 @@ from edge_embed.cli.info import describe
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, OutputError
 from edge_embed.evaluation.measured import unit_length
+from edge_embed.model.receipt import check_files, read_receipt
 from edge_embed.projection import (
     FittedProjection,
     Projection,
@@ -18,7 +19,6 @@ from edge_embed.projection import (
     project_model,
     sample_vectors,
 )
-from edge_embed.receipt import check_files, read_receipt
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """What one writes in a minute: FastAPI before sentence-transformers' OpenVINO backend.
 
-python benchmarks/peers/naive_server.py FOLDER [--file openvino/FILE.xml] [--port 8090]
+python -m benchmarks.peers.naive_server FOLDER [--file openvino/FILE.xml] [--port 8090]
 
-For benchmarks/server_load.py --url. Needs fastapi and the extras ``convert`` and ``server``.
+For benchmarks/server/load.py --url. Needs fastapi and the extras ``convert`` and ``server``.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Give the peers the files that they need beside a converted model: the same IR, in their layout.
 
-    python benchmarks/peers/prepare.py MODEL SOURCE DIR
-    python benchmarks/peers/prepare_onnx.py DIR   # then, where sentence-transformers[onnx] is
+    python -m benchmarks.peers.prepare MODEL SOURCE DIR
+    python -m benchmarks.peers.prepare_onnx DIR   # then, where sentence-transformers[onnx] is
 
 MODEL is a folder that ``edge-embed convert`` wrote, SOURCE the checkpoint that it came from. DIR is
 one folder that every peer can open: the checkpoint (torch), MODEL's FP32 and INT8 graphs

@@ -1,6 +1,6 @@
 """Give ONNX peers their file: DIR/onnx/model_qint8.onnx, by sentence-transformers' own recipe.
 
-    python benchmarks/peers/prepare_onnx.py DIR
+    python -m benchmarks.peers.prepare_onnx DIR
 
 DIR holds a checkpoint. Run it in an environment that has sentence-transformers[onnx].
 """

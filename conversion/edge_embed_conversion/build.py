@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_embed.config import VARIANTS, ModelConfig
-from edge_embed.receipt import Fidelity, VariantRecord
+from edge_embed.model.config import VARIANTS, ModelConfig
+from edge_embed.model.receipt import Fidelity, VariantRecord
 from edge_embed_conversion import export, quantize, reference
 from edge_embed_conversion.calibration import TextSet, model_inputs
 from edge_embed_conversion.fidelity import EvaluationSet, loss

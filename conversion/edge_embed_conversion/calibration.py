@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_embed.config import ModelConfig
 from edge_embed.errors import InputError
-from edge_embed.text_files import read_texts
-from edge_embed.tokenizer import Tokenizer
+from edge_embed.files.readers import read_texts
+from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion.quantize import ModelInputs
 from edge_embed_conversion.quiet import say
 

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from edge_embed.atomic import atomic_folder
-from edge_embed.config import PoolingMode
 from edge_embed.errors import EdgeEmbedError, InputError, MissingExtraError
-from edge_embed.receipt import (
+from edge_embed.files.atomic import atomic_folder
+from edge_embed.model.config import PoolingMode
+from edge_embed.model.receipt import (
     Receipt,
     SourceRecord,
     TextSetRecord,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from edge_embed.evaluation.measured import pair_cosines
 from edge_embed.evaluation.pairs import PairSet
 from edge_embed.evaluation.retrieval import search
-from edge_embed.pair_threshold import Logistic
-from edge_embed.receipt import Fidelity
+from edge_embed.model.pair_threshold import Logistic
+from edge_embed.model.receipt import Fidelity
 from edge_embed_conversion.calibration import TextSet, shipped_texts
 
 __all__ = ["EvaluationSet", "compare", "loss", "spearman"]

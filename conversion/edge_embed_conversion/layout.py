@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from edge_embed.config import ModelConfig, PoolingMode
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.json_files import read_json
+from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.model.json_files import read_json
 from edge_embed_conversion.quiet import say
 
 __all__ = ["POOLING_KEYS", "write_layout"]

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from edge_embed.config import ModelConfig, PoolingMode
-from edge_embed.tokenizer import Tokenizer
+from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion.export import read_graph, read_onnx
 from edge_embed_conversion.sources import Source, WeightsKind
 

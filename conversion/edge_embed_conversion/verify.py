@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 import tokenizers
 
-from edge_embed.config import ModelConfig
 from edge_embed.embedder import Embedder
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
-from edge_embed.receipt import RECEIPT, Fidelity, check_files, read_receipt
-from edge_embed.tokenizer import Tokenizer
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.receipt import RECEIPT, Fidelity, check_files, read_receipt
+from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion import reference
 from edge_embed_conversion.calibration import shipped_texts
 from edge_embed_conversion.fidelity import EvaluationSet

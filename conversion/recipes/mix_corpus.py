@@ -15,9 +15,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_embed.atomic import atomic_file
 from edge_embed.errors import InputError
-from edge_embed.text_files import read_texts
+from edge_embed.files.atomic import atomic_file
+from edge_embed.files.readers import read_texts
 
 MOST: Mapping[str, int] = {
     "reddit-titles": 90_000,

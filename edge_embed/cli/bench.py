@@ -44,11 +44,11 @@ def bench_command(
 
     Single texts are timed with the latency hint, bulk with the throughput hint, whatever --hint is.
     """
-    from edge_embed import bench
-    from edge_embed.bench_plot import PANELS, check_plot, plot
-    from edge_embed.bench_process import cold_start, memory_growth
-    from edge_embed.machine import describe_machine
-    from edge_embed.text_files import read_texts
+    from edge_embed.bench import timing as bench
+    from edge_embed.bench.plot import PANELS, check_plot, plot
+    from edge_embed.bench.processes import cold_start, memory_growth
+    from edge_embed.files.readers import read_texts
+    from edge_embed.hardware.machine import describe_machine
 
     if plot_file is not None:
         check_plot()

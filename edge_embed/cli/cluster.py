@@ -7,10 +7,10 @@ import click
 
 from edge_embed.cli.embedding import Embedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
-from edge_embed.cluster_report import ClusterEntry, ClusterReport, check_report
 from edge_embed.errors import InputError
-from edge_embed.record_files import check_row_output, open_row_writer
-from edge_embed.records import RecordFile
+from edge_embed.files.record_file import RecordFile
+from edge_embed.files.row_writers import check_row_output, open_row_writer
+from edge_embed.tasks.clustering.report import ClusterEntry, ClusterReport, check_report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,8 +85,8 @@ def cluster_command(
 
     The output has the columns cluster (-1 is an outlier), cluster_score and cluster_name.
     """
-    from edge_embed.tasks.cluster_map import cluster_map, require_plot
-    from edge_embed.tasks.clusters import cluster, require_leiden
+    from edge_embed.tasks.clustering.leiden import cluster, require_leiden
+    from edge_embed.tasks.clustering.map import cluster_map, require_plot
 
     if source is None or source == "-":
         raise click.UsageError("give the texts with -i FILE; they are read more than once")
@@ -146,8 +146,8 @@ def _embed(embedding: Embedding, records: RecordFile) -> "npt.NDArray[np.float16
 
 
 def _described(found: "Clustering", records: RecordFile, fingerprint: str) -> ClusterReport:
-    from edge_embed.tasks.cluster_names import cluster_names
-    from edge_embed.tasks.clusters import centres
+    from edge_embed.tasks.clustering.leiden import centres
+    from edge_embed.tasks.clustering.names import cluster_names
 
     central = [int(group.rows[0]) for group in found.clusters]
     names = cluster_names(records.texts(), found.labels.tolist(), central)
@@ -173,7 +173,7 @@ def _assigned(
     embedding: Embedding,
     threshold: float | None,
 ) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]":
-    from edge_embed.tasks.clusters import assign
+    from edge_embed.tasks.clustering.leiden import assign
 
     if known.model != embedding.fingerprint:
         embedding.finish()

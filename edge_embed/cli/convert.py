@@ -5,7 +5,7 @@ from typing import get_args
 import click
 
 from edge_embed.cli.extras import clean_termination, conversion_errors
-from edge_embed.config import PoolingMode
+from edge_embed.model.config import PoolingMode
 
 
 @click.command("convert")

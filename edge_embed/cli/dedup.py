@@ -11,13 +11,13 @@ import click
 from edge_embed.cli.embedding import Embedding, progress_bar
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.errors import InputError
-from edge_embed.record_files import check_row_output, open_row_writer
-from edge_embed.records import RecordFile
+from edge_embed.files.record_file import RecordFile
+from edge_embed.files.row_writers import check_row_output, open_row_writer
 
 if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early should not wait for it
-    from edge_embed.dedup_report import DedupReport
     from edge_embed.embedder import Embedder
-    from edge_embed.integrations.ray_dedup import RayRecords
+    from edge_embed.integrations.ray.dedup import RayRecords
+    from edge_embed.tasks.deduplication.report import DedupReport
 
 _THRESHOLD = 0.9
 _TARGET_THRESHOLD = 0.7
@@ -110,7 +110,7 @@ def dedup_command(
         raise InputError(f"the report {report} should be a .jsonl file")
     limit = threshold or (_THRESHOLD if target_size is None else _TARGET_THRESHOLD)
     if cluster is not None:
-        from edge_embed.integrations.ray_dedup import RayRecords, ray_cluster
+        from edge_embed.integrations.ray.dedup import RayRecords, ray_cluster
 
         many = RayRecords(source, column=column, allow_empty=allow_empty)
         many.check_output(target)
@@ -153,10 +153,10 @@ def _deduplicate(
 ) -> "DedupReport":
     import numpy as np
 
-    from edge_embed.dedup_report import DedupReport
     from edge_embed.tasks import deduplicate, keep_order
-    from edge_embed.tasks.normal_form import TextKeys
-    from edge_embed.tasks.records import ExactDuplicates
+    from edge_embed.tasks.deduplication.exact import TextKeys
+    from edge_embed.tasks.deduplication.removals import ExactDuplicates
+    from edge_embed.tasks.deduplication.report import DedupReport
 
     scan = source.scan(keep)
     known = TextKeys() if reference is None else reference.scan().keys
@@ -215,7 +215,7 @@ def _rethreshold(
     reference: RecordFile | None,
     threshold: float,
 ) -> "DedupReport":
-    from edge_embed.dedup_report import DedupReport
+    from edge_embed.tasks.deduplication.report import DedupReport
 
     outcome = DedupReport.read(path)
     if source.scan().keys.digest != outcome.texts:

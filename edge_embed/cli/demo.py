@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-_TEXTS = Path(__file__).parents[1] / "demo_texts.json"
+_TEXTS = Path(__file__).with_name("demo_texts.json")
 _THRESHOLD = 0.85
 _TIMED = 20
 
@@ -108,7 +108,7 @@ def _latency(model: Embedder, queries: Sequence[str]) -> None:
 
 def _intents(queries: Sequence[str], vectors: "Floats") -> None:
     from edge_embed.tasks import cluster
-    from edge_embed.tasks.cluster_names import cluster_names
+    from edge_embed.tasks.clustering.names import cluster_names
 
     _title("5. Intents", "edge-embed cluster -i FILE -o FILE")
     try:

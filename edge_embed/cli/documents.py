@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edge_embed.atomic import atomic_file
+from edge_embed.files.atomic import atomic_file
 
 __all__ = ["write_document"]
 

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError
-from edge_embed.precision import Precision
-from edge_embed.text_files import read_texts
-from edge_embed.vector_files import check_output, open_writer
+from edge_embed.files.readers import read_texts
+from edge_embed.files.vector_writers import check_output, open_writer
+from edge_embed.model.precision import Precision
 
 # Texts embedded and written at a time.
 _CHUNK = 8192

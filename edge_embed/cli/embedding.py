@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from tqdm import tqdm
 
-from edge_embed.checkpoint import Checkpoint, CheckpointKey
 from edge_embed.cli.options import ModelOptions
 from edge_embed.embedder import TruncationWarning, cut_message
 from edge_embed.errors import EdgeEmbedError
+from edge_embed.files.resumable_vectors import Checkpoint, CheckpointKey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ class StoppedError(EdgeEmbedError):
 
 
 class Embedding:
-    """Embeds texts as they stream by, into a work folder; see :mod:`edge_embed.checkpoint`."""
+    """Embeds texts as they stream by into :mod:`~edge_embed.files.resumable_vectors`."""
 
     def __init__(self, options: ModelOptions, folder: Path) -> None:
         self._options, self._folder = options, folder
@@ -46,7 +46,7 @@ class Embedding:
             count: How many they are.
             digest: What tells them from any other texts.
         """
-        from edge_embed.fingerprint import model_fingerprint
+        from edge_embed.model.fingerprint import model_fingerprint
 
         model = self._options.load()
         self.fingerprint = model_fingerprint(model)

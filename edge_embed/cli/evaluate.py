@@ -11,7 +11,7 @@ from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, several_model_options
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
-from edge_embed.guards import asymmetry
+from edge_embed.runtime.text_warnings import asymmetry
 
 if TYPE_CHECKING:
     from edge_embed.evaluation import RetrievalSet

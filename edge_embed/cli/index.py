@@ -15,10 +15,10 @@ from edge_embed.cli.embedding import StoppedError, progress_bar
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
-from edge_embed.text_files import Row, read_rows
+from edge_embed.files.readers import Row, read_rows
 
 if TYPE_CHECKING:
-    from edge_embed.integrations.collection import Collection
+    from edge_embed.integrations.search_engines.base import Collection
     from edge_embed.tasks import Hit, Index
     from edge_embed.tasks.vectors import Vectors
 
@@ -46,7 +46,7 @@ def index_command() -> None:
 @model_options
 def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # noqa: ANN401
     """Create an empty index for the vectors of one model."""
-    from edge_embed.fingerprint import model_fingerprint
+    from edge_embed.model.fingerprint import model_fingerprint
     from edge_embed.tasks import Index
 
     model = options.load()
@@ -162,7 +162,7 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
     Only differences are written: what is new or changed in the index, and what was deleted from it.
     What has been exported stays if the run is interrupted; a second run goes on.
     """
-    from edge_embed.integrations.search_engines import export
+    from edge_embed.integrations.search_engines.export import export
     from edge_embed.tasks import Index
 
     with Index(index) as store:
@@ -220,7 +220,7 @@ def search_command(
     INDEX is a file, or what an index was exported to: qdrant:URL_OR_FOLDER#NAME or
     milvus:URL_OR_FILE.db#NAME.
     """
-    from edge_embed.integrations.search_engines import is_collection, open_collection
+    from edge_embed.integrations.search_engines.export import is_collection, open_collection
     from edge_embed.tasks import Index
 
     for number, text in enumerate(texts, 1):
@@ -262,8 +262,8 @@ def search_command(
 
 def _model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
     """Load the model that made the vectors in ``place``, unless -m names another."""
-    from edge_embed.fingerprint import model_fingerprint
-    from edge_embed.tasks.store import check_model
+    from edge_embed.model.fingerprint import model_fingerprint
+    from edge_embed.tasks.index.store import check_model
 
     facts = store.facts
     model = (options if options.model else replace(options, model=facts.model_name or None)).load()

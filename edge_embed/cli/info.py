@@ -8,10 +8,10 @@ import click
 
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.embedder import Embedder
-from edge_embed.model_card import Training
-from edge_embed.models import shipped_models
-from edge_embed.processors import usable_processors
-from edge_embed.receipt import Fidelity, read_receipt
+from edge_embed.hardware.processors import usable_processors
+from edge_embed.model.card import Training
+from edge_embed.model.locate import shipped_models
+from edge_embed.model.receipt import Fidelity, read_receipt
 
 
 @click.command("info")

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from edge_embed.config import VARIANTS, Hint, InferencePrecision
 from edge_embed.embedder import Embedder
+from edge_embed.model.config import VARIANTS
+from edge_embed.runtime.config import Hint, InferencePrecision
 
 __all__ = [
     "ModelOptions",

@@ -12,9 +12,9 @@ from edge_embed.cli.embedding import progress_bar
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
-from edge_embed.pair_threshold import PairThreshold
-from edge_embed.record_files import check_row_output, open_row_writer
-from edge_embed.text_files import read_records, read_texts
+from edge_embed.files.readers import read_records, read_texts
+from edge_embed.files.row_writers import check_row_output, open_row_writer
+from edge_embed.model.pair_threshold import PairThreshold
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from edge_embed.atomic import check_folder
 from edge_embed.embedder import Embedder
-from edge_embed.text_files import read_texts
+from edge_embed.files.atomic import check_folder
+from edge_embed.files.readers import read_texts
 
 # Fewer texts than so many for each dimension leave the components to chance.
 _TEXTS_A_DIMENSION = 10

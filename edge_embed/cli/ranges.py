@@ -3,8 +3,8 @@
 import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
-from edge_embed.precision import Ranges
-from edge_embed.text_files import read_texts
+from edge_embed.files.readers import read_texts
+from edge_embed.model.precision import Ranges
 
 
 @click.command("ranges")

@@ -15,7 +15,7 @@ from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.evaluation.files import column_names, dataset_name, table_files, text
 from edge_embed.evaluation.measured import Measured, Role, Vectors, unit_length
 from edge_embed.evaluation.metrics import mean
-from edge_embed.text_files import read_records
+from edge_embed.files.readers import read_records
 
 __all__ = ["ClusterSet"]
 

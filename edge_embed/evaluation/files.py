@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_embed.errors import InputError
-from edge_embed.text_files import Record
+from edge_embed.files.readers import Record
 
 __all__ = ["dataset_name", "number", "table_files", "text"]
 

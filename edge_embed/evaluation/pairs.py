@@ -16,8 +16,8 @@ from edge_embed.evaluation.compare import Result
 from edge_embed.evaluation.files import column_names, dataset_name, table_files, text
 from edge_embed.evaluation.measured import Measured, Role, Vectors, pair_cosines
 from edge_embed.evaluation.metrics import Floats, average_precision, best_f1, best_f1_threshold
-from edge_embed.pair_threshold import Logistic, PairThreshold
-from edge_embed.text_files import read_records
+from edge_embed.files.readers import read_records
+from edge_embed.model.pair_threshold import Logistic, PairThreshold
 
 __all__ = ["PairSet", "ReliabilityBin", "pair_threshold", "reliability"]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_embed.atomic import atomic_file
 from edge_embed.errors import MissingExtraError
 from edge_embed.evaluation.compare import Result
+from edge_embed.files.atomic import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

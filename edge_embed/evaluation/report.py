@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_embed.evaluation.bootstrap import Bootstrap, Estimate
 from edge_embed.evaluation.compare import Result, System
-from edge_embed.machine import describe_machine
+from edge_embed.hardware.machine import describe_machine
 
 __all__ = ["as_json", "table"]
 

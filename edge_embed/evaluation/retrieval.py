@@ -15,7 +15,7 @@ from edge_embed.errors import InputError
 from edge_embed.evaluation.files import TABLES, dataset_name, number
 from edge_embed.evaluation.measured import Measured, Role, Vectors, unit_length
 from edge_embed.evaluation.metrics import mean, ndcg, recall, reciprocal_rank
-from edge_embed.text_files import read_records
+from edge_embed.files.readers import read_records
 
 __all__ = ["RetrievalSet", "search"]
 

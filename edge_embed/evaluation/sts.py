@@ -14,7 +14,7 @@ from edge_embed.errors import InputError
 from edge_embed.evaluation.files import column_names, dataset_name, number, table_files, text
 from edge_embed.evaluation.measured import Measured, Role, Vectors, pair_cosines
 from edge_embed.evaluation.metrics import Floats, pearson, spearman
-from edge_embed.text_files import read_records
+from edge_embed.files.readers import read_records
 
 __all__ = ["StsSet"]
 

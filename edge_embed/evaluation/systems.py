@@ -8,7 +8,7 @@ import numpy as np
 from edge_embed.embedder import Embedder
 from edge_embed.evaluation.compare import System
 from edge_embed.evaluation.measured import Role, Vectors
-from edge_embed.receipt import file_hash, read_receipt
+from edge_embed.model.receipt import file_hash, read_receipt
 
 __all__ = ["embedder_system"]
 

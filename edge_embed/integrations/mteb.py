@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge_embed.embedder import Embedder
 from edge_embed.errors import MissingExtraError
 from edge_embed.evaluation.measured import unit_length
-from edge_embed.receipt import read_receipt
+from edge_embed.model.receipt import read_receipt
 
 try:
     from mteb.models import ModelMeta

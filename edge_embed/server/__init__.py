@@ -3,10 +3,11 @@
     edge-embed serve --model DIR
 
 The way of a request: :mod:`~edge_embed.server.connection` (slow clients),
-:mod:`~edge_embed.server.door` (keys, too many requests), :mod:`~edge_embed.server.endpoint` (body
-in, answer or error out), the protocol's handler (:mod:`~edge_embed.server.openai`,
-:mod:`~edge_embed.server.tei`, :mod:`~edge_embed.server.uses`), :mod:`~edge_embed.server.service`
-(texts to vectors), and the model's queue (:mod:`edge_embed.scheduler`).
+:mod:`~edge_embed.server.app` (keys, too many requests), :mod:`~edge_embed.server.endpoint` (body
+in, answer or error out), the protocol's handler in ``api/``
+(:mod:`~edge_embed.server.api.openai`, :mod:`~edge_embed.server.api.tei`,
+:mod:`~edge_embed.server.api.tasks`), :mod:`~edge_embed.server.service` (texts to vectors), and the
+model's queue (:mod:`edge_embed.runtime.dynamic_batcher`).
 """
 
 from edge_embed.errors import MissingExtraError
@@ -21,7 +22,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("the server", "server", error.name or "uvicorn") from error
 
 from edge_embed.server.app import create_app
-from edge_embed.server.keys import ApiKeys
+from edge_embed.server.auth import ApiKeys
 from edge_embed.server.limits import Limits
 from edge_embed.server.pool import ModelSource
 from edge_embed.server.run import Listen, serve

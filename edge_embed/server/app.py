@@ -1,22 +1,38 @@
-"""The application: every path, put together."""
+"""The application: every path put together; keys, full queues, errors and counting on the way."""
 
+import asyncio
 import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_embed.server import openai, tei, uses
-from edge_embed.server.door import Answer, Door
+from edge_embed.server.api import openai, tasks, tei
+from edge_embed.server.api.status import RESOURCES, Resource
 from edge_embed.server.endpoint import Endpoint
+from edge_embed.server.errors import Protocol, StatusError
 from edge_embed.server.openapi import openapi_document, reference_page
-from edge_embed.server.operations import RESOURCES, Resource
 from edge_embed.server.page import html_response, playground
+from edge_embed.server.request import DisconnectedError
 from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS", "create_app"]
 
-ENDPOINTS = [*openai.ENDPOINTS, *tei.ENDPOINTS, *uses.ENDPOINTS]
+_log = logging.getLogger("edge_embed.server")
+_access = logging.getLogger("edge_embed.access")
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+# Tells a browser to ask for a password: any name, and the key.
+_ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="edge-embed", charset="UTF-8"'}
+
+# Statuses counted as rejections, and how they are called.
+_REASONS = {401: "key", 413: "size", 429: "overload"}
+
+ENDPOINTS = [*openai.ENDPOINTS, *tei.ENDPOINTS, *tasks.ENDPOINTS]
 
 
 def create_app(service: Service, *, page: bool = True) -> ASGIApp:
@@ -37,7 +53,95 @@ def create_app(service: Service, *, page: bool = True) -> ASGIApp:
     paths["/docs"] = {"GET": _fixed(html_response(reference_page(document)))}
     if page:
         paths["/"]["GET"] = _fixed(playground())
-    return Door(service, paths)
+    return Application(service, paths)
+
+
+class Application:
+    """The ASGI application: refuses before any work is done, and makes errors answers."""
+
+    def __init__(self, service: Service, paths: Mapping[str, Mapping[str, Answer]]) -> None:
+        """Stand before the answers of each path and method."""
+        self._service, self._paths = service, paths
+        self._at_work = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        started = time.perf_counter()
+        status = 499
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        self._at_work += 1
+        metrics = self._service.metrics
+        metrics.in_flight.set(self._at_work)
+        try:
+            response = await self._answer(Request(scope, receive))
+            await response(scope, receive, counted)
+        finally:
+            self._at_work -= 1
+            metrics.in_flight.set(self._at_work)
+            path = scope["path"] if scope["path"] in self._paths else "other"
+            seconds = time.perf_counter() - started
+            metrics.requests.labels(path, status).inc()
+            metrics.seconds.labels(path).observe(seconds)
+            if (reason := _REASONS.get(status)) is not None:
+                metrics.rejected.labels(reason).inc()
+            _access.info("%s %s %d %.1f ms", scope["method"], path, status, 1000 * seconds)
+
+    async def _answer(self, request: Request) -> Response:
+        path = request.scope["path"]
+        try:
+            return await self._find(request)(request)
+        except DisconnectedError:
+            return Response(status_code=499)
+        except asyncio.CancelledError:  # a stop has waited as long as it was to
+            problem = StatusError(503, "the server has stopped")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear it
+            problem = StatusError.of(error)
+            if problem.status == 500:
+                trace = _log.isEnabledFor(logging.DEBUG)
+                _log.error("%s failed: %s", path, error, exc_info=trace)
+        protocol: Protocol = "openai" if path.startswith("/v1/") else "tei"
+        return Response(
+            problem.body(protocol), problem.status, problem.headers, media_type="application/json"
+        )
+
+    def _find(self, request: Request) -> Answer:
+        """Return what answers a request.
+
+        Raises:
+            StatusError: it has no key, there is no room for it, or no such path or method.
+        """
+        path, method = request.scope["path"], request.scope["method"]
+        service = self._service
+        if service.keys is not None and path != "/live":
+            given = request.headers.get("authorization", "").encode("latin-1")
+            if not service.keys.accept(given):
+                raise StatusError(
+                    401,
+                    "this server needs an API key: send the header 'Authorization: Bearer KEY'",
+                    headers=_ASK_FOR_KEY,
+                )
+        methods = self._paths.get(path)
+        if methods is None:
+            raise StatusError(404, "there is no such path; /docs lists them")
+        answer = methods.get("GET" if method == "HEAD" else method)
+        if answer is None:
+            raise StatusError(
+                405,
+                "the path takes another method; /docs lists them",
+                headers={"Allow": ", ".join(methods)},
+            )
+        most = service.limits.requests
+        if method == "POST" and self._at_work > most:
+            raise StatusError(
+                429, f"{most} requests are being answered already", headers={"Retry-After": "1"}
+            )
+        return answer
 
 
 def _post(endpoint: Endpoint, service: Service) -> Answer:

@@ -11,8 +11,8 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge_embed.server.caller import Caller
-from edge_embed.server.problems import Protocol, StatusError
+from edge_embed.server.errors import Protocol, StatusError
+from edge_embed.server.request import Caller
 from edge_embed.server.service import Service
 
 __all__ = [
@@ -81,7 +81,7 @@ class Endpoint:
         """Answer a request.
 
         Raises:
-            Exception: whatever went wrong; :mod:`edge_embed.server.door` makes it an answer.
+            Exception: whatever went wrong; :mod:`edge_embed.server.app` makes it an answer.
         """
         caller = Caller(request, service.limits, service.metrics)
         body = _decode(await caller.body(), self.body)

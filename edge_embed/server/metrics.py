@@ -14,7 +14,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from edge_embed.scheduler import BatchReport
+from edge_embed.runtime.dynamic_batcher import BatchReport
 
 __all__ = ["Metrics"]
 

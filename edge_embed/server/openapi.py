@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from edge_embed import __version__
+from edge_embed.server.api.status import Resource
 from edge_embed.server.endpoint import Endpoint
-from edge_embed.server.operations import Resource
-from edge_embed.server.problems import STATUSES, OpenAIErrorBody, Protocol, TeiError
+from edge_embed.server.errors import STATUSES, OpenAIErrorBody, Protocol, TeiError
 
 __all__ = ["openapi_document", "reference_page"]
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from edge_embed.batching import padded_batches
-from edge_embed.config import ModelConfig
 from edge_embed.embedder import Embedder
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
-from edge_embed.fingerprint import model_fingerprint
-from edge_embed.models import resolve_model
-from edge_embed.scheduler import BatchReport, DynamicBatcher
-from edge_embed.server.problems import StatusError
-from edge_embed.token_engine import TokenEngine
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.fingerprint import model_fingerprint
+from edge_embed.model.locate import resolve_model
+from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
+from edge_embed.runtime.planner import padded_batches
+from edge_embed.runtime.token_engine import TokenEngine
+from edge_embed.server.errors import StatusError
 
 __all__ = ["ModelPool", "ModelSource", "ServedModel"]
 

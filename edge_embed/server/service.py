@@ -8,14 +8,14 @@ from typing import Any
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, OverloadedError
-from edge_embed.server.caller import Caller
-from edge_embed.server.keys import ApiKeys
+from edge_embed.runtime.tokenizer import TokenizedTexts
+from edge_embed.server.auth import ApiKeys
+from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
 from edge_embed.server.pool import ModelPool, ModelSource, ServedModel
-from edge_embed.server.problems import StatusError
+from edge_embed.server.request import Caller
 from edge_embed.tasks import Index
-from edge_embed.tokenizer import TokenizedTexts
 
 __all__ = ["Embedded", "Reading", "Service", "Texts"]
 

@@ -6,12 +6,12 @@
 >>> unique = [texts[row] for row in result.kept]  # doctest: +SKIP
 """
 
-from edge_embed.tasks.clusters import OUTLIER, Cluster, Clustering, cluster
+from edge_embed.tasks.clustering.leiden import OUTLIER, Cluster, Clustering, cluster
+from edge_embed.tasks.deduplication.exact import TextKeys, keep_order, normal_form
+from edge_embed.tasks.deduplication.semantic import DeduplicationResult, Duplicate, deduplicate
 from edge_embed.tasks.differences import Differences, differences
-from edge_embed.tasks.duplicates import DeduplicationResult, Duplicate, deduplicate
-from edge_embed.tasks.index import Hit, Index, IndexInfo
+from edge_embed.tasks.index.index import Hit, Index, IndexInfo
 from edge_embed.tasks.mining import Pair, paraphrase_mining
-from edge_embed.tasks.normal_form import TextKeys, keep_order, normal_form
 
 __all__ = [
     "OUTLIER",

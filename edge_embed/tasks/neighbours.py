@@ -1,7 +1,8 @@
 """Which vectors are alike: every pair above a threshold, or the nearest few of each.
 
-Exact by matrix products up to :data:`EXACT_ROWS` vectors, by cells (:mod:`edge_embed.tasks.cells`)
-beyond. Neither caps the number of neighbours, and neither holds more than a block of similarities.
+Exact by matrix products up to :data:`EXACT_ROWS` vectors, by cells
+(:mod:`edge_embed.tasks.inverted_file`) beyond. Neither caps the number of neighbours, and neither
+holds more than a block of similarities.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.tasks.cells import Cells, bounding_heads
+from edge_embed.tasks.inverted_file import Cells, bounding_heads
 from edge_embed.tasks.vectors import Floats, Rows
 
 __all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "links_above", "nearest"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from edge_embed.atomic import atomic_file
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.files.atomic import atomic_file
 
 __all__ = ["Progress", "claim", "load_checkpoint", "save_checkpoint"]
 

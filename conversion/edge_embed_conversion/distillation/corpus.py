@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_embed.errors import InputError
-from edge_embed.text_files import read_texts
+from edge_embed.files.readers import read_texts
 from edge_embed_conversion.quiet import say
 
 __all__ = ["MIN_TEXTS", "read_corpus"]

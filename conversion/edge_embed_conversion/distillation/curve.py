@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_embed.atomic import atomic_file
+from edge_embed.files.atomic import atomic_file
 from edge_embed_conversion.quiet import say
 
 __all__ = ["COLUMNS", "Log", "draw_curve"]

@@ -12,10 +12,10 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from edge_embed.atomic import atomic_folder
-from edge_embed.config import InferencePrecision
 from edge_embed.errors import InputError
-from edge_embed.receipt import Receipt
+from edge_embed.files.atomic import atomic_folder
+from edge_embed.model.receipt import Receipt
+from edge_embed.runtime.config import InferencePrecision
 from edge_embed_conversion.calibration import TextSet
 from edge_embed_conversion.checkpoint import load_checkpoint
 from edge_embed_conversion.convert import Precision, convert

@@ -15,7 +15,8 @@ import openvino as ov
 from tokenizers import Encoding, Tokenizer
 
 from edge_embed import Embedder
-from edge_embed.config import InferencePrecision, ModelConfig
+from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.config import InferencePrecision
 from edge_embed_conversion.quiet import say
 
 __all__ = ["Targets", "Teacher", "word_count"]

@@ -1,0 +1,1 @@
+"""What ``edge-embed bench`` measures."""

@@ -1,0 +1,144 @@
+"""Embeddings on disk while they are made, so that a run that is killed goes on where it stood.
+
+A folder with the vectors, appended chunk by chunk, and a manifest that says how many of them are
+whole. The manifest is replaced after its chunk is on the disk, so it never promises too much.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError, OutputError
+from edge_embed.files.atomic import atomic_file, output_error
+
+__all__ = ["Checkpoint", "CheckpointKey"]
+
+SCHEMA = 1
+_MANIFEST = "manifest.json"
+_VECTORS = "vectors.f16"
+
+Halves = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class CheckpointKey:
+    """What the vectors are of; a checkpoint of anything else is refused."""
+
+    model: str
+    """The model's fingerprint."""
+    texts: str
+    """A hash of the texts in their order."""
+    rows: int
+    dim: int
+
+
+class Checkpoint:
+    """Vectors of one run: float16 of unit length, half the size and 0.0001 of a cosine."""
+
+    def __init__(self, folder: Path, key: CheckpointKey) -> None:
+        """Open a checkpoint, or begin one.
+
+        Raises:
+            InputError: the folder holds vectors of another model or other texts, or is damaged.
+            OutputError: the folder cannot be written.
+        """
+        self.folder, self._key = folder, key
+        self._file = folder / _VECTORS
+        self.done = 0
+        """How many vectors are there."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if (folder / _MANIFEST).exists():
+                self.done = self._read_manifest()
+                os.truncate(self._file, self.done * self._row_bytes)
+            elif any(folder.iterdir()) and not self._file.exists():
+                raise InputError(
+                    f"{folder} is not a work folder of this program: choose another one with "
+                    "--work-folder"
+                )
+            else:
+                self._file.write_bytes(b"")
+                self._write_manifest()
+        except OSError as error:
+            raise output_error(folder, error) from error
+
+    @property
+    def _row_bytes(self) -> int:
+        return self._key.dim * np.dtype(np.float16).itemsize
+
+    def append(self, vectors: npt.NDArray[np.floating[Any]]) -> None:
+        """Add vectors, float (n, dim); they are safe when this returns.
+
+        Raises:
+            OutputError: there is no room for them.
+        """
+        try:
+            with self._file.open("ab") as file:
+                file.write(np.asarray(vectors, np.float16).tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(self._file, error) from error
+        self.done += len(vectors)
+        self._write_manifest()
+
+    def vectors(self) -> Halves:
+        """Return all vectors, float16 (rows, dim), mapped from the file."""
+        if not self.done:
+            return np.empty((0, self._key.dim), np.float16)
+        return np.memmap(self._file, np.float16, "r", shape=(self.done, self._key.dim))
+
+    def missing(self, texts: Iterator[str], chunk: int) -> Iterator[Sequence[str]]:
+        """Yield the texts whose vectors are not there yet, ``chunk`` at a time."""
+        rest = islice(texts, self.done, None)
+        while part := list(islice(rest, chunk)):
+            yield part
+
+    def remove(self) -> None:
+        """Remove the folder: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_manifest(self) -> None:
+        content = {"schema": SCHEMA, **asdict(self._key), "done": self.done}
+        with atomic_file(self.folder / _MANIFEST) as temporary:
+            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+    def _read_manifest(self) -> int:
+        file = self.folder / _MANIFEST
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            done = int(content.pop("done"))
+            size = self._file.stat().st_size
+        except (ValueError, KeyError, AttributeError, FileNotFoundError):
+            raise self._unusable("is damaged") from None
+        wanted = {"schema": SCHEMA, **asdict(self._key)}
+        for name, what in (
+            ("schema", "was made by another version"),
+            ("model", "holds vectors of another model"),
+            ("texts", "holds vectors of other texts"),
+        ):
+            if content.get(name) != wanted[name]:
+                raise self._unusable(what)
+        if content != wanted or size < done * self._row_bytes:
+            raise self._unusable("is damaged")
+        return done
+
+    def _unusable(self, what: str) -> InputError:
+        return InputError(
+            f"the work folder {self.folder} of an earlier run {what}: delete it, or choose another "
+            "one with --work-folder"
+        )
+
+
+def writable(folder: Path) -> None:
+    """Refuse a work folder that cannot be made, before any work is done."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"cannot write {folder}: it is a file; give a folder")

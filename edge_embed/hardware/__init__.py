@@ -1,0 +1,1 @@
+"""The processor and the machine: how many threads, which instructions, how much memory."""

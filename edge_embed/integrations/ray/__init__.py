@@ -1,0 +1,1 @@
+"""Embedding and deduplication over a Ray cluster."""

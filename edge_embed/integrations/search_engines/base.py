@@ -1,0 +1,139 @@
+"""What a search engine does for us: a collection that holds an index's entries and finds them.
+
+There is one module for each engine beside this one; ``export.py`` opens a collection by its address
+and fills it from an index.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from edge_embed.errors import InputError
+from edge_embed.tasks.index.index import Hit
+from edge_embed.tasks.index.store import Entry, StoreFacts, Where, where_choices
+from edge_embed.tasks.vectors import Floats, Vectors, fitting_rows
+
+__all__ = [
+    "FACTS",
+    "Collection",
+    "entry_key",
+    "facts_as_json",
+    "no_collection",
+    "read_facts",
+]
+
+# Under this name a collection remembers the facts of the index that it was filled from.
+FACTS = "edge_embed"
+
+
+class Collection(Protocol):
+    """An open collection of a search engine; a context manager.
+
+    Every method raises :class:`~edge_embed.errors.SearchEngineError` where the engine cannot be
+    reached or refuses.
+    """
+
+    address: str
+    """Where it is, as ``ENGINE:PLACE#NAME``."""
+    facts: StoreFacts
+    """Those of the index whose entries it holds."""
+
+    def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
+        """Add entries, or replace those whose id is there; held by the engine on return.
+
+        Args:
+            entries: n entries of different ids.
+            vectors: Of unit length, float32 (n, dim).
+        """
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete entries by id; ids that are not there are passed over."""
+
+    def search(
+        self, vectors: Vectors, *, k: int = 10, where: Where | None = None
+    ) -> list[list[Hit]]:
+        """Return the ``k`` nearest entries of each query, best first, as ``Index.search`` does.
+
+        Args:
+            vectors: Float (queries, dim).
+            k: How many hits.
+            where: Only entries whose metadata has these values; a list stands for any of them.
+
+        Raises:
+            InputError: the vectors have another dimension or NaN, or ``k`` is below 1.
+        """
+        choices = where_choices(where or {})
+        queries = _unit_queries(self, vectors, k)
+        if not queries or not all(choices.values()):
+            return [[] for _ in queries]
+        return self._nearest(queries, k, choices)
+
+    def _nearest(
+        self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
+    ) -> list[list[Hit]]:
+        """Search for queries of unit length; an entry has one of the values under each name."""
+        ...
+
+    def held(self) -> Iterator[tuple[str, int]]:
+        """Yield id and number of every entry, in no order."""
+
+    def __len__(self) -> int: ...
+
+    def close(self) -> None:
+        """Close the connection."""
+
+    def __enter__(self) -> "Collection":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def entry_key(id_: str) -> str:
+    """Return the key of an id in an engine, 32 hexadecimal digits: no engine takes all texts."""
+    return hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _unit_queries(collection: Collection, vectors: Vectors, k: int) -> list[list[float]]:
+    """Check what is asked of a collection and return the queries, of unit length."""
+    if k < 1:
+        raise InputError(f"k is {k}; at least 1 hit is needed")
+    rows = fitting_rows(vectors, collection.facts.dim, collection.address)
+    unit: list[list[float]] = rows.take(np.arange(len(rows))).tolist()
+    return unit
+
+
+def no_collection(address: str) -> InputError:
+    """Return the error for a collection that is not there."""
+    return InputError(
+        f"no collection {address}: fill it with 'edge-embed index export INDEX --to {address}'"
+    )
+
+
+def facts_as_json(facts: StoreFacts) -> str:
+    """Write facts as a collection remembers them."""
+    return json.dumps(asdict(facts))
+
+
+def read_facts(address: str, text: str | None) -> StoreFacts:
+    """Read what :func:`facts_as_json` wrote; None where the engine has nothing.
+
+    Raises:
+        InputError: the collection was not made by edge_embed.
+    """
+    try:
+        return StoreFacts(**json.loads(text or ""))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{address} was not made by 'edge-embed index export': choose another collection"
+        ) from error

@@ -1,0 +1,222 @@
+"""A collection in Milvus: a server by its URL, or a file of Milvus Lite."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge_embed.errors import InputError, MissingExtraError, SearchEngineError
+from edge_embed.integrations.search_engines.base import (
+    FACTS,
+    Collection,
+    entry_key,
+    facts_as_json,
+    no_collection,
+    read_facts,
+)
+from edge_embed.tasks.index.index import Hit
+from edge_embed.tasks.index.store import Entry, StoreFacts
+from edge_embed.tasks.vectors import Floats
+
+try:
+    from pymilvus import DataType, MilvusClient, MilvusException
+    from pymilvus.exceptions import ConnectionConfigException
+except ImportError:
+    raise MissingExtraError("searching in Milvus", "milvus", "pymilvus") from None
+
+__all__ = ["MilvusCollection"]
+
+_TIMEOUT = 60.0  # seconds
+_PAGE = 10_000
+# Bytes in a text, of Milvus.
+_LONGEST = 65_535
+_CANNOT_CONNECT = 2
+
+
+class MilvusCollection(Collection):
+    """An open collection; see :class:`edge_embed.integrations.search_engines.base.Collection`."""
+
+    def __init__(
+        self, place: str, name: str, *, key: str | None = None, create: StoreFacts | None = None
+    ) -> None:
+        """Open a collection.
+
+        Args:
+            place: The URL of a server, or a file that ends in .db.
+            name: The collection.
+            key: The server's token, or ``USER:PASSWORD``.
+            create: Of the index that will fill it: makes the collection where it is missing.
+
+        Raises:
+            InputError: there is no such collection, or it holds something else.
+            SearchEngineError: the server cannot be reached or refuses; the file is in use.
+            MissingExtraError: a file, without milvus-lite.
+        """
+        self.address = f"milvus:{place}#{name}"
+        self._name = name
+        if "://" not in place:
+            _check_file(place, create=create is not None)
+        with self._told():
+            self._client = MilvusClient(uri=place, token=key or "", timeout=_TIMEOUT)
+        try:
+            with self._told():
+                if not self._client.has_collection(name, timeout=_TIMEOUT):
+                    self._create(create)
+                known = self._client.describe_collection(name, timeout=_TIMEOUT)["properties"]
+                self.facts = read_facts(self.address, known.get(FACTS))
+                if create is not None and not self._client.list_indexes(name):
+                    self._create_index()  # its own step, in which a kill may have fallen
+                self._client.load_collection(name, timeout=_TIMEOUT)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
+        """Add entries, or replace those whose id is there; held by the engine on return.
+
+        Raises:
+            InputError: a text or an id is longer than Milvus takes.
+        """
+        rows = [
+            {
+                "key": entry_key(entry.id),
+                "id": _fitting(entry.id, "id", entry),
+                "number": entry.number,
+                "text": _fitting(entry.text, "text", entry),
+                "metadata": dict(entry.metadata),
+                "vector": vector,
+            }
+            for entry, vector in zip(entries, vectors, strict=True)
+        ]
+        with self._told():
+            self._client.upsert(self._name, rows, timeout=_TIMEOUT)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete entries by id; ids that are not there are passed over."""
+        with self._told():
+            self._client.delete(self._name, ids=[entry_key(id_) for id_ in ids], timeout=_TIMEOUT)
+
+    def _nearest(
+        self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
+    ) -> list[list[Hit]]:
+        with self._told():
+            answers = self._client.search(
+                self._name,
+                queries,
+                filter=_filter(choices),
+                limit=k,
+                output_fields=["id", "text", "metadata"],
+                timeout=_TIMEOUT,
+            )
+        return [[_hit(found) for found in answer] for answer in answers]
+
+    def held(self) -> Iterator[tuple[str, int]]:
+        """Yield id and number of every entry, in no order."""
+        with self._told():
+            pages = self._client.query_iterator(
+                self._name,
+                batch_size=_PAGE,
+                output_fields=["id", "number"],
+                consistency_level="Strong",
+                timeout=_TIMEOUT,
+            )
+        while True:
+            with self._told():
+                page = pages.next()
+            if not page:
+                break
+            for row in page:
+                yield row["id"], row["number"]
+        pages.close()
+
+    def __len__(self) -> int:
+        with self._told():
+            (row,) = self._client.query(
+                self._name,
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+                timeout=_TIMEOUT,
+            )
+        return int(row["count(*)"])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _create(self, facts: StoreFacts | None) -> None:
+        if facts is None:
+            raise no_collection(self.address)
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("key", DataType.VARCHAR, max_length=32, is_primary=True)
+        schema.add_field("id", DataType.VARCHAR, max_length=_LONGEST)
+        schema.add_field("number", DataType.INT64)
+        schema.add_field("text", DataType.VARCHAR, max_length=_LONGEST)
+        schema.add_field("metadata", DataType.JSON)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=facts.dim)
+        self._client.create_collection(
+            self._name,
+            schema=schema,
+            properties={FACTS: facts_as_json(facts)},
+            timeout=_TIMEOUT,
+        )
+
+    def _create_index(self) -> None:
+        indexes = self._client.prepare_index_params()
+        indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
+        self._client.create_index(self._name, indexes, timeout=_TIMEOUT)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn the client's errors into one line with its remedy."""
+        try:
+            yield
+        except ConnectionConfigException as error:
+            raise SearchEngineError(
+                f"cannot open {self.address}: {error.message}; a file serves one process at a time"
+            ) from error
+        except MilvusException as error:
+            if error.code == _CANNOT_CONNECT:
+                raise SearchEngineError(
+                    f"cannot reach {self.address}: is the server running there, and does it ask "
+                    "for a key (--engine-key)?"
+                ) from error
+            raise SearchEngineError(f"{self.address} refuses: {error.message}") from error
+
+
+def _check_file(place: str, *, create: bool) -> None:
+    if not place.endswith(".db"):
+        raise InputError(
+            f"{place} is no place of Milvus: a server's URL begins with http://, a file ends in .db"
+        )
+    if not create and not Path(place).exists():
+        raise InputError(f"no file of Milvus {place}")
+    try:
+        import milvus_lite  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("a file of Milvus", "milvus", "milvus-lite") from None
+
+
+def _fitting(text: str, what: str, entry: Entry) -> str:
+    size = len(text.encode())
+    if size > _LONGEST:
+        raise InputError(
+            f"the {what} of {entry.id!r:.40} has {size} bytes, and Milvus takes {_LONGEST}: "
+            "shorten it in the index"
+        )
+    return text
+
+
+def _filter(choices: dict[str, list[Any]]) -> str:
+    """Return the expression for entries whose metadata has one of the values under each name."""
+    parts = []
+    for name, values in choices.items():
+        field = f"metadata[{json.dumps(name, ensure_ascii=False)}]"
+        fits = [f"{field} == {json.dumps(value, ensure_ascii=False)}" for value in values]
+        parts.append(f"({' or '.join(fits)})")
+    return " and ".join(parts)
+
+
+def _hit(found: Any) -> Hit:  # noqa: ANN401
+    entity = found["entity"]
+    return Hit(entity["id"], entity["text"], entity["metadata"], min(found["distance"], 1.0))

@@ -1,0 +1,240 @@
+"""What a model folder says about itself, read from its files; nothing is guessed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.dense import DenseLayer
+from edge_embed.model.json_files import load_json, read_json
+
+__all__ = ["VARIANTS", "HeadStep", "ModelConfig", "PoolingMode"]
+
+HeadStep = DenseLayer | Literal["normalize"]
+PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+
+# Variant name -> file below the model folder, in order of preference. The main IR is fp32 unless
+# the folder's receipt says that its precision is fp16.
+VARIANTS: Mapping[str, str] = {
+    "int8": "openvino/openvino_model_qint8_quantized.xml",
+    "w8": "openvino/openvino_model_w8.xml",
+    "fp16": "openvino/openvino_model.xml",
+    "fp32": "openvino/openvino_model.xml",
+}
+
+# The older boolean keys of 1_Pooling/config.json, in sentence-transformers' concatenation order.
+_POOLING_KEYS: Mapping[str, PoolingMode] = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+# Architectures whose positions start behind the padding id. MPNet takes 1 for it whatever its
+# configuration says.
+_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+
+# model_max_length is 1e30 in tokenizers that know no limit.
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A model folder in sentence-transformers layout, as its own files describe it."""
+
+    folder: Path
+    model_type: str
+    """The architecture's name in config.json, such as ``albert`` or ``bert``."""
+    hidden_size: int
+    """Width of a token's state before pooling."""
+    pooling: tuple[PoolingMode, ...]
+    """Pooling modes; several are concatenated."""
+    include_prompt: bool
+    """Whether the prompt's tokens take part in pooling."""
+    head: tuple[HeadStep, ...]
+    """What follows pooling, in order: layers, and scaling to length 1."""
+    max_seq_length: int
+    """Longest input in tokens, special tokens included."""
+    first_position: int
+    """Row of the position table that a text's first token reads."""
+    position_table: int | None
+    """Rows of the table of position embeddings, where there is one."""
+    pad_token_id: int
+    """Fills shorter rows; RoBERTa-like models also count positions by it."""
+    lowercase: bool
+    """Whether texts are lower-cased before tokenization (``do_lower_case``)."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt_name: str | None = None
+    similarity: str = "cosine"
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions of a sentence embedding."""
+        layers = [step for step in self.head if step != "normalize"]
+        return layers[-1].out_features if layers else self.hidden_size * len(self.pooling)
+
+    @property
+    def normalize(self) -> bool:
+        """Whether the model itself ends in a Normalize module."""
+        return self.head[-1:] == ("normalize",)
+
+    @property
+    def variants(self) -> dict[str, Path]:
+        """The weights that are there: variant name to .xml file, INT8 first."""
+        receipt = read_json(self.folder / "edge_embed.json", optional=True)
+        absent = "fp32" if receipt.get("precision") == "fp16" else "fp16"
+        files = {name: self.folder / file for name, file in VARIANTS.items() if name != absent}
+        return {name: file for name, file in files.items() if file.is_file()}
+
+    def variant_file(self, variant: str | None = None) -> tuple[str, Path]:
+        """Return name and .xml file of ``variant``, or of the preferred one.
+
+        Raises:
+            InputError: the name is unknown.
+            ModelFormatError: the folder does not hold it.
+        """
+        there = self.variants
+        if variant is None:
+            if not there:
+                raise ModelFormatError(
+                    f"{self.folder} holds no OpenVINO model (such as {VARIANTS['int8']}): "
+                    f"run 'edge-embed convert {self.folder} -o DIR' first"
+                )
+            variant = next(iter(there))
+        if variant not in VARIANTS:
+            raise InputError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+        if variant not in there:
+            names = ", ".join(there) or "none"
+            raise ModelFormatError(
+                f"{self.folder} has no variant {variant!r} ({VARIANTS[variant]}); it has: {names}"
+            )
+        return variant, there[variant]
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "ModelConfig":
+        """Read the configuration of a model folder.
+
+        Raises:
+            ModelFormatError: a file is missing, is damaged, or describes a step that this package
+                does not run. Pooling is never guessed.
+        """
+        folder = Path(folder)
+        transformer_folder, pooling_folder, modules = _modules(folder)
+        config = read_json(transformer_folder / "config.json")
+        pooling_file = pooling_folder / "config.json"
+        pooling = read_json(pooling_file)
+        hidden_size = pooling.get("embedding_dimension", pooling.get("word_embedding_dimension"))
+        if not isinstance(hidden_size, int) or hidden_size < 1:
+            raise ModelFormatError(f"{pooling_file} does not say its word_embedding_dimension")
+        modes = _pooling_modes(pooling, pooling_file)
+        transformer = read_json(transformer_folder / "sentence_bert_config.json", optional=True)
+        extra = read_json(folder / "config_sentence_transformers.json", optional=True)
+        return cls(
+            folder=folder,
+            model_type=str(config.get("model_type", "unknown")),
+            hidden_size=hidden_size,
+            pooling=modes,
+            include_prompt=bool(pooling.get("include_prompt", True)),
+            head=_head(modules, hidden_size * len(modes)),
+            max_seq_length=_max_seq_length(folder, transformer, config),
+            first_position=_first_position(config),
+            position_table=config.get("max_position_embeddings"),
+            pad_token_id=int(config.get("pad_token_id") or 0),
+            lowercase=bool(transformer.get("do_lower_case", False)),
+            prompts={str(k): str(v) for k, v in (extra.get("prompts") or {}).items()},
+            default_prompt_name=extra.get("default_prompt_name"),
+            similarity=str(extra.get("similarity_fn_name") or "cosine"),
+        )
+
+
+def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
+    """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
+    file = folder / "modules.json"
+    listed: Any = load_json(file)
+    try:
+        modules = [(m["type"].rsplit(".", 1)[-1], folder / m["path"]) for m in listed]
+    except (TypeError, KeyError, AttributeError):
+        raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
+    kinds = [kind for kind, _ in modules]
+    unknown = sorted(set(kinds) - {"Transformer", "Pooling", "Dense", "Normalize"})
+    if unknown:
+        raise ModelFormatError(
+            f"{file} names the module {unknown[0]!r}, which edge_embed does not run; "
+            "it runs Transformer, Pooling, Dense and Normalize"
+        )
+    for needed in ("Transformer", "Pooling"):
+        if needed not in kinds:
+            raise ModelFormatError(
+                f"{file} names no {needed} module: edge_embed does not guess it; add the module "
+                f"as sentence-transformers writes it"
+                + (" (1_Pooling/config.json)" if needed == "Pooling" else "")
+            )
+    if kinds[:2] != ["Transformer", "Pooling"] or len(set(kinds[2:]) & set(kinds[:2])):
+        raise ModelFormatError(
+            f"{file} has the modules {', '.join(kinds)}; edge_embed runs a Transformer, then a "
+            "Pooling, then Dense and Normalize in any order"
+        )
+    return modules[0][1], modules[1][1], modules[2:]
+
+
+def _head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ...]:
+    """Read the steps after pooling; each layer must take what the step before it gives."""
+    steps: list[HeadStep] = []
+    for kind, folder in modules:
+        if kind == "Normalize":
+            steps.append("normalize")
+            continue
+        layer = DenseLayer.from_folder(folder)
+        if layer.in_features != width:
+            raise ModelFormatError(
+                f"{folder / 'config.json'} takes {layer.in_features} dimensions, the step before "
+                f"it gives {width}"
+            )
+        width = layer.out_features
+        steps.append(layer)
+    return tuple(steps)
+
+
+def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ...]:
+    mode = pooling.get("pooling_mode")
+    if mode is None:
+        modes: list[PoolingMode] = [name for key, name in _POOLING_KEYS.items() if pooling.get(key)]
+    else:
+        modes = [mode] if isinstance(mode, str) else list(mode)  # type: ignore[list-item]
+    known = get_args(PoolingMode)
+    if not modes or any(name not in known for name in modes):
+        raise ModelFormatError(f"{file} names no known pooling mode: choose of {', '.join(known)}")
+    return tuple(modes)
+
+
+def _first_position(config: dict[str, Any]) -> int:
+    if config.get("model_type") not in _OFFSET_POSITIONS:
+        return 0
+    padding = 1 if config["model_type"] == "mpnet" else int(config.get("pad_token_id") or 0)
+    return padding + 1
+
+
+def _max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str, Any]) -> int:
+    """Return the token limit: sentence_bert_config's wins, else the tokenizer's, else positions.
+
+    The position table bounds it in any case; RoBERTa-like models lose ``pad_token_id + 1`` rows
+    of theirs to the offset at which their positions start.
+    """
+    positions = config.get("max_position_embeddings")
+    if isinstance(positions, int):
+        positions -= _first_position(config)
+    limit = transformer.get("max_seq_length")
+    if limit is None:
+        limit = read_json(folder / "tokenizer_config.json", optional=True).get("model_max_length")
+        if isinstance(limit, (int, float)) and limit > _NO_LIMIT:
+            limit = None
+    limits = [int(value) for value in (limit, positions) if isinstance(value, (int, float))]
+    if not limits or min(limits) < 1:
+        raise ModelFormatError(
+            f"{folder} does not say its token limit: set max_seq_length in "
+            "sentence_bert_config.json"
+        )
+    return min(limits)

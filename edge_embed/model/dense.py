@@ -1,0 +1,154 @@
+"""The Dense module of a model folder: a linear layer after pooling, such as a projection.
+
+Read and written in sentence-transformers' format (``config.json`` and ``model.safetensors`` in the
+module's folder), without torch. The safetensors format is eight bytes of header length, a JSON
+header and the raw arrays: https://huggingface.co/docs/safetensors.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import ModelFormatError
+from edge_embed.model.json_files import read_json
+
+__all__ = ["Activation", "DenseLayer", "read_safetensors", "save_dense"]
+
+Activation = Literal["Identity", "Tanh"]
+Floats = npt.NDArray[np.float32]
+
+WEIGHTS = "model.safetensors"
+
+# bfloat16 is the upper half of float32; numpy has no name for it.
+_DTYPES: Mapping[str, str] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+@dataclass(frozen=True)
+class DenseLayer:
+    """What a Dense module's config.json says; the weights stay on disk until they are asked for."""
+
+    folder: Path
+    in_features: int
+    out_features: int
+    bias: bool
+    activation: Activation
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "DenseLayer":
+        """Read ``config.json`` of a Dense module.
+
+        Raises:
+            ModelFormatError: the file is missing or damaged, or asks for what is not supported.
+        """
+        path = folder / "config.json"
+        config = read_json(path)
+        width, out = config.get("in_features"), config.get("out_features")
+        if not (isinstance(width, int) and isinstance(out, int) and min(width, out) > 0):
+            raise ModelFormatError(f"{path} does not say its in_features and out_features")
+        name = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
+        activation = name.rsplit(".", 1)[-1]
+        if activation not in get_args(Activation):
+            known = ", ".join(get_args(Activation))
+            raise ModelFormatError(f"{path} names the activation {name!r}; supported are {known}")
+        inputs = {config.get(f"module_{end}_name") for end in ("input", "output")}
+        if config.get("use_residual") or inputs - {None, "sentence_embedding"}:
+            raise ModelFormatError(f"{path} describes more than a layer on the sentence embedding")
+        bias = bool(config.get("bias", True))
+        return cls(folder, width, out, bias, "Tanh" if activation == "Tanh" else "Identity")
+
+    def weights(self) -> tuple[Floats, Floats | None]:
+        """Return the matrix, float32 (out_features, in_features), and the bias (out_features,).
+
+        Raises:
+            ModelFormatError: the file is missing or damaged, or does not fit config.json.
+        """
+        path = self.folder / WEIGHTS
+        arrays = read_safetensors(path)
+        shapes: dict[str, tuple[int, ...]] = {
+            "linear.weight": (self.out_features, self.in_features)
+        }
+        if self.bias:
+            shapes["linear.bias"] = (self.out_features,)
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise ModelFormatError(f"{path} holds no {name} of shape {shape}")
+        return arrays["linear.weight"], arrays["linear.bias"] if self.bias else None
+
+    def apply(self, vectors: Floats) -> Floats:
+        """Return the layer's output for ``vectors``, float32 (n, out_features)."""
+        weight, bias = self.weights()
+        output = vectors @ weight.T + (0 if bias is None else bias)
+        return np.asarray(np.tanh(output) if self.activation == "Tanh" else output, np.float32)
+
+
+def save_dense(
+    folder: Path, weight: Floats, bias: Floats | None, *, activation: str = "Identity"
+) -> None:
+    """Write a Dense module into the existing folder ``folder``.
+
+    Args:
+        folder: Where ``config.json`` and ``model.safetensors`` go.
+        weight: Float32 (out_features, in_features).
+        bias: Float32 (out_features,), or None.
+        activation: One of :data:`Activation`.
+    """
+    module = "linear" if activation == "Identity" else "activation"
+    config = {
+        "in_features": weight.shape[1],
+        "out_features": weight.shape[0],
+        "bias": bias is not None,
+        "activation_function": f"torch.nn.modules.{module}.{activation}",
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    arrays = {"linear.weight": weight} | ({} if bias is None else {"linear.bias": bias})
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    data = b""
+    for name, array in arrays.items():
+        content = np.ascontiguousarray(array, "<f4").tobytes()
+        offsets = [len(data), len(data) + len(content)]
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": offsets}
+        data += content
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / WEIGHTS).write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def read_safetensors(path: Path) -> dict[str, Floats]:
+    """Read every array of a safetensors file as float32.
+
+    Raises:
+        ModelFormatError: the file is missing or damaged, or holds other than floating point.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFormatError(
+            f"{path.parent} is not a complete module: {path.name} is missing"
+        ) from None
+    except OSError as error:
+        raise ModelFormatError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        data = memoryview(content)[8 + size :]
+        return {
+            name: _array(entry, data) for name, entry in header.items() if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFormatError(f"{path} is damaged ({error}); copy it again") from error
+
+
+def _array(entry: Mapping[str, Any], data: memoryview) -> Floats:
+    dtype = entry["dtype"]
+    if dtype not in _DTYPES:
+        raise ValueError(f"the type {dtype} is not supported")
+    start, stop = entry["data_offsets"]
+    raw = np.frombuffer(data[start:stop], _DTYPES[dtype]).reshape(entry["shape"])
+    if dtype == "BF16":
+        raw = (raw.astype(np.uint32) << 16).view(np.float32)
+    return np.asarray(raw, np.float32)

@@ -1,0 +1,40 @@
+"""Which model made these vectors: a hash of every file that shapes them.
+
+Vectors of different models cannot be compared, and nothing in them says so. Whatever stores vectors
+stores this beside them, and refuses those of another model.
+"""
+
+import hashlib
+
+from edge_embed.embedder import Embedder
+from edge_embed.model.pair_threshold import PAIR_THRESHOLD
+from edge_embed.model.precision import RANGES_FILE
+from edge_embed.model.receipt import RECEIPT, file_hash
+
+__all__ = ["model_fingerprint"]
+
+# What may change without changing a vector.
+_BESIDE = frozenset({RECEIPT, RANGES_FILE, PAIR_THRESHOLD, "README.md", "LICENSE"})
+
+
+def model_fingerprint(model: Embedder) -> str:
+    """Return 64 hexadecimal digits: equal for copies of a model folder and the same variant."""
+    folder = model.config.folder
+    _, graph = model.config.variant_file(model.variant)
+    files = [graph, graph.with_suffix(".bin")]
+    for file in folder.rglob("*"):
+        place = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in place.parts)
+        if (
+            file.is_file()
+            and not hidden
+            and place.parts[0] != graph.parent.name
+            and file.name not in _BESIDE
+            and file.suffix in (".json", ".txt", ".model", ".safetensors", ".bin")
+        ):
+            files.append(file)
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        name = "graph" + file.suffix if file in files[:2] else str(file.relative_to(folder))
+        digest.update(f"{name} {file_hash(file).sha256}\n".encode())
+    return digest.hexdigest()

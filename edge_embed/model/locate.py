@@ -1,0 +1,104 @@
+"""From a model's name to its folder: a folder, a model that ships, or a hub repository."""
+
+from pathlib import Path
+
+from edge_embed.errors import ModelNotFoundError
+
+__all__ = ["DEFAULT_MODEL", "resolve_model", "shipped_models"]
+
+DEFAULT_MODEL = "edge-embed-albert"
+"""The shipped model that is meant where none is named."""
+
+# What the runtime reads of a hub repository; weights in other formats stay there.
+_HUB_FILES = ["*.json", "*/config.json", "openvino/*", "README.md"]
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the models that come with the package: name to folder."""
+    package = Path(__file__).resolve().parents[1]
+    # In a wheel the models lie inside the package, in a checkout beside it.
+    for parent in (package / "models", package.parent / "models"):
+        folders = sorted(file.parent for file in parent.glob("*/modules.json"))
+        if folders:
+            return {folder.name: folder for folder in folders}
+    return {}
+
+
+def resolve_model(model: str | Path | None, *, revision: str | None = None) -> Path:
+    """Return the folder of ``model``: a path, a shipped model's name, or a hub id.
+
+    None is :data:`DEFAULT_MODEL`.
+
+    A hub id is looked up in the local hub cache first and downloaded only when it is not there.
+
+    Raises:
+        ModelNotFoundError: none of the three fits, or the hub cannot be reached.
+    """
+    if model is None:
+        default = shipped_models().get(DEFAULT_MODEL)
+        if default is None:
+            raise ModelNotFoundError(
+                "no model ships with this installation: name one (a folder or a hub id); "
+                "'edge-embed convert SOURCE -o DIR' makes a folder"
+            )
+        return default
+    path = Path(model)
+    if path.is_dir():
+        return path
+    name = str(model)
+    if path.exists():
+        raise ModelNotFoundError(f"{name} is a file; a model is a folder")
+    shipped = shipped_models()
+    if name in shipped:
+        return shipped[name]
+    if name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
+        known = f", a shipped model ({', '.join(shipped)})" if shipped else ""
+        raise ModelNotFoundError(
+            f"no model {name!r}: it is neither a folder{known} nor a hub id such as "
+            "'sentence-transformers/all-MiniLM-L6-v2'"
+        )
+    return _from_hub(name, revision)
+
+
+def _from_hub(repository: str, revision: str | None) -> Path:
+    # Imported here: most runs never need it, and it costs more than everything else together.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    def download(*, local_files_only: bool) -> Path:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=_HUB_FILES,
+                local_files_only=local_files_only,
+            )
+        )
+
+    try:
+        folder = download(local_files_only=True)
+        if any(folder.glob("openvino/*.xml")):
+            return folder
+    except (LocalEntryNotFoundError, HFValidationError):
+        pass
+    try:
+        return download(local_files_only=False)
+    except HFValidationError:
+        raise ModelNotFoundError(f"{repository!r} is neither a folder nor a hub id") from None
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        at = f" at revision {revision!r}" if revision else ""
+        raise ModelNotFoundError(
+            f"the hub has no public repository {repository!r}{at}: check the name, or log in with "
+            "'hf auth login' if it is private"
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelNotFoundError(
+            f"no folder {repository!r} here, and the hub cannot be reached for it: convert it on a "
+            f"machine with network ('edge-embed convert {repository} -o DIR') and copy the folder"
+        ) from error

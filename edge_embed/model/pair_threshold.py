@@ -1,0 +1,133 @@
+"""From a cosine to "the same or not": a threshold and a probability, stored with a model.
+
+Fitted on labelled pairs by ``edge-embed eval pairs --save-threshold``, read by whatever decides
+whether two texts say the same. The probability is a logistic curve of the cosine (Platt 1999).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import ModelFormatError
+from edge_embed.files.atomic import atomic_file
+from edge_embed.model.json_files import read_json
+
+__all__ = ["PAIR_THRESHOLD", "Logistic", "PairThreshold"]
+
+PAIR_THRESHOLD = "pair_threshold.json"
+SCHEMA = 1
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """The probability that a pair is positive: 1 / (1 + exp(-(slope * cosine + intercept)))."""
+
+    slope: float
+    intercept: float
+
+    @classmethod
+    def fit(cls, cosines: Floats, labels: npt.NDArray[np.bool_]) -> "Logistic":
+        """Fit by maximum likelihood with Platt's smoothed targets.
+
+        Args:
+            cosines: Shape (pairs,).
+            labels: Which pairs are positive, shape (pairs,); both kinds must occur.
+        """
+        positives = int(np.count_nonzero(labels))
+        negatives = len(labels) - positives
+        target = np.where(labels, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+        design = np.stack([cosines, np.ones(len(cosines))], axis=1)
+        parameters = np.zeros(2)
+        for _ in range(100):  # Newton's method; the smoothed likelihood has one maximum
+            probability = _sigmoid(design @ parameters)
+            gradient = design.T @ (target - probability)
+            curvature = probability * (1 - probability)
+            hessian = (design * curvature[:, None]).T @ design + 1e-9 * np.eye(2)
+            step = np.linalg.solve(hessian, gradient)
+            # A long step from a flat start would overshoot.
+            parameters += step / max(1.0, float(np.abs(step).max()) / 10)
+            if np.abs(step).max() < 1e-9:
+                break
+        return cls(float(parameters[0]), float(parameters[1]))
+
+    def probability(self, cosines: npt.ArrayLike) -> Floats:
+        """Return the probability of each cosine."""
+        return _sigmoid(self.slope * np.asarray(cosines, np.float64) + self.intercept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairThreshold:
+    """What decides whether two texts are a pair, and what it was fitted on."""
+
+    threshold: float
+    """Pairs whose cosine is at least this are positive; the best F1 on the fitting data."""
+    logistic: Logistic
+    f1: float
+    average_precision: float
+    variant: str
+    """The weights that it was fitted with."""
+    dim: int
+    """The number of dimensions that it was fitted with."""
+    dataset: str
+    pairs: int
+    positives: int
+
+    def probability(self, cosines: npt.ArrayLike) -> Floats:
+        """Return the probability that pairs with these cosines are positive."""
+        return self.logistic.probability(cosines)
+
+    def save(self, folder: Path) -> Path:
+        """Write ``pair_threshold.json`` into a model folder.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = folder / PAIR_THRESHOLD
+        with atomic_file(path) as temporary:
+            content = {"schema": SCHEMA, **asdict(self)}
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: Path) -> "PairThreshold | None":
+        """Read the threshold of a model folder; None where none was fitted.
+
+        Raises:
+            ModelFormatError: the file is damaged, or newer than this version reads.
+        """
+        path = folder / PAIR_THRESHOLD
+        if not path.is_file():
+            return None
+        content = read_json(path)
+        try:
+            if content["schema"] > SCHEMA:
+                raise ModelFormatError(
+                    f"{path} has schema {content['schema']}, newer than this version reads "
+                    f"({SCHEMA}); upgrade edge-embed"
+                )
+            return cls(**_known(content))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFormatError(
+                f"{path} is damaged: fit it again with 'edge-embed eval pairs --save-threshold'"
+            ) from error
+
+
+def _known(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of this version; keys of later ones are passed over."""
+    values = {field.name: content[field.name] for field in fields(PairThreshold)}
+    curve = values["logistic"]
+    values["logistic"] = Logistic(float(curve["slope"]), float(curve["intercept"]))
+    values["threshold"] = float(values["threshold"])
+    return values
+
+
+def _sigmoid(values: Floats) -> Floats:
+    # Through tanh, which does not overflow.
+    return 0.5 * (1 + np.tanh(0.5 * values))

@@ -1,0 +1,153 @@
+"""Smaller output vectors: int8, uint8, binary and ubinary, with sentence-transformers' meaning.
+
+int8 and uint8 cut each dimension's range into 255 steps. A range taken from the texts at hand
+would make vectors of two calls incomparable, so ranges are fitted once on representative text and
+stored with the model, in ``embedding_ranges.json``.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.files.atomic import atomic_file
+from edge_embed.model.json_files import read_json
+
+__all__ = ["RANGES_FILE", "Precision", "Ranges", "fit_ranges", "quantize_embeddings"]
+
+Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+RANGES_FILE = "embedding_ranges.json"
+
+Floats = npt.NDArray[np.float32]
+
+
+def quantize_embeddings(
+    embeddings: Floats, precision: Precision, *, ranges: Floats | None = None
+) -> npt.NDArray[Any]:
+    """Quantize vectors to a smaller type.
+
+    Follows ``sentence_transformers.util.quantize_embeddings``.
+
+    Args:
+        embeddings: Float32 (n, dim).
+        precision: ``float32`` returns them as they are; ``int8`` and ``uint8`` give (n, dim);
+            ``binary`` (int8) and ``ubinary`` (uint8) give the packed signs, (n, ceil(dim / 8)).
+        ranges: Float32 (2, dim), minimum and maximum a dimension; needed for int8 and uint8.
+
+    Raises:
+        InputError: the precision is unknown, or ranges are missing or of another dimension.
+    """
+    if precision == "float32":
+        return embeddings
+    if precision in ("int8", "uint8"):
+        if ranges is None:
+            raise InputError(f"precision {precision} needs ranges: fit them with fit_ranges")
+        if ranges.shape != (2, embeddings.shape[1]):
+            raise InputError(
+                f"ranges have shape {ranges.shape}, vectors need (2, {embeddings.shape[1]})"
+            )
+        steps = (ranges[1] - ranges[0]) / np.float32(255)
+        steps = np.where(steps == 0, np.float32(1), steps)
+        levels = np.clip(np.floor((embeddings - ranges[0]) / steps), 0, 255)
+        if precision == "uint8":
+            return np.asarray(levels, np.uint8)
+        return np.asarray(levels - 128, np.int8)
+    if precision == "ubinary":
+        return np.asarray(np.packbits(embeddings > 0, axis=-1))
+    if precision == "binary":
+        packed = np.packbits(embeddings > 0, axis=-1).astype(np.int16)
+        return np.asarray(packed - 128, np.int8)
+    raise InputError(
+        f"unknown precision {precision!r}: choose one of {', '.join(get_args(Precision))}"
+    )
+
+
+def fit_ranges(embeddings: Floats) -> Floats:
+    """Return minimum and maximum of each dimension, float32 (2, dim).
+
+    Raises:
+        InputError: there are fewer than two vectors.
+    """
+    if len(embeddings) < 2:
+        raise InputError(f"ranges need at least 2 vectors to be fitted on, got {len(embeddings)}")
+    return np.stack([embeddings.min(axis=0), embeddings.max(axis=0)]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Fitted ranges of a model's vectors, as they are and scaled to unit length."""
+
+    plain: Floats
+    """Float32 (2, dim)."""
+    normalized: Floats
+    """Float32 (2, dim)."""
+    texts: int
+    """How many texts they were fitted on."""
+
+    @classmethod
+    def fit(cls, embeddings: Floats) -> "Ranges":
+        """Fit on vectors as the model gives them, float32 (n, dim)."""
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        unit = embeddings / np.maximum(lengths, np.float32(1e-12))
+        return cls(fit_ranges(embeddings), fit_ranges(unit), len(embeddings))
+
+    def select(self, *, normalize: bool, dim: int) -> Floats:
+        """Return the ranges for vectors of ``dim`` dimensions, float32 (2, dim).
+
+        Raises:
+            InputError: the vectors are both truncated and normalized, whose scale depends on the
+                truncation.
+        """
+        full = self.plain.shape[1]
+        if normalize and dim < full:
+            raise InputError(
+                f"the stored int8 ranges are for {full} dimensions; vectors cut to {dim} and then "
+                "normalized have others: leave out one of the two, or quantize them yourself with "
+                "edge_embed.model.precision.fit_ranges and quantize_embeddings"
+            )
+        return (self.normalized if normalize else self.plain)[:, :dim]
+
+    def save(self, folder: Path) -> Path:
+        """Write ``embedding_ranges.json`` into a model folder."""
+        path = folder / RANGES_FILE
+        content = {
+            "texts": self.texts,
+            "plain": _rows(self.plain),
+            "normalized": _rows(self.normalized),
+        }
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: Path, *, dim: int) -> "Ranges | None":
+        """Read the ranges of a model folder; None where none were fitted.
+
+        Raises:
+            ModelFormatError: the file is damaged or of another dimension.
+        """
+        path = folder / RANGES_FILE
+        if not path.is_file():
+            return None
+        content = read_json(path)
+        try:
+            plain, normalized = (
+                np.asarray(content[key], np.float32) for key in ("plain", "normalized")
+            )
+            texts = int(content["texts"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelFormatError(f"{path} is damaged: fit the ranges again") from error
+        if plain.shape != (2, dim) or normalized.shape != (2, dim):
+            raise ModelFormatError(
+                f"{path} is for {plain.shape[-1]} dimensions, the model has {dim}: fit them again"
+            )
+        return cls(plain, normalized, texts)
+
+
+def _rows(ranges: Floats) -> Sequence[Sequence[float]]:
+    return [[round(float(value), 6) for value in row] for row in ranges]

@@ -1,0 +1,1 @@
+"""From texts to vectors: tokens, batches, the graph and the engine that runs it."""

@@ -1,0 +1,307 @@
+"""Dynamic batching: texts of concurrent requests share batches.
+
+A few threads, as many as the engine computes batches side by side, each take waiting texts up to
+the token budget, plan them with the one batch planner and run them. Whatever comes in meanwhile
+waits for the next turn: an idle engine starts at once, a busy one gets fuller batches by itself,
+and nothing ever sleeps.
+
+Requests take turns (deficit round robin, Shreedhar and Varghese 1995, in tokens): each gets the
+same share of the work while it waits, so a large one cannot hold up small ones, nor they it.
+"""
+
+import math
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError, OverloadedError
+from edge_embed.runtime.planner import TOKEN_BUDGET, Batch
+from edge_embed.runtime.tokenizer import TokenIds
+
+__all__ = ["BatchEngine", "BatchReport", "DynamicBatcher"]
+
+# Float32 (n, dim); or (n,) objects, where the results of texts differ in shape.
+Results = npt.NDArray[Any]
+
+# Tokens taken in a turn: a little under the budget, as best fit leaves gaps, and what does not fit
+# the full batch becomes a second, nearly empty one.
+_TAKEN = TOKEN_BUDGET - TOKEN_BUDGET // 16
+
+# Tokens that a request gets before it is the next one's turn.
+_SHARE = TOKEN_BUDGET // 8
+
+
+class BatchEngine(Protocol):
+    """What computes batches: :class:`edge_embed.runtime.engine.Engine`, or a fake one in tests."""
+
+    requests: int
+    """Batches computed side by side."""
+
+    def run(self, batches: Iterable[Batch], out: Results) -> None:
+        """Embed ``batches``, writing each text's result to its row of ``out``."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What one batch was, for metrics."""
+
+    texts: int
+    tokens: int
+    """Tokens of its texts."""
+    area: int
+    """Tokens computed, padding included."""
+    seconds: float
+    """Time of the computation."""
+
+
+class DynamicBatcher:
+    """Batches texts of several callers; all methods may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: BatchEngine,
+        plan: Callable[[Sequence[TokenIds], int], Iterator[Batch]],
+        *,
+        dim: int | None,
+        queue_tokens: int,
+        observe: Callable[[BatchReport], None] | None = None,
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            engine: Computes batches.
+            plan: Puts token ids into batches; the number is how many leading tokens of each text
+                do not take part in pooling.
+            dim: Dimensions of a vector; None where results are arrays of differing shapes.
+            queue_tokens: Most tokens that may wait.
+            observe: Called after each batch, from its thread.
+        """
+        self._engine, self._plan, self._dim = engine, plan, dim
+        self._observe = observe
+        self.queue_tokens = queue_tokens
+        self._turns: deque[_Request] = deque()
+        self._waiting = 0
+        self._idle = 0
+        self._closed = False
+        self._computed = 0
+        self._busy_seconds = 0.0
+        # An RLock, as cancelling a future runs its callback in the thread that cancels.
+        self._changed = threading.Condition(threading.RLock())
+        self._threads = [
+            threading.Thread(target=self._work, name=f"batches-{number}", daemon=True)
+            for number in range(engine.requests)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    def for_model(
+        cls,
+        model: Embedder,
+        *,
+        queue_tokens: int,
+        observe: Callable[[BatchReport], None] | None = None,
+    ) -> "DynamicBatcher":
+        """Batch for a loaded model."""
+        return cls(
+            model.engine, model.plan, dim=model.dim, queue_tokens=queue_tokens, observe=observe
+        )
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that wait to be put into a batch."""
+        return self._waiting
+
+    def submit(self, ids: Sequence[TokenIds], *, excluded: int = 0) -> "Future[Results]":
+        """Queue some texts and return at once.
+
+        Cancelling the future takes the texts that are not yet at work out of the queue.
+
+        Args:
+            ids: Token ids of each text, int64 (tokens,), from 1 to the model's limit of them.
+            excluded: Leading tokens of each text that do not take part in pooling.
+
+        Returns:
+            A future of float32 (n, dim), or of (n,) arrays without ``dim``. If a batch with one of
+            the texts fails, it has that error.
+
+        Raises:
+            InputError: the texts have more tokens than may ever wait.
+            OverloadedError: too many tokens wait already, or the batcher is closed.
+        """
+        request = _Request(ids, excluded, self._room(len(ids)))
+        if request.tokens > self.queue_tokens:
+            raise InputError(
+                f"the request has {request.tokens} tokens, the queue takes {self.queue_tokens}: "
+                "send fewer texts at a time"
+            )
+        if not ids:
+            request.future.set_result(request.results)
+            return request.future
+        with self._changed:
+            if self._closed:
+                raise OverloadedError("the model is being put away; try again")
+            if self._waiting + request.tokens > self.queue_tokens:
+                raise OverloadedError(
+                    f"{self._waiting} tokens are waiting and the queue takes {self.queue_tokens}",
+                    retry_after=self.seconds_to_drain(),
+                )
+            self._waiting += request.tokens
+            self._turns.append(request)
+            self._changed.notify()
+        # Weak: a future keeps its callbacks, and a request its future.
+        waiting = weakref.ref(request)
+        request.future.add_done_callback(lambda _: self._leave(waiting()))
+        return request.future
+
+    def seconds_to_drain(self) -> int:
+        """Estimate how long the waiting tokens take, from the speed so far."""
+        if not self._computed:
+            return 1
+        speed = len(self._threads) * self._computed / self._busy_seconds
+        return max(1, math.ceil(self._waiting / speed))
+
+    def close(self) -> None:
+        """Take no more requests, finish those that wait, and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _room(self, texts: int) -> Results:
+        """Return where the results of ``texts`` texts go."""
+        if self._dim is None:
+            return np.empty(texts, np.object_)
+        return np.empty((texts, self._dim), np.float32)
+
+    def _leave(self, request: "_Request | None") -> None:
+        """Take a request that is cancelled or has failed out of the queue."""
+        with self._changed:
+            if request is not None and request.pending:
+                self._waiting -= sum(len(request.ids[row]) for row in request.pending)
+                request.pending.clear()
+                self._turns.remove(request)
+
+    def _work(self) -> None:
+        while group := self._next_group():
+            self._run(group)
+
+    def _next_group(self) -> "list[_Text]":
+        """Wait for texts and take some; none when the batcher is closed and nothing waits."""
+        with self._changed:
+            while not self._turns:
+                if self._closed:
+                    return []
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+            group = self._take()
+            if self._turns:
+                self._changed.notify()  # there is more for another thread
+            return group
+
+    def _take(self) -> "list[_Text]":
+        """Take texts, turn by turn, up to the budget; leave idle threads their share."""
+        group: list[_Text] = []
+        room = min(_TAKEN, -(-self._waiting // (self._idle + 1)))
+        while self._turns:
+            request = self._turns[0]
+            while request.pending and request.credit > 0:
+                length = len(request.ids[request.pending[0]])
+                if group and length > room:
+                    return group  # its turn goes on in the next batch
+                group.append(_Text(request, request.pending.popleft()))
+                request.credit -= length
+                self._waiting -= length
+                room -= length
+            self._turns.popleft()
+            if request.pending:
+                request.credit += _SHARE
+                self._turns.append(request)
+        return group
+
+    def _run(self, group: "list[_Text]") -> None:
+        # Planned apart: all texts of a batch leave out equally many tokens.
+        for excluded in {text.request.excluded for text in group}:
+            texts = [text for text in group if text.request.excluded == excluded]
+            ids = [text.request.ids[text.row] for text in texts]
+            try:
+                batches = list(self._plan(ids, excluded))
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear it
+                self._reject(texts, error)
+                continue
+            for batch in batches:
+                self._run_batch(batch, texts)
+
+    def _run_batch(self, batch: Batch, texts: "list[_Text]") -> None:
+        own = [texts[number] for number in batch.texts]
+        out = self._room(len(texts))
+        started = time.perf_counter()
+        try:
+            self._engine.run([batch], out)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._reject(own, error)
+            return
+        seconds = time.perf_counter() - started
+        tokens = sum(len(text.request.ids[text.row]) for text in own)
+        with self._changed:
+            self._computed += tokens
+            self._busy_seconds += seconds
+        for number, text in zip(batch.texts, own, strict=True):
+            self._deliver(text, out[number])
+        if self._observe is not None:
+            area = batch.inputs["input_ids"].size
+            self._observe(BatchReport(len(own), tokens, area, seconds))
+
+    def _deliver(self, text: "_Text", result: Results) -> None:
+        request = text.request
+        request.results[text.row] = result
+        with self._changed:
+            request.missing -= 1
+            done = request.missing == 0
+        if done and request.future.set_running_or_notify_cancel():
+            request.future.set_result(request.results)
+
+    def _reject(self, texts: "list[_Text]", error: Exception) -> None:
+        for request in dict.fromkeys(text.request for text in texts):
+            with self._changed:
+                first = not request.failed
+                request.failed = True
+            if first and request.future.set_running_or_notify_cancel():
+                request.future.set_exception(error)
+
+
+@dataclass(eq=False)
+class _Request:
+    """The texts of one caller. The batcher's lock guards what changes."""
+
+    ids: Sequence[TokenIds]
+    excluded: int
+    results: Results
+    """Filled text by text."""
+    future: "Future[Results]" = field(default_factory=Future)
+    credit: int = _SHARE
+    """Tokens that it may still put into batches in this turn; less than 0 after a long text."""
+    failed: bool = False
+
+    def __post_init__(self) -> None:
+        self.pending = deque(range(len(self.ids)))
+        self.missing = len(self.ids)
+        self.tokens = sum(len(text) for text in self.ids)
+
+
+class _Text(NamedTuple):
+    """A text at work: a row of a request."""
+
+    request: _Request
+    row: int

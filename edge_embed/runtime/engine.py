@@ -1,0 +1,198 @@
+"""The compiled model and its pool of infer requests.
+
+Requests are handed out one batch each; several threads may share an engine. Several batches run
+asynchronously, one alone in the caller's thread, which spares it two changes of threads.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import openvino.properties as props
+import openvino.properties.hint as hints
+
+from edge_embed.errors import EdgeEmbedError, ModelFormatError
+from edge_embed.hardware.processors import usable_processors
+from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.config import RuntimeConfig
+from edge_embed.runtime.graph import build_graph, read_ir
+from edge_embed.runtime.planner import Batch
+
+__all__ = ["Engine", "compile_graph"]
+
+Vectors = npt.NDArray[np.float32]
+
+_PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
+
+
+class Engine:
+    """A model compiled for the CPU: batches in, embeddings out. Safe to share between threads."""
+
+    def __init__(self, config: ModelConfig, runtime: RuntimeConfig, *, file: Path) -> None:
+        """Read, complete and compile the model.
+
+        Raises:
+            ModelFormatError: the files are missing, damaged or do not fit together.
+        """
+        core = ov.Core()
+        graph = build_graph(read_ir(core, file), config, packed=runtime.packed)
+        self._compiled = compile_graph(core, graph.model, runtime, file=file)
+        self.packed = graph.packed
+        self.why_not_packed = graph.why_not_packed
+        self._dim = config.dim
+        self._inputs = [port.get_any_name() for port in self._compiled.inputs]
+        requests = int(self._compiled.get_property(props.optimal_number_of_infer_requests))
+        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        for _ in range(requests):
+            self._idle.put(self._compiled.create_infer_request())
+        self.requests = requests
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What the engine chose: streams, threads, precision and hint, as text."""
+        names = (
+            props.num_streams,
+            props.inference_num_threads,
+            hints.inference_precision,
+            hints.performance_mode,
+            hints.enable_cpu_pinning,
+        )
+        return {name(): _text(self._compiled.get_property(name)) for name in names}
+
+    def run(self, batches: Iterable[Batch], out: Vectors) -> None:
+        """Embed ``batches``, writing each text's vector to its row of ``out``.
+
+        The next batch is made while earlier ones are computed.
+
+        Args:
+            batches: Inputs in the engine's layout (packed or padded); consumed one at a time, but
+                for the first two.
+            out: Float32 (texts, dim), written in place.
+        """
+        batches = iter(batches)
+        first = list(islice(batches, 2))
+        if len(first) == 1:
+            self._run_alone(first[0], out)
+            return
+        running: deque[_Running] = deque()
+        try:
+            for batch in chain(first, batches):
+                inputs = self._inputs_of(batch)
+                request = self._acquire(running, out)
+                running.append(_Running(request, batch))
+                request.start_async(inputs, share_inputs=True)
+            while running:
+                self._collect(running.popleft(), out)
+        finally:
+            # After an error or an interrupt: requests still at work go back when they are done.
+            for left in running:
+                with suppress(RuntimeError):
+                    left.request.wait()
+                self._idle.put(left.request)
+
+    def _run_alone(self, batch: Batch, out: Vectors) -> None:
+        inputs = self._inputs_of(batch)
+        request = self._idle.get()
+        with self._given_back(request):
+            request.infer(inputs, share_inputs=True)
+            self._scatter(request, batch, out)
+
+    def _inputs_of(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
+        inputs = {name: batch.inputs[name] for name in self._inputs}
+        # Not left to the engine: after it has failed on a shape, it may give wrong vectors for it.
+        shapes = {array.shape for array in inputs.values()}
+        if len(shapes) != 1:
+            raise EdgeEmbedError(f"a batch's inputs have different shapes: {sorted(shapes)}")
+        return inputs
+
+    def _scatter(self, request: ov.InferRequest, batch: Batch, out: Vectors) -> None:
+        vectors = request.get_output_tensor(0).data.reshape(-1, self._dim)
+        out[batch.texts] = vectors[batch.slots]
+
+    def _acquire(self, running: "deque[_Running]", out: Vectors) -> ov.InferRequest:
+        """Take an idle request; while there is none, finish our own oldest batch first.
+
+        A caller blocks only while it holds no request, so callers cannot wait for each other.
+        """
+        while True:
+            try:
+                return self._idle.get(block=not running)
+            except Empty:
+                self._collect(running.popleft(), out)
+
+    def _collect(self, done: "_Running", out: Vectors) -> None:
+        with self._given_back(done.request):
+            done.request.wait()
+            self._scatter(done.request, done.batch, out)
+
+    @contextmanager
+    def _given_back(self, request: ov.InferRequest) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise EdgeEmbedError(f"inference failed: {error}") from error
+        finally:
+            self._idle.put(request)
+
+
+class _Running(NamedTuple):
+    """A batch at work, which keeps the memory alive that the request reads."""
+
+    request: ov.InferRequest
+    batch: Batch
+
+
+def compile_graph(
+    core: ov.Core, graph: ov.Model, runtime: RuntimeConfig, *, file: Path
+) -> ov.CompiledModel:
+    """Compile a graph, made from ``file``, for the CPU.
+
+    Raises:
+        ModelFormatError: the engine cannot.
+    """
+    try:
+        return core.compile_model(graph, "CPU", _properties(runtime))
+    except RuntimeError as error:
+        raise ModelFormatError(f"{file} cannot be compiled for this processor: {error}") from error
+
+
+def _properties(runtime: RuntimeConfig) -> dict[str, object]:
+    """Translate to OpenVINO properties; warn where the cache folder cannot be used."""
+    mode = hints.PerformanceMode
+    properties: dict[str, object] = {
+        hints.performance_mode(): mode.LATENCY if runtime.hint == "latency" else mode.THROUGHPUT,
+        hints.inference_precision(): _PRECISIONS[runtime.inference_precision],
+    }
+    processors = usable_processors()
+    if runtime.threads is not None or processors.limited:
+        properties[props.inference_num_threads()] = runtime.threads or processors.count
+    if processors.limited:
+        # Several processes that tie their threads to the same processors wait for each other.
+        properties[hints.enable_cpu_pinning()] = False
+    if runtime.streams is not None:
+        properties[props.num_streams()] = runtime.streams
+    if runtime.cache_dir is not None:
+        try:
+            runtime.cache_dir.mkdir(parents=True, exist_ok=True)
+            properties[props.cache_dir()] = str(runtime.cache_dir)
+        except OSError as error:
+            warnings.warn(
+                f"compiled models are not cached, every start will be slower: {runtime.cache_dir}: "
+                f"{error.strerror}",
+                stacklevel=2,
+            )
+    return properties
+
+
+def _text(value: object) -> str:
+    return (
+        str(getattr(value, "name", value)) if not isinstance(value, ov.Type) else value.to_string()
+    )

@@ -1,0 +1,314 @@
+"""The model graph: read the IR, pack, pool and normalise, so that it outputs embeddings.
+
+The files stay as they are on disk, so any other runtime can open them; what is changed here exists
+in memory only. A row holds one text (``attention_mask`` says how long it is) or, where the graph
+allows it, several side by side (:mod:`edge_embed.runtime.packing`). Either way a matrix of ones and
+zeros says which tokens belong to which text, and pooling is written once, on that matrix. It
+follows sentence-transformers' Pooling module, mode by mode.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+from openvino.utils import replace_node
+
+from edge_embed.errors import ModelFormatError
+from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.model.dense import DenseLayer
+from edge_embed.runtime.packing import CannotPackError, pack
+from edge_embed.runtime.planner import POOLING_MASK, TOKENS_A_SLOT
+
+__all__ = ["Graph", "build_graph", "build_token_graph", "read_ir"]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A model that outputs ``sentence_embedding``, float32 (rows, texts a row, dim)."""
+
+    model: ov.Model
+    packed: bool
+    """Whether a row holds several texts. Inputs are then ``input_ids``, ``segment_ids`` and
+    ``position_ids``; otherwise ``input_ids`` and ``attention_mask``, and ``pooling_mask`` for
+    models whose prompt does not take part in pooling."""
+    why_not_packed: str = ""
+
+
+def read_ir(core: ov.Core, file: Path) -> ov.Model:
+    """Read an OpenVINO IR.
+
+    Raises:
+        ModelFormatError: the .xml or its .bin is missing or damaged.
+    """
+    weights = file.with_suffix(".bin")
+    for part in (file, weights):
+        if not part.is_file():
+            raise ModelFormatError(f"{part.parent} is not a complete model: {part.name} is missing")
+    try:
+        return core.read_model(file, weights)
+    except RuntimeError as error:
+        raise ModelFormatError(
+            f"{file} or its .bin is damaged: copy the model again ('edge-embed verify' names the "
+            f"file); the engine says: {_last_line(error)}"
+        ) from error
+
+
+def build_graph(model: ov.Model, config: ModelConfig, *, packed: bool = True) -> Graph:
+    """Turn a transformer into a model that outputs embeddings.
+
+    Args:
+        model: A transformer whose output is token states, float (rows, width, hidden). It is
+            taken over and changed.
+        config: What the folder says of pooling and normalise.
+        packed: Pack where the graph allows it.
+
+    Raises:
+        ModelFormatError: the graph does not fit the folder's configuration.
+    """
+    _check_inputs(model, config)
+    states_port = _token_states(model, config)
+    input_ids = model.input("input_ids").get_node()
+    _drop_token_types(model, input_ids)
+    why_not = "" if packed else "padded rows were asked for"
+    if packed:
+        try:
+            parameters, members, positions = _packed_inputs(model, config)
+        except CannotPackError as error:
+            why_not = str(error)
+    if why_not:
+        parameters, members, positions = _padded_inputs(model, config)
+    states = ops.convert(states_port.get_source_output(), np.float32)
+    pooled = [_pool(mode, states, members, positions) for mode in config.pooling]
+    embedding = pooled[0] if len(pooled) == 1 else ops.concat(pooled, axis=2)
+    for step in config.head:
+        embedding = _unit_length(embedding) if step == "normalize" else _dense(embedding, step)
+    result = ops.result(embedding)
+    result.output(0).set_names({"sentence_embedding"})
+    model = ov.Model([result], [input_ids, *parameters], "sentence_embedding")
+    keep_tables_compressed(model)
+    return Graph(model, not why_not, why_not)
+
+
+def build_token_graph(model: ov.Model, config: ModelConfig) -> ov.Model:
+    """Turn a transformer into a model that outputs each token's state, before any pooling.
+
+    Inputs are ``input_ids`` and ``attention_mask``, one text a row; the output is float32
+    (rows, width, hidden).
+
+    Raises:
+        ModelFormatError: the graph does not fit the folder's configuration.
+    """
+    _check_inputs(model, config)
+    states = _token_states(model, config).get_source_output()
+    input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
+    _drop_token_types(model, input_ids)
+    result = ops.result(ops.convert(states, np.float32))
+    model = ov.Model([result], [input_ids, mask], "token_states")
+    keep_tables_compressed(model)
+    return model
+
+
+# Values of a table that is worth it: below, one product more is dearer than the memory.
+_LARGE_TABLE = 1 << 20
+
+
+def keep_tables_compressed(model: ov.Model) -> None:
+    """Scale what is read of an INT8 table, not the table, in place; the values are the same.
+
+    The engine computes what depends on no input when it compiles, so it would keep a vocabulary's
+    embeddings as float32: 47 instead of 12 MB in all-MiniLM-L6-v2.
+    """
+    for gather in model.get_ordered_ops():
+        table = _compressed_table(gather)
+        if table is None:
+            continue
+        codes, scales = table
+        ids, axis = gather.input_value(1), gather.input_value(2)
+        values = ops.convert(ops.gather(codes, ids, axis), scales.get_element_type().to_dtype())
+        scaled = ops.multiply(values, ops.gather(scales, ids, axis))
+        replace_node(gather, scaled)
+
+
+def _compressed_table(gather: ov.Node) -> tuple[ov.Output, ov.Output] | None:
+    """Return codes (rows, width) and scales (rows, 1) of the large table whose rows are read."""
+
+    def source(node: ov.Node, number: int, kind: str) -> ov.Node | None:
+        found = node.input_value(number).get_node()
+        return found if found.get_type_name() == kind else None
+
+    if gather.get_type_name() != "Gather":
+        return None
+    axis, product = source(gather, 2, "Constant"), source(gather, 0, "Multiply")
+    if axis is None or product is None or axis.get_data().tolist() not in (0, [0]):
+        return None
+    converted = source(product, 0, "Convert")
+    codes = converted and source(converted, 0, "Constant")
+    if codes is None or len(codes.shape) != 2 or np.prod(codes.shape) < _LARGE_TABLE:
+        return None
+    scales = product.input_value(1)
+    if list(scales.get_partial_shape()) != [codes.shape[0], 1]:
+        return None
+    return codes.output(0), scales
+
+
+def _unit_length(embedding: ov.Node) -> ov.Node:
+    axis = ops.constant(np.array([2], np.int64))
+    return ops.normalize_l2(embedding, axis, eps=1e-24, eps_mode="max")
+
+
+def _dense(embedding: ov.Node, layer: DenseLayer) -> ov.Node:
+    """Apply a layer to (rows, slots, in_features)."""
+    weight, bias = layer.weights()
+    output = ops.matmul(embedding, ops.constant(weight), False, True)
+    if bias is not None:
+        output = ops.add(output, ops.constant(bias))
+    return ops.tanh(output) if layer.activation == "Tanh" else output
+
+
+def _packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
+    """Return new parameters, membership (rows, slots, width) and positions (rows, width)."""
+    if not config.include_prompt:
+        raise CannotPackError("the prompt does not take part in pooling")
+    segment_ids, position_ids = _parameter("segment_ids"), _parameter("position_ids")
+    pack(model, config, segment_ids=segment_ids, position_ids=position_ids)
+    width = ops.gather(ops.shape_of(segment_ids), np.int64(1), np.int64(0))
+    slots = ops.maximum(ops.divide(width, np.int64(TOKENS_A_SLOT)), np.int64(1))
+    numbers = ops.range(np.int64(1), ops.add(slots, np.int64(1)), np.int64(1), output_type="i64")
+    members = ops.equal(
+        ops.unsqueeze(segment_ids, np.int64(1)),
+        ops.unsqueeze(numbers, ops.constant(np.array([0, 2], np.int64))),
+    )
+    return [segment_ids, position_ids], ops.convert(members, np.float32), position_ids
+
+
+def _padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
+    """Return parameters, membership (rows, 1, width) and positions (rows, width)."""
+    mask = model.input("attention_mask").get_node()
+    parameters, pooled = [mask], mask
+    if not config.include_prompt:
+        pooled = _parameter(POOLING_MASK)
+        parameters.append(pooled)
+    positions = ops.subtract(ops.cum_sum(mask, np.int64(1)), np.int64(1))
+    return parameters, ops.convert(ops.unsqueeze(pooled, np.int64(1)), np.float32), positions
+
+
+def _pool(mode: PoolingMode, states: ov.Node, members: ov.Node, positions: ov.Node) -> ov.Node:
+    """Pool token states (rows, width, hidden) to (rows, slots, hidden).
+
+    ``members`` is float (rows, slots, width): 1 where the token takes part in the slot's text.
+    ``positions`` counts each text's tokens from 0, and goes on counting over an excluded prompt.
+    An empty slot gets zeros, but for ``max``.
+    """
+    width_axis = ops.constant(np.array([2], np.int64))
+    if mode == "max":
+        return _segment_max(states, members)
+    if mode in ("cls", "lasttoken"):
+        rank = ops.cum_sum(members, np.int64(2), reverse=mode == "lasttoken")
+        first = ops.convert(ops.equal(rank, np.float32(1)), np.float32)
+        return ops.matmul(ops.multiply(members, first), states, False, False)
+    weights = members
+    if mode == "weightedmean":
+        numbers = ops.convert(ops.add(positions, np.int64(1)), np.float32)
+        weights = ops.multiply(members, ops.unsqueeze(numbers, np.int64(1)))
+    total = ops.matmul(weights, states, False, False)
+    count = ops.maximum(ops.reduce_sum(weights, width_axis, keep_dims=True), np.float32(1e-9))
+    return ops.divide(total, ops.sqrt(count) if mode == "mean_sqrt_len_tokens" else count)
+
+
+def _segment_max(states: ov.Node, members: ov.Node) -> ov.Node:
+    """Take the maximum over each slot's tokens; tokens of no slot go to one that is dropped."""
+    slots = ops.gather(ops.shape_of(members), np.int64(1), np.int64(0))
+    shape = ops.shape_of(states)
+    # A token's slot is where its column is 1; without any it is one past the last slot.
+    belongs = ops.reduce_max(members, ops.constant(np.array([1], np.int64)), keep_dims=False)
+    slot = ops.squeeze(
+        ops.topk(members, np.int64(1), 1, "max", "value", stable=True).output(1), np.int64(1)
+    )
+    slot = ops.select(ops.greater(belongs, np.float32(0)), ops.convert(slot, np.int64), slots)
+    index = ops.broadcast(ops.unsqueeze(slot, np.int64(2)), shape)
+    rows, hidden = (ops.gather(shape, np.int64(axis), np.int64(0)) for axis in (0, 2))
+    first = ops.constant(np.array([0], np.int64))
+    extended = ops.concat(
+        [
+            ops.unsqueeze(rows, first),
+            ops.unsqueeze(ops.add(slots, np.int64(1)), first),
+            ops.unsqueeze(hidden, first),
+        ],
+        axis=0,
+    )
+    lowest = ops.broadcast(ops.constant(np.float32(np.finfo(np.float32).min)), extended)
+    maxima = ops.scatter_elements_update(
+        lowest, index, states, np.int64(1), reduction="max", use_init_val=True
+    )
+    return ops.slice(
+        maxima,
+        first,
+        ops.unsqueeze(slots, first),
+        ops.constant(np.array([1], np.int64)),
+        ops.constant(np.array([1], np.int64)),
+    )
+
+
+def _drop_token_types(model: ov.Model, input_ids: ov.Node) -> None:
+    """Replace the input ``token_type_ids`` by zeros: a text on its own is of type 0."""
+    for parameter in model.inputs:
+        if "token_type_ids" in parameter.get_names():
+            zeros = ops.broadcast(np.int64(0), ops.shape_of(input_ids))
+            first = ops.constant(np.zeros((1, 1), np.int64))  # its row is added to every token's
+            for port in parameter.get_node().output(0).get_target_inputs():
+                port.replace_source_output((first if _reads_table(port) else zeros).output(0))
+
+
+def _reads_table(port: ov.Input) -> bool:
+    """Whether what comes in here says which rows of a table are read, and nothing else."""
+    node = port.get_node()
+    if node.get_type_name() == "Convert":
+        return all(_reads_table(further) for further in node.output(0).get_target_inputs())
+    return bool(node.get_type_name() == "Gather" and port.get_index() == 1)
+
+
+def _check_inputs(model: ov.Model, config: ModelConfig) -> None:
+    names = {name for port in model.inputs for name in port.get_names()}
+    for needed in ("input_ids", "attention_mask"):
+        if needed not in names:
+            raise ModelFormatError(
+                f"{config.folder}: the model has the inputs {', '.join(sorted(names))}; it needs "
+                "input_ids and attention_mask"
+            )
+    unknown = names - {"input_ids", "attention_mask", "token_type_ids"}
+    if unknown:
+        raise ModelFormatError(
+            f"{config.folder}: the model wants the input {sorted(unknown)[0]!r}, which no text "
+            "has; export it again for feature extraction"
+        )
+
+
+def _token_states(model: ov.Model, config: ModelConfig) -> ov.Input:
+    """Return the output with a state a token, and check its width against the folder."""
+    for output in model.outputs:
+        shape = output.get_partial_shape()
+        if shape.rank.is_static and shape.rank.get_length() == 3:
+            hidden = shape[2]
+            if hidden.is_static and hidden.get_length() != config.hidden_size:
+                raise ModelFormatError(
+                    f"{config.folder}: the model's states have {hidden.get_length()} dimensions, "
+                    f"its pooling configuration says {config.hidden_size}"
+                )
+            return output.get_node().input(0)
+    raise ModelFormatError(
+        f"{config.folder}: the model outputs no token states (batch, tokens, hidden); "
+        "export it again for feature extraction"
+    )
+
+
+def _parameter(name: str) -> ov.Node:
+    parameter = ops.parameter([-1, -1], np.int64, name=name)
+    parameter.output(0).set_names({name})
+    return parameter
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

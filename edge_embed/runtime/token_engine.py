@@ -1,0 +1,56 @@
+"""Token states: what the model says of each token, before pooling.
+
+A second compiled model beside :class:`edge_embed.runtime.engine.Engine`, for the few callers that
+want it.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from edge_embed.errors import EdgeEmbedError
+from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.config import RuntimeConfig
+from edge_embed.runtime.engine import compile_graph
+from edge_embed.runtime.graph import build_token_graph, read_ir
+from edge_embed.runtime.planner import Batch
+
+__all__ = ["TokenEngine"]
+
+
+class TokenEngine:
+    """A compiled model that outputs states, one batch at a time. For one thread."""
+
+    requests = 1
+
+    def __init__(self, config: ModelConfig, runtime: RuntimeConfig, *, file: Path) -> None:
+        """Read and compile the model.
+
+        Raises:
+            ModelFormatError: the files are missing, damaged or do not fit together.
+        """
+        core = ov.Core()
+        graph = build_token_graph(read_ir(core, file), config)
+        self._request = compile_graph(core, graph, runtime, file=file).create_infer_request()
+
+    def run(self, batches: Iterable[Batch], out: npt.NDArray[Any]) -> None:
+        """Compute ``batches``, writing each text's states to its row of ``out``.
+
+        Args:
+            batches: Inputs, one text a row (:func:`edge_embed.runtime.planner.padded_batches`).
+            out: Objects (texts,); each becomes float32 (tokens, hidden).
+        """
+        for batch in batches:
+            mask = batch.inputs["attention_mask"]
+            inputs = {"input_ids": batch.inputs["input_ids"], "attention_mask": mask}
+            try:
+                self._request.infer(inputs, share_inputs=True)
+            except RuntimeError as error:
+                raise EdgeEmbedError(f"inference failed: {error}") from error
+            states = self._request.get_output_tensor(0).data
+            for text, row in zip(batch.texts, batch.slots, strict=True):
+                out[text] = np.array(states[row, : mask[row].sum()], np.float32)

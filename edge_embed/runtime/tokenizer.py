@@ -1,0 +1,270 @@
+"""Texts to ragged token ids, exactly as the model's own tokenizer.json says.
+
+Second in the flow. Padding and truncation settings stored in the file are ignored: the batch
+planner pads, and the limit is the model's (:attr:`ModelConfig.max_seq_length`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer as FastTokenizer
+
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.json_files import read_json
+
+__all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer"]
+
+TokenIds = npt.NDArray[np.int64]
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids of some texts, special tokens included, cut at the model's limit."""
+
+    ids: list[TokenIds]
+    """One int64 array a text, shape (tokens,)."""
+    lengths: npt.NDArray[np.int64]
+    """Tokens kept of each text, shape (texts,)."""
+    full_lengths: npt.NDArray[np.int64]
+    """Tokens that each text had before it was cut, shape (texts,)."""
+    unknown: npt.NDArray[np.int64]
+    """Tokens of each text, among those kept, that stand for something unknown, shape (texts,)."""
+    special: int
+    """Tokens that the template adds to each text."""
+
+    @property
+    def content_lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens kept of each text, without special ones, shape (texts,)."""
+        return np.maximum(self.lengths - self.special, 0)
+
+    @property
+    def truncated(self) -> npt.NDArray[np.int64]:
+        """Indices of the texts that were cut."""
+        return np.flatnonzero(self.full_lengths > self.lengths)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token and where it stands in its text."""
+
+    id: int
+    text: str
+    """The part of the text that it stands for; a special token's own name."""
+    special: bool
+    start: int | None
+    """First character in the text; None for special tokens."""
+    stop: int | None
+
+
+class Tokenizer:
+    """The tokenizer of a model folder. Safe to share between threads."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Load ``tokenizer.json``.
+
+        Raises:
+            ModelFormatError: the file is missing or damaged.
+        """
+        path = config.folder / "tokenizer.json"
+        self._tokenizer = _load(path)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._lowercase = config.lowercase
+        self.max_length = config.max_seq_length
+        side = read_json(config.folder / "tokenizer_config.json", optional=True)
+        self._cut_left = side.get("truncation_side") == "left"
+        # Published files differ in which of the two names it; -1 is no token.
+        names = read_json(config.folder / "special_tokens_map.json", optional=True) | side
+        name = names.get("unk_token")
+        name = name.get("content") if isinstance(name, dict) else name
+        unknown_id = self._tokenizer.token_to_id(name) if isinstance(name, str) else None
+        self._unknown_id = -1 if unknown_id is None else unknown_id
+        # How many special tokens the template puts before and after a text.
+        template = self._tokenizer.encode("a")
+        mask = template.special_tokens_mask
+        first = mask.index(0) if 0 in mask else len(mask)
+        self._prefix = first
+        self._suffix = mask[::-1].index(0) if 0 in mask else 0
+        self._before = template.ids[: self._prefix]
+        self._after = template.ids[len(mask) - self._suffix :]
+        self.vocabulary_size = self._tokenizer.get_vocab_size()
+        if self.max_length <= self._prefix + self._suffix:
+            raise ModelFormatError(
+                f"{config.folder}: a token limit of {self.max_length} leaves no room for text "
+                f"beside {self._prefix + self._suffix} special tokens"
+            )
+
+    def __call__(
+        self, texts: Sequence[str], *, prompt: str = "", cut_left: bool | None = None
+    ) -> TokenizedTexts:
+        """Tokenize ``texts``, each with ``prompt`` put before it.
+
+        Args:
+            texts: n texts.
+            prompt: Put before each.
+            cut_left: Whether texts over the limit lose their beginning; None is the model's way.
+
+        Raises:
+            InputError: an item is not a string, or cannot be written as UTF-8.
+        """
+        encodings = self._encode(self._prepare(texts, prompt))
+        return self._tokenized([encoding.ids for encoding in encodings], cut_left)
+
+    def from_ids(
+        self, texts: Sequence[Sequence[int]], *, cut_left: bool | None = None
+    ) -> TokenizedTexts:
+        """Take texts that are tokenized already: this model's ids, special tokens included.
+
+        Raises:
+            InputError: an id is not in the vocabulary, or a text lacks the special tokens. Those
+                of another tokenizer are never embedded as if they were this one's.
+        """
+        self._check_ids(texts)
+        for number, ids in enumerate(texts):
+            whole = list(ids[: self._prefix]) == self._before
+            whole &= list(ids[max(len(ids) - self._suffix, 0) :]) == self._after
+            if not whole or len(ids) < self._prefix + self._suffix or not ids:
+                raise InputError(
+                    f"the token ids of text {number} do not begin with {self._before} and end with "
+                    f"{self._after}, as this model's tokenizer writes them, so they may be of "
+                    "another: send text, or this model's ids"
+                )
+        return self._tokenized(texts, cut_left)
+
+    def pieces(self, texts: Sequence[str], *, special_tokens: bool = True) -> list[list[Piece]]:
+        """Return each whole text's tokens and where they stand, before any cut.
+
+        Where the model lower-cases texts, the places are those in the lower-cased text.
+
+        Raises:
+            InputError: a text cannot be written as UTF-8.
+        """
+        check_texts(texts)
+        prepared = self._prepare(texts, "")
+        encodings = self._tokenizer.encode_batch(prepared, add_special_tokens=special_tokens)
+        return [
+            [
+                Piece(token_id, token, special=True, start=None, stop=None)
+                if special
+                else Piece(token_id, text[start:stop], special=False, start=start, stop=stop)
+                for token_id, token, special, (start, stop) in zip(
+                    e.ids, e.tokens, e.special_tokens_mask, e.offsets, strict=True
+                )
+            ]
+            for text, e in zip(prepared, encodings, strict=True)
+        ]
+
+    def decode(
+        self, texts: Sequence[Sequence[int]], *, skip_special_tokens: bool = True
+    ) -> list[str]:
+        """Return the text of each list of ids.
+
+        Raises:
+            InputError: an id is not in the vocabulary.
+        """
+        self._check_ids(texts)
+        decoded: list[str] = self._tokenizer.decode_batch(
+            [list(ids) for ids in texts], skip_special_tokens=skip_special_tokens
+        )
+        return decoded
+
+    def _check_ids(self, texts: Sequence[Sequence[int]]) -> None:
+        size = self.vocabulary_size
+        for number, ids in enumerate(texts):
+            wrong = next((token for token in ids if not 0 <= token < size), None)
+            if wrong is not None:
+                raise InputError(
+                    f"text {number} has the token id {wrong}; this model's are from 0 to {size - 1}"
+                )
+
+    def _tokenized(self, texts: Sequence[Sequence[int]], cut_left: bool | None) -> TokenizedTexts:
+        full = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
+        ids = [np.asarray(self._cut(text, cut_left), np.int64) for text in texts]
+        unknown = np.fromiter((np.count_nonzero(i == self._unknown_id) for i in ids), np.int64)
+        kept = np.minimum(full, self.max_length)
+        return TokenizedTexts(ids, kept, full, unknown, self._prefix + self._suffix)
+
+    def tokens(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return the pieces of each text, special tokens included, cut at the limit."""
+        return [list(self._cut(e.tokens)) for e in self._encode(self._prepare(texts, ""))]
+
+    def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return how many tokens each whole text has, special tokens included, before any cut."""
+        encodings = self._encode(self._prepare(texts, ""))
+        return np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
+
+    def prompt_length(self, prompt: str) -> int:
+        """Return how many leading tokens belong to ``prompt``, as sentence-transformers counts."""
+        if not prompt:
+            return 0
+        return len(self._encode(self._prepare([prompt], ""))[0]) - self._suffix
+
+    def _prepare(self, texts: Sequence[str], prompt: str) -> Sequence[str]:
+        if prompt:
+            texts = [prompt + text for text in texts]
+        if self._lowercase:
+            texts = [text.lower() for text in texts]
+        return texts
+
+    def _encode(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        # The tokenizer would take a tuple for a pair of texts, so types are checked beforehand.
+        if not all(isinstance(text, str) for text in texts):
+            check_texts(texts)
+        try:
+            return self._tokenizer.encode_batch_fast(texts)
+        except (TypeError, UnicodeEncodeError):
+            check_texts(texts)
+            raise
+
+    def _cut(self, items: Sequence[_Item], cut_left: bool | None = None) -> Sequence[_Item]:
+        """Cut content, never the template's special tokens."""
+        if len(items) <= self.max_length:
+            return items
+        end = len(items) - self._suffix
+        room = self.max_length - self._prefix - self._suffix
+        left = self._cut_left if cut_left is None else cut_left
+        start = end - room if left else self._prefix
+        content = items[start : start + room]
+        return [*items[: self._prefix], *content, *items[end:]]
+
+
+def check_texts(texts: Sequence[object]) -> None:
+    """Raise an InputError that names the first item that is no text.
+
+    Raises:
+        InputError: an item is not a string, or holds a lone surrogate.
+    """
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"text {index} is not a string but {type(text).__name__}")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            code = ord(text[error.start])
+            raise InputError(
+                f"text {index} holds a lone surrogate (U+{code:04X} at character {error.start}), "
+                "which no UTF-8 text can: repair the text where it was decoded"
+            ) from None
+
+
+def _load(path: Path) -> FastTokenizer:
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ModelFormatError(
+            f"{path.parent} is not a complete model: tokenizer.json is missing"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"cannot read {path}: {error}") from error
+    try:
+        return FastTokenizer.from_str(content)
+    except Exception as error:  # tokenizers raises plain Exception for a bad file
+        raise ModelFormatError(
+            f"{path} is damaged ({error}); copy it again from the model's source"
+        ) from error

@@ -1,0 +1,1 @@
+"""The handlers of each protocol: request in, response out."""

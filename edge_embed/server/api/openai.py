@@ -1,0 +1,126 @@
+"""OpenAI's protocol: /v1/embeddings and /v1/models."""
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.embedder import unit_length
+from edge_embed.server.endpoint import INPUTS_SCHEMA, Endpoint, Inputs, read_inputs
+from edge_embed.server.request import Caller
+from edge_embed.server.service import Embedded, Reading, Service
+
+__all__ = ["ENDPOINTS", "ModelList", "Usage", "models"]
+
+
+_EITHER_FORMAT = {
+    "anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string"}],
+}
+
+
+class Usage(msgspec.Struct):
+    """What a request took."""
+
+    prompt_tokens: int
+    """Tokens embedded, after any cut."""
+    total_tokens: int
+    truncated_texts: int
+    """Texts that were longer than the model reads, and were cut."""
+
+    @classmethod
+    def of(cls, *parts: Embedded) -> "Usage":
+        """Add up."""
+        tokens = sum(part.tokens for part in parts)
+        return cls(tokens, tokens, sum(part.truncated for part in parts))
+
+
+class EmbeddingsRequest(msgspec.Struct):
+    """Texts to embed."""
+
+    input: Annotated[Inputs, msgspec.Meta(extra_json_schema=INPUTS_SCHEMA)]
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    user: str | None = None
+    prompt_name: str | None = None
+    """One of the model's prompts; beyond OpenAI's protocol."""
+    truncate: bool = True
+    """Cut texts over the model's limit (counted in usage) or refuse them; beyond the protocol."""
+
+
+class EmbeddingObject(msgspec.Struct):
+    """The vector of one text."""
+
+    index: int
+    embedding: Annotated[Any, msgspec.Meta(extra_json_schema=_EITHER_FORMAT)]
+    """Numbers, or their base64: float32, little endian."""
+    object: Literal["embedding"] = "embedding"
+
+
+class EmbeddingsAnswer(msgspec.Struct):
+    """The vectors, in the order of the texts."""
+
+    data: list[EmbeddingObject]
+    model: str
+    usage: Usage
+    object: Literal["list"] = "list"
+
+
+class ModelObject(msgspec.Struct):
+    """A model."""
+
+    id: str
+    created: int = 0
+    owned_by: str = "edge-embed"
+    object: Literal["model"] = "model"
+
+
+class ModelList(msgspec.Struct):
+    """The models of this server."""
+
+    data: list[ModelObject]
+    object: Literal["list"] = "list"
+
+
+async def embeddings(
+    service: Service, request: EmbeddingsRequest, caller: Caller
+) -> EmbeddingsAnswer:
+    """Embed texts."""
+    async with service.pool.use(request.model) as served:
+        served.embedder.check_dim(request.dimensions)
+        reading = Reading(request.prompt_name, cut=request.truncate)
+        embedded = await service.embed(caller, served, read_inputs(request.input), reading)
+        vectors = embedded.vectors
+        if request.dimensions is not None:
+            vectors = vectors[:, : request.dimensions]
+            if served.embedder.config.normalize:
+                vectors = unit_length(vectors)
+        rows = _base64(vectors) if request.encoding_format == "base64" else list(vectors)
+        data = [EmbeddingObject(number, row) for number, row in enumerate(rows)]
+        return EmbeddingsAnswer(data, served.name, Usage.of(embedded))
+
+
+def models(names: Sequence[str]) -> ModelList:
+    """List the models."""
+    return ModelList([ModelObject(name) for name in names])
+
+
+def _base64(vectors: npt.NDArray[np.float32]) -> list[str]:
+    little = np.ascontiguousarray(vectors, "<f4")
+    return [base64.b64encode(vector.tobytes()).decode() for vector in little]
+
+
+ENDPOINTS = [
+    Endpoint(
+        "/v1/embeddings",
+        "openai",
+        EmbeddingsRequest,
+        EmbeddingsAnswer,
+        embeddings,
+        "Embed texts (OpenAI).",
+        {"input": ["Reset my password", "Opening hours"], "encoding_format": "float"},
+    )
+]

@@ -1,0 +1,168 @@
+"""What embeddings are for, over HTTP: /v1/similarity, /v1/dedup and /v1/search."""
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from edge_embed.embedder import unit_length
+from edge_embed.server.api.openai import Usage
+from edge_embed.server.endpoint import Endpoint, Matrix
+from edge_embed.server.request import Caller
+from edge_embed.server.service import Reading, Service
+from edge_embed.tasks import deduplicate
+
+__all__ = ["ENDPOINTS"]
+
+_MOST_HITS = 1000
+
+
+class SimilarityRequest(msgspec.Struct):
+    """Texts to compare with one another, or with others."""
+
+    texts: list[str]
+    others: list[str] | None = None
+    model: str | None = None
+
+
+class SimilarityAnswer(msgspec.Struct):
+    """Cosines: a row for each text, a column for each of the others."""
+
+    similarity: Matrix
+    model: str
+    usage: Usage
+
+
+class DedupRequest(msgspec.Struct):
+    """Texts among which near-duplicates are looked for."""
+
+    texts: list[str]
+    threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.9
+    model: str | None = None
+
+
+class Removed(msgspec.Struct):
+    """A text that goes, and the one that stays for it."""
+
+    row: int
+    partner: int
+    score: float
+
+
+class DedupAnswer(msgspec.Struct):
+    """Rows that stay and rows that go."""
+
+    kept: list[int]
+    duplicates: list[Removed]
+    model: str
+    usage: Usage
+
+
+class SearchRequest(msgspec.Struct):
+    """Queries to the attached index."""
+
+    query: str | list[str]
+    k: Annotated[int, msgspec.Meta(ge=1, le=_MOST_HITS)] = 10
+    where: dict[str, Any] | None = None
+    """Only texts with these metadata."""
+    hybrid: bool = False
+    """Rank by meaning and by words together."""
+
+
+class FoundText(msgspec.Struct):
+    """A text of the index."""
+
+    id: str
+    text: str
+    metadata: dict[str, Any]
+    score: float
+    """Its cosine with the query."""
+
+
+class SearchAnswer(msgspec.Struct):
+    """The hits of each query, best first."""
+
+    hits: list[list[FoundText]]
+    model: str
+    usage: Usage
+
+
+async def similarity(
+    service: Service, request: SimilarityRequest, caller: Caller
+) -> SimilarityAnswer:
+    """Compare texts."""
+    async with service.pool.use(request.model) as served:
+        count = len(request.texts)
+        embedded = await service.embed(caller, served, request.texts + (request.others or []))
+        unit = unit_length(embedded.vectors)
+        right = unit if request.others is None else unit[count:]
+        matrix = np.clip(unit[:count] @ right.T, -1, 1)  # rounding goes a little beyond
+        return SimilarityAnswer(matrix, served.name, Usage.of(embedded))
+
+
+async def dedup(service: Service, request: DedupRequest, caller: Caller) -> DedupAnswer:
+    """Find near-duplicates."""
+    async with service.pool.use(request.model) as served:
+        embedded = await service.embed(caller, served, request.texts)
+        result = await asyncio.to_thread(
+            lambda: deduplicate(embedded.vectors, threshold=request.threshold)
+        )
+        removed = [Removed(d.row, d.partner, round(d.score, 6)) for d in result.duplicates]
+        kept = [int(row) for row in result.kept]
+        return DedupAnswer(kept, removed, served.name, Usage.of(embedded))
+
+
+async def search(service: Service, request: SearchRequest, caller: Caller) -> SearchAnswer:
+    """Search the attached index."""
+    queries = [request.query] if isinstance(request.query, str) else request.query
+    async with service.pool.use() as served:
+        index = service.check_index(served)
+        reading = Reading(served.embedder.role_prompt("query"))
+        embedded = await service.embed(caller, served, queries, reading)
+        found = await asyncio.to_thread(
+            lambda: index.search(
+                embedded.vectors,
+                k=request.k,
+                where=request.where,
+                queries=queries if request.hybrid else None,
+            )
+        )
+        hits = [
+            [FoundText(h.id, h.text, dict(h.metadata), round(h.score, 6)) for h in ranking]
+            for ranking in found
+        ]
+        return SearchAnswer(hits, served.name, Usage.of(embedded))
+
+
+_TEXTS = ["Reset my password", "I forgot my password", "Opening hours"]
+
+ENDPOINTS = [
+    Endpoint(
+        "/v1/similarity",
+        "openai",
+        SimilarityRequest,
+        SimilarityAnswer,
+        similarity,
+        "Compare texts with one another: cosines.",
+        {"texts": _TEXTS},
+    ),
+    Endpoint(
+        "/v1/dedup",
+        "openai",
+        DedupRequest,
+        DedupAnswer,
+        dedup,
+        "Find near-duplicates.",
+        {"texts": _TEXTS, "threshold": 0.9},
+    ),
+    Endpoint(
+        "/v1/search",
+        "openai",
+        SearchRequest,
+        SearchAnswer,
+        search,
+        "Search the attached index.",
+        {"query": "I forgot my password", "k": 3},
+    ),
+]

@@ -1,0 +1,236 @@
+"""text-embeddings-inference's protocol: /embed and what goes with it, on the default model."""
+
+import asyncio
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from edge_embed.embedder import unit_length
+from edge_embed.runtime.planner import TOKEN_BUDGET
+from edge_embed.server.endpoint import (
+    INPUTS_SCHEMA,
+    Endpoint,
+    Inputs,
+    Matrix,
+    Vector,
+    read_inputs,
+)
+from edge_embed.server.pool import ServedModel
+from edge_embed.server.request import Caller
+from edge_embed.server.service import Reading, Service
+
+__all__ = ["ENDPOINTS", "Info", "info"]
+
+Direction = Literal["Left", "Right", "left", "right"]
+
+
+class EmbedRequest(msgspec.Struct):
+    """Texts to embed."""
+
+    inputs: Annotated[Inputs, msgspec.Meta(extra_json_schema=INPUTS_SCHEMA)]
+    normalize: bool = True
+    truncate: bool | None = None
+    """Cut texts over the model's limit; they are refused otherwise."""
+    truncation_direction: Direction | None = None
+    prompt_name: str | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class EmbedAllRequest(msgspec.Struct):
+    """Texts whose tokens' states are wanted."""
+
+    inputs: Annotated[Inputs, msgspec.Meta(extra_json_schema=INPUTS_SCHEMA)]
+    truncate: bool | None = None
+    truncation_direction: Direction | None = None
+    prompt_name: str | None = None
+
+
+class SimilarityInputs(msgspec.Struct):
+    """A text and those that it is compared with."""
+
+    source_sentence: str
+    sentences: list[str]
+
+
+class SimilarityParameters(msgspec.Struct):
+    """How the texts are read."""
+
+    truncate: bool | None = None
+    truncation_direction: Direction | None = None
+    prompt_name: str | None = None
+
+
+class SimilarityRequest(msgspec.Struct):
+    """A text and those that it is compared with."""
+
+    inputs: SimilarityInputs
+    parameters: SimilarityParameters | None = None
+
+
+class TokenizeRequest(msgspec.Struct):
+    """Texts whose tokens are wanted."""
+
+    inputs: str | list[str]
+    add_special_tokens: bool = True
+    prompt_name: str | None = None
+
+
+class Token(msgspec.Struct):
+    """A token, and where it stands in its text."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
+class DecodeRequest(msgspec.Struct):
+    """Token ids whose text is wanted."""
+
+    ids: list[int | list[int]]
+    skip_special_tokens: bool = True
+
+
+class Info(msgspec.Struct):
+    """The model, and what the server takes."""
+
+    model_id: str
+    model_sha: str | None
+    model_dtype: str
+    model_type: dict[str, dict[str, str]]
+    max_concurrent_requests: int
+    max_input_length: int
+    max_batch_tokens: int
+    max_batch_requests: int | None
+    max_client_batch_size: int
+    auto_truncate: bool
+    tokenization_workers: int
+    version: str
+
+
+async def embed(service: Service, request: EmbedRequest, caller: Caller) -> object:
+    """Embed texts."""
+    async with service.pool.use() as served:
+        served.embedder.check_dim(request.dimensions)
+        texts = read_inputs(request.inputs)
+        embedded = await service.embed(caller, served, texts, _reading(request))
+        vectors = embedded.vectors[:, : request.dimensions]
+        return unit_length(vectors) if request.normalize else vectors
+
+
+async def embed_all(service: Service, request: EmbedAllRequest, caller: Caller) -> object:
+    """Return the state of each token of each text, special tokens included."""
+    async with service.pool.use() as served:
+        texts = read_inputs(request.inputs)
+        embedded = await service.embed(caller, served, texts, _reading(request), states=True)
+        return list(embedded.vectors)
+
+
+async def similarity(service: Service, request: SimilarityRequest, caller: Caller) -> object:
+    """Return the cosine of a text with each of others."""
+    options = request.parameters or SimilarityParameters()
+    async with service.pool.use() as served:
+        texts = [request.inputs.source_sentence, *request.inputs.sentences]
+        embedded = await service.embed(caller, served, texts, _reading(options))
+        unit = unit_length(embedded.vectors)
+        return np.clip(unit[1:] @ unit[0], -1, 1)  # rounding goes a little beyond
+
+
+async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -> list[list[Token]]:
+    """Return the tokens of whole texts."""
+    texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
+    service.check_count(caller, len(texts))
+    async with service.pool.use() as served:
+        prompt = ""
+        if request.prompt_name is not None:
+            prompt = served.embedder.prompt(name=request.prompt_name)
+        texts = [prompt + text for text in texts]
+        return await asyncio.to_thread(_tokens, served, texts, request.add_special_tokens)
+
+
+async def decode(service: Service, request: DecodeRequest, caller: Caller) -> list[str]:
+    """Return the text of token ids."""
+    lists = read_inputs(request.ids)  # type: ignore[arg-type]
+    service.check_count(caller, len(lists))
+    async with service.pool.use() as served:
+        tokenizer = served.embedder.tokenizer
+        skip = request.skip_special_tokens
+        return await asyncio.to_thread(
+            lambda: tokenizer.decode(lists, skip_special_tokens=skip)  # type: ignore[arg-type]
+        )
+
+
+def info(service: Service, served: ServedModel, version: str) -> Info:
+    """Describe the default model."""
+    config, limits = served.embedder.config, service.limits
+    return Info(
+        model_id=served.name,
+        model_sha=None,
+        model_dtype=served.embedder.variant,
+        model_type={"embedding": {"pooling": "+".join(config.pooling)}},
+        max_concurrent_requests=limits.requests,
+        max_input_length=config.max_seq_length,
+        max_batch_tokens=TOKEN_BUDGET,
+        max_batch_requests=None,
+        max_client_batch_size=limits.inputs,
+        auto_truncate=False,
+        tokenization_workers=1,
+        version=version,
+    )
+
+
+def _reading(options: EmbedRequest | EmbedAllRequest | SimilarityParameters) -> Reading:
+    direction = options.truncation_direction
+    left = None if direction is None else direction.lower() == "left"
+    return Reading(options.prompt_name, cut=bool(options.truncate), cut_left=left)
+
+
+def _tokens(served: ServedModel, texts: list[str], special_tokens: bool) -> list[list[Token]]:
+    pieces = served.embedder.tokenizer.pieces(texts, special_tokens=special_tokens)
+    return [[Token(p.id, p.text, p.special, p.start, p.stop) for p in text] for text in pieces]
+
+
+_TEXTS = ["Reset my password", "Opening hours"]
+
+ENDPOINTS = [
+    Endpoint("/embed", "tei", EmbedRequest, Matrix, embed, "Embed texts.", {"inputs": _TEXTS}),
+    Endpoint("/", "tei", EmbedRequest, Matrix, embed, "The same as /embed.", {"inputs": _TEXTS}),
+    Endpoint(
+        "/embed_all",
+        "tei",
+        EmbedAllRequest,
+        list[Matrix],
+        embed_all,
+        "The state of each token.",
+        {"inputs": "Reset my password"},
+    ),
+    Endpoint(
+        "/similarity",
+        "tei",
+        SimilarityRequest,
+        Vector,
+        similarity,
+        "Compare a text with others: cosines.",
+        {"inputs": {"source_sentence": "Reset my password", "sentences": _TEXTS}},
+    ),
+    Endpoint(
+        "/tokenize",
+        "tei",
+        TokenizeRequest,
+        list[list[Token]],
+        tokenize,
+        "The tokens of whole texts.",
+        {"inputs": _TEXTS},
+    ),
+    Endpoint(
+        "/decode",
+        "tei",
+        DecodeRequest,
+        list[str],
+        decode,
+        "The text of token ids.",
+        {"ids": [[101, 102]]},
+    ),
+]

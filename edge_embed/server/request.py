@@ -1,0 +1,143 @@
+"""One request's client: its body within limits, and its patience while texts are embedded."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+
+from edge_embed.server.errors import StatusError
+from edge_embed.server.limits import Limits
+from edge_embed.server.metrics import Metrics
+
+__all__ = ["Caller", "DisconnectedError", "awaitable"]
+
+_T = TypeVar("_T")
+
+
+class DisconnectedError(Exception):
+    """The client has gone: nobody waits for an answer."""
+
+
+class Caller:
+    """Reads from a client and waits on its behalf."""
+
+    def __init__(self, request: Request, limits: Limits, metrics: Metrics) -> None:
+        self._request, self._limits, self._metrics = request, limits, metrics
+        self.texts = 0
+        """How many texts it has sent."""
+
+    async def body(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            StatusError: it is no JSON by its type (415), too large (413) or too slow (408).
+            DisconnectedError: the client went away.
+        """
+        headers, most = self._request.headers, self._limits.body_bytes
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            # This also keeps other sites' pages from posting here: a browser asks first.
+            raise StatusError(415, "send JSON, with the header 'Content-Type: application/json'")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > most:
+            raise _too_large(most, f"{length} bytes")
+        with self.stage("read"):
+            try:
+                with anyio.fail_after(self._limits.client_seconds):
+                    return await self._read(most)
+            except TimeoutError:
+                raise StatusError(
+                    408,
+                    f"the body was not there after {self._limits.client_seconds:g} seconds",
+                    headers={"Connection": "close"},
+                ) from None
+            except ClientDisconnect:
+                raise DisconnectedError from None
+
+    async def result(self, future: "Future[_T]") -> _T:
+        """Wait for a result; whoever does not wait to its end takes the work out of the queue.
+
+        Raises:
+            StatusError: it was not there in time (503).
+            DisconnectedError: the client went away.
+        """
+        answer = awaitable(future)
+        gone = asyncio.ensure_future(self._gone())
+        seconds = self._limits.request_seconds
+        try:
+            either: set[asyncio.Future[Any]] = {answer, gone}
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if gone.done():
+                raise DisconnectedError
+            self._metrics.rejected.labels("timeout").inc()
+            raise StatusError(
+                503,
+                f"there was no result after {seconds:g} seconds: send fewer texts at a time",
+                headers={"Retry-After": "1"},
+            )
+        finally:
+            gone.cancel()
+            future.cancel()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a part of the request."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._metrics.stages[name].observe(time.perf_counter() - started)
+
+    async def _read(self, most: int) -> bytes:
+        parts, size = [], 0
+        async for part in self._request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise _too_large(most, f"more than {most}")
+        return b"".join(parts)
+
+    async def _gone(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+
+def awaitable(future: "Future[_T]") -> "asyncio.Future[_T]":
+    """Return a future of this event loop that is done when the other is.
+
+    asyncio.wrap_future would tie both into a cycle, which only the garbage collector undoes.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_T] = loop.create_future()
+
+    def settle(done: "Future[_T]") -> None:
+        if answer.done() or done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(done.result())
+
+    def tell(done: "Future[_T]") -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, done)
+
+    future.add_done_callback(tell)
+    return answer
+
+
+def _too_large(most: int, size: str) -> StatusError:
+    # The rest of the body is not waited for.
+    return StatusError(
+        413,
+        f"the body has {size}, the server takes {most} bytes: send fewer texts at a time",
+        headers={"Connection": "close"},
+    )

@@ -1,0 +1,1 @@
+"""Groups of texts: found, named, drawn and reported."""

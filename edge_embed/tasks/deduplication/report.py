@@ -1,0 +1,196 @@
+"""The report of a deduplication: what was removed for which record, and all links behind it.
+
+JSON lines. First a header, then one line for each removed record, then the links, from which a
+stricter threshold follows without another search.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+from edge_embed.files.atomic import atomic_file
+from edge_embed.tasks.deduplication.removals import ExactDuplicates, Removal, removals
+from edge_embed.tasks.deduplication.semantic import DeduplicationResult
+from edge_embed.tasks.neighbours import Links
+
+__all__ = ["DedupReport"]
+
+SCHEMA = 1
+_FORMAT = "edge-embed dedup report"
+# Numbers on a line.
+_CHUNK = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DedupReport:
+    """A deduplication, and the input that it belongs to."""
+
+    texts: str
+    """A hash of the input's texts in their order."""
+    against: str | None
+    """The same of the reference texts."""
+    keep: str
+    exact: ExactDuplicates
+    result: DeduplicationResult
+    """Of the vectors of ``exact.unique``, held against those of ``reference_rows``."""
+    reference_rows: npt.NDArray[np.intp]
+    """The references that were searched, without their copies; (0,) where there are none."""
+
+    def removals(self) -> list[Removal]:
+        """Return every removed row, ascending."""
+        return removals(self.exact, self.result.name_references(self.reference_rows))
+
+    def write(
+        self, path: Path, texts: Mapping[int, str], reference_texts: Mapping[int, str]
+    ) -> None:
+        """Write the report.
+
+        Args:
+            path: The file.
+            texts: The texts of the removed rows and of their partners.
+            reference_texts: The texts of the partners among the references.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        result, removed = self.result, self.removals()
+        families = dict(zip(self.exact.unique.tolist(), result.families.tolist(), strict=True))
+        header = {
+            "format": _FORMAT,
+            "schema": SCHEMA,
+            "rows": len(self.exact.of),
+            "kept": len(self.exact.of) - len(removed),
+            "exact": sum(removal.kind == "exact" for removal in removed),
+            "semantic": sum(removal.kind == "semantic" for removal in removed),
+            "threshold": result.threshold,
+            "keep": self.keep,
+            "complete": result.complete,
+            "recall": result.recall,
+            "references": result.references,
+            "texts": self.texts,
+            "against": self.against,
+            "links": len(result.links),
+        }
+        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.write(_line(header))
+            for removal in removed:
+                partner = reference_texts if removal.reference else texts
+                family = families.get(int(self.exact.of[removal.row]))
+                line = asdict(removal) | {
+                    "score": round(removal.score, 6),
+                    "family": None if family is None else int(self.exact.unique[family]),
+                    "text": texts[removal.row],
+                    "partner_text": partner[removal.partner],
+                }
+                file.write(_line(line))
+            for name, values in self._arrays():
+                for start in range(0, len(values), _CHUNK):
+                    file.write(_line({name: values[start : start + _CHUNK].tolist()}))
+
+    def _arrays(self) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
+        links = self.result.links
+        yield "stands_for", self.exact.of
+        yield "same_as_reference", self.exact.references
+        yield "reference_rows", self.reference_rows
+        yield "order", self.result.order
+        yield "link_left", links.left
+        yield "link_right", links.right
+        # In full: what is read back must be what was measured.
+        yield "link_score", links.score.astype(np.float64)
+
+    @classmethod
+    def read(cls, path: Path) -> "DedupReport":
+        """Read a report.
+
+        Raises:
+            InputError: the file is missing, no report, damaged, or newer than this version.
+        """
+        damaged = InputError(f"{path} is not a whole report of 'edge-embed dedup': make it again")
+        arrays: dict[str, list[Any]] = {name: [] for name in _ARRAYS}
+        try:
+            with path.open(encoding="utf-8") as file:
+                header = json.loads(next(file))
+                if header["format"] != _FORMAT:
+                    raise damaged
+                if header["schema"] > SCHEMA:
+                    raise InputError(
+                        f"{path} has schema {header['schema']}, newer than this version reads "
+                        f"({SCHEMA}); upgrade edge-embed"
+                    )
+                for line in file:
+                    content = json.loads(line)
+                    for name, values in content.items():
+                        if name in arrays and isinstance(values, list):
+                            arrays[name] += values
+            return cls._from(header, arrays)
+        except FileNotFoundError:
+            raise InputError(f"no such file: {path}") from None
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration):
+            raise damaged from None
+
+    @classmethod
+    def _from(cls, header: Mapping[str, Any], arrays: Mapping[str, list[Any]]) -> "DedupReport":
+        exact = ExactDuplicates(
+            np.array(arrays["stands_for"], np.int64),
+            np.array(arrays["same_as_reference"], np.int64),
+        )
+        links = Links(
+            np.array(arrays["link_left"], np.int32),
+            np.array(arrays["link_right"], np.int32),
+            np.array(arrays["link_score"], np.float32),
+        )
+        rows = len(exact.unique)
+        whole = (
+            len(exact.of) == len(exact.references) == header["rows"]
+            and len(arrays["order"]) == rows
+            and len(arrays["reference_rows"]) == header["references"]
+            and len(links.left) == len(links.right) == len(links.score) == header["links"]
+        )
+        if not whole:
+            raise ValueError("lines are missing")
+        empty = np.empty(0, np.intp)
+        bare = DeduplicationResult(
+            threshold=float(header["threshold"]),
+            rows=rows,
+            references=int(header["references"]),
+            kept=empty,
+            duplicates=(),
+            families=np.empty(0, np.int64),
+            order=np.array(arrays["order"], np.intp),
+            links=links,
+            complete=bool(header["complete"]),
+            recall=float(header["recall"]),
+        )
+        return cls(
+            texts=header["texts"],
+            against=header["against"],
+            keep=header["keep"],
+            exact=exact,
+            reference_rows=np.array(arrays["reference_rows"], np.intp),
+            result=bare.rethreshold(bare.threshold),
+        )
+
+
+_ARRAYS = (
+    "stands_for",
+    "same_as_reference",
+    "reference_rows",
+    "order",
+    "link_left",
+    "link_right",
+    "link_score",
+)
+
+
+def _line(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False) + "\n"

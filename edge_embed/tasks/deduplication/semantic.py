@@ -1,0 +1,338 @@
+"""Semantic deduplication: which records to keep, which to remove, because of which.
+
+The rule, going from the best record to the worst: a record is removed if a record that was kept
+before it is at least ``threshold`` similar to it, and kept otherwise. So no two kept records are
+duplicates, every removed one is a direct duplicate of its partner (no chains from neighbour to
+neighbour), and the input's order matters only where "better" means "earlier". This is the greedy
+maximal independent set of the similarity graph.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+from edge_embed.tasks.deduplication.components import families
+from edge_embed.tasks.neighbours import Links, LinkSearch, check_threshold
+from edge_embed.tasks.vectors import Rows, Vectors
+
+__all__ = ["DeduplicationResult", "Duplicate", "deduplicate", "from_links"]
+
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+# Links kept in memory (12 bytes each). Beyond, those to removed records are let go: the same
+# records are removed, but a stricter threshold then needs a new search.
+_MOST_LINKS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A removed record and why."""
+
+    row: int
+    partner: int
+    """Of the kept records better than it the most similar: a row, or one of ``against``."""
+    score: float
+    """Their cosine."""
+    reference: bool = False
+    """Whether ``partner`` is a row of ``against``."""
+
+
+@dataclass(frozen=True, eq=False)
+class DeduplicationResult:
+    """What deduplication kept and removed, and the links that it rests on."""
+
+    threshold: float
+    rows: int
+    """How many records there were."""
+    references: int
+    """How many reference records they were held against."""
+    kept: Indices
+    """Rows that stay, ascending."""
+    duplicates: tuple[Duplicate, ...]
+    """Rows that go, ascending."""
+    families: npt.NDArray[np.int64]
+    """For each row the lowest row that it is linked with, over however many steps: (rows,).
+
+    Independent of the order and of what "better" means. References link no two rows.
+    """
+    order: Indices
+    """Rows from the best to the worst."""
+    links: Links
+    """Pairs above the threshold, rows numbered by rank: references first, then ``order``."""
+    complete: bool
+    """Whether ``links`` are all; if not, :meth:`rethreshold` is refused."""
+    recall: float
+    """The share of links that a sample found; 1 where every pair was compared."""
+
+    def rethreshold(self, threshold: float) -> "DeduplicationResult":
+        """Return the result for a stricter threshold, the same as a new run's.
+
+        Raises:
+            InputError: the threshold is lower than this result's, or not all links were kept.
+        """
+        check_threshold(threshold)
+        if threshold < self.threshold:
+            raise InputError(
+                f"these links begin at {self.threshold:g}: {threshold:g} needs a new run"
+            )
+        self._need_links()
+        return self._again(self.links.select(_strong(self.links, threshold)), threshold)
+
+    def name_references(self, rows: Indices) -> "DeduplicationResult":
+        """Return the result with reference ``i`` called ``rows[i]``, where only some were given."""
+        named = tuple(
+            replace(pair, partner=int(rows[pair.partner])) if pair.reference else pair
+            for pair in self.duplicates
+        )
+        return replace(self, duplicates=named)
+
+    def shrink(self, size: int) -> "DeduplicationResult":
+        """Remove only as many records as leave ``size``, the most alike first.
+
+        Where fewer are kept already, those with the lowest scores come back; where nothing above
+        this result's threshold can be removed any more, that is an error.
+
+        Raises:
+            InputError: more than ``size`` records are left, or not all links were kept.
+        """
+        if size < 1:
+            raise InputError(f"the target size is {size}; it must be at least 1")
+        if len(self.kept) > size:
+            raise InputError(
+                f"{len(self.kept)} records remain at the threshold {self.threshold:g}, more than "
+                f"the {size} asked for: lower the threshold"
+            )
+        if len(self.kept) == min(size, self.rows):
+            return self
+        self._need_links()
+        result = self._closest(size)
+        back = sorted(result.duplicates, key=lambda pair: (pair.score, pair.row))
+        back = back[: min(size, self.rows) - len(result.kept)]
+        rows = {pair.row for pair in back}
+        return replace(
+            result,
+            kept=np.sort(np.concatenate([result.kept, np.array(sorted(rows), np.intp)])),
+            duplicates=tuple(pair for pair in result.duplicates if pair.row not in rows),
+        )
+
+    def _closest(self, size: int) -> "DeduplicationResult":
+        """Return the strictest result that keeps at most ``size`` records."""
+        levels = np.unique(self.links.score)
+        low, high = 0, len(levels) - 1  # at levels[0] everything is as it is now
+        best = self
+        while low <= high:
+            middle = (low + high) // 2
+            level = float(levels[middle])
+            result = self._again(self.links.select(self.links.score >= levels[middle]), level)
+            if len(result.kept) <= size:
+                best, low = result, middle + 1
+            else:
+                high = middle - 1
+        return best
+
+    def _again(self, links: Links, threshold: float) -> "DeduplicationResult":
+        return from_links(
+            links,
+            self.order,
+            threshold=threshold,
+            references=self.references,
+            recall=self.recall,
+        )
+
+    def _need_links(self) -> None:
+        if not self.complete:
+            raise InputError(
+                "so many records are alike that not all of their links were kept: run again with "
+                "the stricter threshold instead"
+            )
+
+
+def deduplicate(
+    vectors: Vectors,
+    *,
+    threshold: float = 0.9,
+    order: Indices | None = None,
+    against: Vectors | None = None,
+    exact: bool | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> DeduplicationResult:
+    """Find semantic duplicates.
+
+    Args:
+        vectors: Float (n, dim), of any length; a memory map is read block by block.
+        threshold: The lowest cosine of duplicates.
+        order: Rows from the best to the worst, a permutation; None is the order that they have,
+            so that the first is kept. :func:`edge_embed.tasks.keep_order` makes others.
+        against: Reference vectors (m, dim): they stay, and rows like them go.
+        exact: Compare every pair; None does so up to 100,000 rows, and beyond searches cells
+            that hold at least 0.995 of a sample's true links.
+        progress: Called with the number of rows searched, as they are.
+
+    Raises:
+        InputError: vectors have another shape or NaN, ``order`` is no permutation, or the
+            threshold is no cosine.
+    """
+    references = np.empty((0, np.shape(vectors)[-1]), np.float32) if against is None else against
+    rows = Rows(references, vectors)
+    count, known = len(vectors), len(references)
+    order = _checked_order(order, count)
+    search = LinkSearch(
+        rows,
+        np.concatenate([np.arange(known), known + order]),
+        threshold,
+        start=known,
+        exact=exact,
+    )
+    selection = _Selection(known + count, known)
+    parts: list[Links] = []
+    held, complete = 0, True
+    for end, links in search:
+        if progress is not None:
+            progress(end - selection.end)
+        selection.add(end, links)
+        parts.append(links)
+        held += len(links)
+        if held > _MOST_LINKS:
+            complete = False
+            parts = [_with_kept(Links.join(parts), selection.kept)]
+            held = 0
+        if not complete:
+            search.live[: selection.end] = selection.kept[: selection.end]
+    return _result(
+        selection,
+        order,
+        threshold=threshold,
+        rows=count,
+        links=Links.join(parts),
+        complete=complete,
+        recall=search.recall,
+    )
+
+
+def from_links(
+    links: Links,
+    order: Indices,
+    *,
+    threshold: float,
+    references: int = 0,
+    complete: bool = True,
+    recall: float = 1.0,
+) -> DeduplicationResult:
+    """Return the result that links lead to, wherever they were found.
+
+    Args:
+        links: Numbered by rank, references first; those to a removed record may be missing.
+        order: Rows from the best to the worst, a permutation.
+        threshold: The lowest cosine that was looked for.
+        references: How many reference records there are.
+        complete: Whether the links are all that were found.
+        recall: The share of all links that was found.
+    """
+    total = references + len(order)
+    selection = _Selection(total, references)
+    selection.add(total, links)
+    if len(links) > _MOST_LINKS:
+        complete, links = False, _with_kept(links, selection.kept)
+    return _result(
+        selection,
+        order,
+        threshold=threshold,
+        rows=len(order),
+        links=links,
+        complete=complete,
+        recall=recall,
+    )
+
+
+class _Selection:
+    """The greedy choice, made as links arrive in the order of rank."""
+
+    def __init__(self, total: int, references: int) -> None:
+        self.kept: Flags = np.zeros(total, np.bool_)
+        self.kept[:references] = True
+        self.partner = np.full(total, -1, np.int64)
+        self.score = np.zeros(total, np.float32)
+        self.references = references
+        self.end = references
+
+    def add(self, end: int, links: Links) -> None:
+        """Decide all rows before ``end``, given all links of those not decided yet."""
+        start, self.end = self.end, end
+        self.kept[start:end] = True
+        if not len(links):
+            return
+        # Best partner first: by row, then by falling score, then by rank.
+        sort = np.lexsort((links.right, -links.score, links.left))
+        left, right, score = links.left[sort], links.right[sort], links.score[sort]
+        firsts = np.flatnonzero(np.diff(left, prepend=-1))
+        bounds = np.append(firsts, len(left))
+        for number, first in enumerate(firsts.tolist()):
+            last = int(bounds[number + 1])
+            candidates = np.flatnonzero(self.kept[right[first:last]])
+            if len(candidates):
+                best = first + int(candidates[0])
+                row = int(left[first])
+                self.kept[row] = False
+                self.partner[row], self.score[row] = right[best], score[best]
+
+
+def _result(
+    selection: _Selection,
+    order: Indices,
+    *,
+    threshold: float,
+    rows: int,
+    links: Links,
+    complete: bool,
+    recall: float,
+) -> DeduplicationResult:
+    known = selection.references
+    kept = selection.kept[known:]
+    removed = np.flatnonzero(~kept)
+    duplicates = []
+    for rank in removed[np.argsort(order[removed])].tolist():
+        partner = int(selection.partner[known + rank])
+        duplicates.append(
+            Duplicate(
+                int(order[rank]),
+                partner if partner < known else int(order[partner - known]),
+                float(selection.score[known + rank]),
+                partner < known,
+            )
+        )
+    own = links.select(links.right >= known)
+    return DeduplicationResult(
+        threshold=threshold,
+        rows=rows,
+        references=known,
+        kept=np.sort(order[np.flatnonzero(kept)]),
+        duplicates=tuple(duplicates),
+        families=families(order[own.left - known], order[own.right - known], rows),
+        order=order,
+        links=links,
+        complete=complete,
+        recall=recall,
+    )
+
+
+def _with_kept(links: Links, kept: Flags) -> Links:
+    return links.select(kept[links.right])
+
+
+def _strong(links: Links, threshold: float) -> Flags:
+    # As the search itself, which lets rounding pass.
+    strong: Flags = links.score >= np.float32(threshold - 1e-6)
+    return strong
+
+
+def _checked_order(order: Indices | None, count: int) -> Indices:
+    if order is None:
+        return np.arange(count)
+    order = np.asarray(order, np.intp)
+    if order.shape != (count,) or not np.array_equal(np.sort(order), np.arange(count)):
+        raise InputError(f"order should name each of the {count} rows once")
+    return order

@@ -1,0 +1,1 @@
+"""A durable index of texts."""

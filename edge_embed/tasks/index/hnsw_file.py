@@ -1,0 +1,155 @@
+"""The fast half of an index: a graph of near vectors (HNSW) in a file, mapped into memory.
+
+Malkov & Yashunin 2018, by the library usearch, with int8 vectors. It only proposes candidates; the
+store's vectors decide. It is made from the store and can be made again at any time.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import MissingExtraError
+from edge_embed.files.atomic import atomic_file
+from edge_embed.tasks.vectors import Floats
+
+__all__ = ["NeighbourFile", "require_usearch"]
+
+Numbers = npt.NDArray[np.int64]
+
+_CONNECTIVITY = 16
+_EXPANSION_ADD = 128
+_EXPANSION_SEARCH = 128
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What the file holds, so that another store's, an older one's or half a file is told."""
+
+    schema: int
+    store: str
+    """The identity of the store that it was made from."""
+    dim: int
+    count: int
+    newest: int
+    """The highest number in the file; entries above it are searched one by one."""
+    checksum: int
+    size: int
+
+
+def require_usearch() -> None:
+    """Refuse early where the library is not installed.
+
+    Raises:
+        MissingExtraError: usearch is not installed.
+    """
+    try:
+        import usearch.index  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("fast search in a large index", "index", "usearch") from None
+
+
+class NeighbourFile:
+    """An open neighbour file."""
+
+    def __init__(self, graph: Any, manifest: _Manifest) -> None:  # noqa: ANN401
+        self._graph = graph
+        self.newest = manifest.newest
+        self.count = manifest.count
+
+    @classmethod
+    def open(cls, path: Path, *, store: str, dim: int) -> "NeighbourFile | None":
+        """Map a file; None where it is missing, damaged, or of another store.
+
+        It is read once and its checksum compared: a damaged graph could lead anywhere.
+        """
+        require_usearch()
+        try:
+            content = json.loads(_manifest_file(path).read_text(encoding="utf-8"))
+            manifest = _Manifest(**content)
+            if (manifest.schema, manifest.store, manifest.dim) != (_SCHEMA, store, dim):
+                return None
+            if path.stat().st_size != manifest.size or _checksum(path) != manifest.checksum:
+                return None
+            graph = _graph(dim)
+            graph.view(str(path))
+            if len(graph) != manifest.count:
+                return None
+        except (OSError, ValueError, TypeError, RuntimeError):
+            return None
+        return cls(graph, manifest)
+
+    @classmethod
+    def build(
+        cls,
+        path: Path,
+        parts: Iterator[tuple[Numbers, Floats]],
+        *,
+        store: str,
+        dim: int,
+        extend: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> "NeighbourFile | None":
+        """Write a file of all vectors of ``parts`` and open it; ``extend`` keeps what is there.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        require_usearch()
+        threads = len(os.sched_getaffinity(0))
+        graph = _graph(dim)
+        newest = 0
+        if extend and (before := cls.open(path, store=store, dim=dim)) is not None:
+            newest = before.newest
+            graph.load(str(path))
+        for numbers, vectors in parts:
+            graph.add(numbers.astype(np.uint64), vectors, threads=threads)
+            newest = max(newest, int(numbers.max(initial=0)))
+            if progress is not None:
+                progress(len(numbers))
+        with atomic_file(path) as temporary:
+            graph.save(str(temporary))
+            size, checksum = temporary.stat().st_size, _checksum(temporary)
+        # A kill between the two leaves a file whose manifest does not fit: it is made again.
+        manifest = _Manifest(_SCHEMA, store, dim, len(graph), newest, checksum, size)
+        with atomic_file(_manifest_file(path)) as temporary:
+            temporary.write_text(json.dumps(asdict(manifest)) + "\n", encoding="utf-8")
+        return cls.open(path, store=store, dim=dim)
+
+    def candidates(self, query: Floats, count: int) -> Numbers:
+        """Return about ``count`` numbers near ``query``, float32 (dim,)."""
+        count = min(count, self.count)
+        self._graph.expansion_search = max(_EXPANSION_SEARCH, count)
+        return np.asarray(self._graph.search(query, count).keys, np.int64).reshape(-1)
+
+
+def _graph(dim: int) -> Any:  # noqa: ANN401
+    from usearch.index import Index
+
+    return Index(
+        ndim=dim,
+        metric="cos",
+        dtype="i8",
+        connectivity=_CONNECTIVITY,
+        expansion_add=_EXPANSION_ADD,
+        expansion_search=_EXPANSION_SEARCH,
+    )
+
+
+def _manifest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value

@@ -1,0 +1,458 @@
+"""A durable index of texts: add, update, delete, filter, search by meaning and by words.
+
+The store (:mod:`edge_embed.tasks.index.store`) is the truth; the neighbour file beside it is made
+from it and made again where it is missing, stale or damaged.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError, OutputError
+from edge_embed.tasks.index.hnsw_file import NeighbourFile, require_usearch
+from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, Where, check_model
+from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows
+
+__all__ = ["Hit", "Index", "IndexInfo"]
+
+Numbers = npt.NDArray[np.int64]
+
+# Up to here every vector is compared, which takes a few milliseconds.
+_EXACT = 20_000
+# A neighbour file may lag behind by this share of the entries before it is made anew.
+_LAG = 0.2
+# Candidates looked at for each hit wanted, and at least; their true cosines decide.
+_CANDIDATES = 4
+_FEWEST_CANDIDATES = 100
+_BLOCK = 4096
+# Rankings are fused over so many places (Cormack, Clarke & Büttcher 2009 use k = 60).
+_FUSED = 100
+_RRF = 60
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A text that was found."""
+
+    id: str
+    text: str
+    metadata: Mapping[str, Any]
+    score: float
+    """Its cosine with the query."""
+    fused: float | None = None
+    """In hybrid search what it is ranked by: the sum of 1 / (60 + rank) over both rankings."""
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What an index holds."""
+
+    entries: int
+    dim: int
+    dtype: VectorType
+    model: str
+    model_name: str
+    neighbours: int
+    """Entries in the neighbour file; 0 where there is none."""
+    store_bytes: int
+    neighbour_bytes: int
+
+
+class Index:
+    """An open index; a context manager. Threads and processes may search while one writes.
+
+    >>> with Index.create("notes.index", dim=2) as index:  # doctest: +SKIP
+    ...     index.add(["red", "blue"], np.eye(2), metadata=[{"warm": True}, {"warm": False}])
+    ...     index.search(np.array([[1.0, 0.1]]), k=1)[0][0].text
+    'red'
+    """
+
+    def __init__(self, path: str | Path, *, model: str | None = None) -> None:
+        """Open an index.
+
+        Args:
+            path: Its file.
+            model: The fingerprint of the model that will make the vectors; None does not check.
+
+        Raises:
+            InputError: there is no such index, it is damaged, or it is of another model.
+        """
+        self._store = Store(Path(path))
+        if model is not None:
+            try:
+                check_model(f"the index {path}", self._store.facts, model)
+            except InputError:
+                self._store.close()
+                raise
+        self._file = self._store.path.with_name(f"{self._store.path.name}.neighbours")
+        self._opened: NeighbourFile | None = None
+        self._opened_at: tuple[int, int] | None = None
+        self._held: tuple[tuple[int, int], Numbers, Floats] | None = None
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        dim: int,
+        model: str = "",
+        model_name: str = "",
+        dtype: VectorType = "float32",
+    ) -> "Index":
+        """Create an empty index and open it.
+
+        Args:
+            path: Its file, which must not exist.
+            dim: Dimensions of its vectors.
+            model: The fingerprint of the model that makes them.
+            model_name: How errors call that model.
+            dtype: How vectors are stored: int8 takes a quarter of the room and changes cosines by
+                about 0.005.
+
+        Raises:
+            OutputError: the file exists or cannot be written.
+        """
+        Store.create(Path(path), StoreFacts(dim, dtype, model, model_name)).close()
+        return cls(path)
+
+    def add(
+        self,
+        texts: Sequence[str],
+        vectors: Vectors,
+        *,
+        ids: Sequence[str] | None = None,
+        metadata: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[str]:
+        """Add texts, or replace those whose id is there; on the disk when this returns.
+
+        Args:
+            texts: n texts.
+            vectors: Float (n, dim).
+            ids: One each, different; None makes them of the texts, so that a text is there once.
+            metadata: A JSON object each.
+
+        Returns:
+            The ids.
+
+        Raises:
+            InputError: numbers or dimensions do not fit, a vector has NaN, an id is there twice.
+            OutputError: the disk is full, or another process has been writing for too long.
+        """
+        rows = self._rows(vectors)
+        count = len(texts)
+        data = [{}] * count if metadata is None else list(metadata)
+        names = [_text_id(text) for text in texts] if ids is None else [str(id_) for id_ in ids]
+        if not len(rows) == len(data) == len(names) == count:
+            raise InputError(
+                f"{count} texts, {len(rows)} vectors, {len(names)} ids and {len(data)} metadata: "
+                "give the same number of each"
+            )
+        last = {name: row for row, name in enumerate(names)}
+        if ids is not None and len(last) < count:
+            twice = next(name for row, name in enumerate(names) if last[name] != row)
+            raise InputError(f"the id {twice!r} is given twice")
+        chosen = sorted(last.values())
+        unit = rows.take(np.array(chosen, np.intp))
+        self._store.add(
+            [names[row] for row in chosen],
+            [texts[row] for row in chosen],
+            [data[row] for row in chosen],
+            unit,
+        )
+        return names
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete entries by id and return how many there were; on the disk when this returns."""
+        return self._store.delete(ids)
+
+    def get(self, ids: Sequence[str]) -> list[Entry]:
+        """Return the entries with these ids that are there, in the order asked for."""
+        return self._store.by_id(ids)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    @property
+    def facts(self) -> StoreFacts:
+        """What the index is for: its dimensions and its model."""
+        return self._store.facts
+
+    def search(
+        self,
+        vectors: Vectors,
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        queries: Sequence[str] | None = None,
+        exact: bool = False,
+    ) -> list[list[Hit]]:
+        """Return the ``k`` nearest entries of each query, best first.
+
+        Up to 20,000 entries (or entries that fit ``where``) all are compared; beyond, those that
+        the neighbour file proposes.
+
+        Args:
+            vectors: Float (queries, dim).
+            k: How many hits.
+            where: Only entries whose metadata has these values; a list stands for any of them.
+            queries: The queries' texts: makes the search hybrid, which fuses the ranking by
+                vectors with that of BM25 over the words.
+            exact: Compare with every entry, however many there are.
+
+        Raises:
+            InputError: the vectors have another dimension or NaN, or ``k`` is below 1.
+            MissingExtraError: the index is large and usearch is not installed.
+        """
+        if k < 1:
+            raise InputError(f"k is {k}; at least 1 hit is needed")
+        rows = self._rows(vectors)
+        if queries is not None and len(queries) != len(rows):
+            raise InputError(f"{len(queries)} query texts for {len(rows)} vectors: give one each")
+        unit = rows.take(np.arange(len(rows)))
+        depth = k if queries is None else max(k, _FUSED)
+        found = self._nearest(unit, depth, where, exact=exact)
+        if queries is None:
+            return [
+                self._hits([number for number, _ in ranking], dict(ranking)) for ranking in found
+            ]
+        return [
+            self._fused(query, vector, ranking, k, where)
+            for query, vector, ranking in zip(queries, unit, found, strict=True)
+        ]
+
+    def refresh(self, *, progress: Callable[[int], None] | None = None) -> bool:
+        """Bring the neighbour file up to date; make it if it is missing or damaged.
+
+        Searches do not need it: they make the file where it is missing, and look through what was
+        added since one by one. Call it after adding much.
+
+        Returns:
+            Whether it was written.
+
+        Raises:
+            OutputError: it cannot be written.
+            MissingExtraError: usearch is not installed.
+        """
+        if len(self._store) <= _EXACT:
+            return False
+        file = self._neighbours()
+        if file is None:
+            self._build(progress)
+        elif len(later := self._store.numbers(after=file.newest)):
+            self._build(progress, later)
+        else:
+            return False
+        return True
+
+    def info(self) -> IndexInfo:
+        """Return what the index holds."""
+        facts = self._store.facts
+        there = self._file.is_file()
+        opened = None
+        if there:
+            opened = NeighbourFile.open(self._file, store=facts.identity, dim=facts.dim)
+        return IndexInfo(
+            len(self._store),
+            facts.dim,
+            facts.dtype,
+            facts.model,
+            facts.model_name,
+            0 if opened is None else opened.count,
+            self._store.path.stat().st_size,
+            self._file.stat().st_size if there else 0,
+        )
+
+    def close(self) -> None:
+        """Close the files."""
+        self._opened = None
+        self._store.close()
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _rows(self, vectors: Vectors) -> Rows:
+        return fitting_rows(vectors, self.facts.dim, f"the index {self._store.path}")
+
+    def _nearest(
+        self, unit: Floats, depth: int, where: Where | None, *, exact: bool
+    ) -> list[list[tuple[int, float]]]:
+        """Return (number, cosine) of the nearest entries of each query, best first."""
+        allowed = None if where is None else self._store.numbers(where)
+        total = len(self._store) if allowed is None else len(allowed)
+        if total == 0:
+            return [[] for _ in unit]
+        if total <= _EXACT and allowed is None:
+            numbers, vectors = self._all()
+            return _best([(numbers, vectors)], unit, depth)
+        if exact or total <= _EXACT:
+            numbers = self._store.numbers() if allowed is None else allowed
+            return _best(self._blocks(numbers), unit, depth)
+        file = self._neighbours()
+        if file is None:
+            try:
+                file = self._build(None)
+            except OutputError as error:
+                warnings.warn(f"{error}; every entry is compared instead", stacklevel=4)
+                return _best(self._blocks(self._store.numbers(where)), unit, depth)
+        later = self._later(file)
+        return [self._proposed(file, later, vector, depth, allowed) for vector in unit]
+
+    def _proposed(
+        self,
+        file: NeighbourFile,
+        later: tuple[Numbers, Floats],
+        vector: Floats,
+        depth: int,
+        allowed: Numbers | None,
+    ) -> list[tuple[int, float]]:
+        count = max(_CANDIDATES * depth, _FEWEST_CANDIDATES)
+        while True:
+            numbers = file.candidates(vector, count)
+            if allowed is not None:
+                numbers = numbers[np.isin(numbers, allowed)]
+            near = self._store.vectors(numbers)
+            if len(near[0]) >= depth or count >= file.count:
+                fresh = later
+                if allowed is not None:
+                    fits = np.isin(later[0], allowed)
+                    fresh = later[0][fits], later[1][fits]
+                return _best([near, fresh], vector[None], depth)[0]
+            count *= 4  # a filter, or deletions, took too many
+
+    def _fused(
+        self,
+        query: str,
+        vector: Floats,
+        ranking: list[tuple[int, float]],
+        k: int,
+        where: Where | None,
+    ) -> list[Hit]:
+        by_words = self._store.words(query, max(k, _FUSED), where)
+        fused: dict[int, float] = {}
+        for numbers in ([number for number, _ in ranking], by_words):
+            for rank, number in enumerate(numbers, 1):
+                fused[number] = fused.get(number, 0.0) + 1 / (_RRF + rank)
+        best = sorted(fused, key=lambda number: (-fused[number], number))[:k]
+        there, vectors = self._store.vectors(best)
+        scores = dict(zip(there.tolist(), (vectors @ vector).tolist(), strict=True))
+        return self._hits([number for number in best if number in scores], scores, fused)
+
+    def _hits(
+        self,
+        numbers: Sequence[int],
+        scores: Mapping[int, float],
+        fused: Mapping[int, float] | None = None,
+    ) -> list[Hit]:
+        entries = self._store.entries(numbers)
+        return [
+            Hit(
+                entry.id,
+                entry.text,
+                entry.metadata,
+                scores[number],
+                None if fused is None else fused[number],
+            )
+            for number in numbers
+            if (entry := entries.get(number)) is not None  # deleted meanwhile
+        ]
+
+    def _all(self) -> tuple[Numbers, Floats]:
+        """Return all vectors, held in memory until something is written."""
+        version, held = self._store.version(), self._held
+        if held is None or held[0] != version:
+            held = self._held = (version, *self._store.vectors(self._store.numbers()))
+        return held[1:]
+
+    def _later(self, file: NeighbourFile) -> tuple[Numbers, Floats]:
+        """Return what was added after the neighbour file was made, held in memory as well."""
+        version, held = self._store.version(), self._held
+        if held is None or held[0] != version:
+            numbers = self._store.numbers(after=file.newest)
+            held = self._held = (version, *self._store.vectors(numbers))
+        return held[1:]
+
+    def _blocks(self, numbers: Numbers) -> Iterator[tuple[Numbers, Floats]]:
+        for start in range(0, len(numbers), _BLOCK):
+            yield self._store.vectors(numbers[start : start + _BLOCK])
+
+    def _neighbours(self) -> NeighbourFile | None:
+        """Return the neighbour file, or None where it is missing, damaged or too far behind."""
+        require_usearch()
+        version = self._store.version()
+        if self._opened is not None and self._opened_at == version:
+            return self._opened  # nothing was written since it was looked at
+        facts = self._store.facts
+        file = self._opened
+        if file is None:
+            self._held = None
+            file = NeighbourFile.open(self._file, store=facts.identity, dim=facts.dim)
+        self._opened = None
+        if file is None or file.newest > self._store.newest_ever():
+            return None  # the latter: of a time before the store was restored from a copy
+        count, later = len(self._store), len(self._store.numbers(after=file.newest))
+        gone = file.count - (count - later)
+        if max(later, gone) > _LAG * count:
+            return None
+        self._opened, self._opened_at = file, version
+        return file
+
+    def _build(
+        self, progress: Callable[[int], None] | None, later: Numbers | None = None
+    ) -> NeighbourFile:
+        """Make the neighbour file of everything, or put ``later`` entries into it."""
+        self._held = None
+        facts = self._store.facts
+        self._opened_at = self._store.version()
+        self._opened = NeighbourFile.build(
+            self._file,
+            self._blocks(self._store.numbers() if later is None else later),
+            store=facts.identity,
+            dim=facts.dim,
+            extend=later is not None,
+            progress=progress,
+        )
+        if self._opened is None:
+            raise OutputError(f"cannot read back {self._file}: the disk does not keep what it gets")
+        return self._opened
+
+
+def _best(
+    parts: Iterator[tuple[Numbers, Floats]] | Sequence[tuple[Numbers, Floats]],
+    unit: Floats,
+    depth: int,
+) -> list[list[tuple[int, float]]]:
+    """Return (number, cosine) of the best of all parts for each query; ties by number."""
+    numbers = np.empty((len(unit), 0), np.int64)
+    scores = np.empty((len(unit), 0), np.float32)
+    for part_numbers, vectors in parts:
+        products = unit @ vectors.T
+        numbers = np.concatenate([numbers, np.broadcast_to(part_numbers, products.shape)], axis=1)
+        scores = np.concatenate([scores, products], axis=1)
+        if scores.shape[1] > depth:
+            best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+            numbers = np.take_along_axis(numbers, best, axis=1)
+            scores = np.take_along_axis(scores, best, axis=1)
+    order = np.lexsort((numbers, -scores), axis=1)
+    return [
+        [(int(n[i]), min(float(s[i]), 1.0)) for i in row]
+        for n, s, row in zip(numbers, scores, order, strict=True)
+    ]
+
+
+def _text_id(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,0 +1,281 @@
+"""Vectors sorted into cells around centres, so that a search looks only where it is worth it.
+
+An inverted file (Sivic & Zisserman 2003; Jégou et al. 2011) whose cells are compared by matrix
+products. Vectors are turned so that their principal components come first: those alone choose the
+cells, and bound every cosine from above, at a part of the cost. How many cells a row visits is not
+guessed: a sample is searched exactly, and the fewest cells that find :data:`WANTED` of its true
+neighbours are taken; what they found is reported.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.files.atomic import output_error
+from edge_embed.tasks.vectors import Floats, Rows, unit_rows
+
+__all__ = ["WANTED", "Cells", "Probes", "bounding_heads", "spherical_k_means"]
+
+WANTED = 0.995
+"""The share of a sample's true neighbours that the visited cells must hold."""
+
+Numbers = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.intp]
+
+_SAMPLE = 1024
+_ROUNDS = 5
+_TRAINED_ON = 16  # rows a centre
+_FEWEST_PROBES = 16
+# Where a sample has fewer links above the threshold than this, the strongest of those up to a
+# margin below it count too: weaker links are harder to find, so the estimate is on the safe side.
+_ENOUGH = 200
+_MARGIN = 0.05
+# Cells for each square root of the number of rows; few rows a cell, and more cells visited.
+_CELLS = 4
+# Principal components that choose cells and bound cosines.
+_HEAD = 128
+_MOST_CELLS = 1 << 16
+_BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How many cells each row visits."""
+
+    count: int
+    recall: float
+    """The share of the sample's true neighbours found with so many."""
+
+
+class Cells:
+    """Rows grouped by their nearest centre, turned, kept as float16 in a nameless temporary file.
+
+    The system removes the file with the object, or with the process, however that ends.
+    """
+
+    def __init__(
+        self, basis: Floats, centres: Floats, starts: Indices, numbers: Numbers, file: IO[bytes]
+    ) -> None:
+        self._basis, self._centres = basis, centres
+        self._starts, self._numbers = starts, numbers
+        self._unit = np.memmap(file, np.float16, "r", shape=(len(numbers), len(basis)))
+        self._rest = np.empty((len(numbers), 1), np.float32)
+        for start in range(0, len(numbers), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            self._rest[block] = _lengths(np.asarray(self._unit[block, _HEAD:], np.float32))
+        self._cell_of = np.empty(len(numbers), np.int32)
+        self._cell_of[numbers] = np.repeat(np.arange(len(centres)), np.diff(starts))
+
+    @classmethod
+    def fit(cls, rows: Rows, order: Indices, *, seed: int = 0) -> "Cells":
+        """Find centres on a sample and sort all rows into their cells.
+
+        Args:
+            rows: The vectors.
+            order: Their order; rows are numbered by their place in it.
+            seed: Of the sample.
+
+        Raises:
+            OutputError: the temporary file cannot be written.
+        """
+        count = len(order)
+        rng = np.random.default_rng(seed)
+        number_of_cells = max(1, min(count // 8, int(_CELLS * np.sqrt(count)), _MOST_CELLS))
+        chosen = rng.choice(count, min(count, number_of_cells * _TRAINED_ON), replace=False)
+        sample = rows.copy(order[np.sort(chosen)])
+        basis = _principal_axes(sample)
+        heads = unit_rows(sample @ basis[:, :_HEAD])
+        centres = spherical_k_means(heads, number_of_cells, rng)
+        nearest = np.empty(count, np.int32)
+        for start in range(0, count, _BLOCK):
+            block = rows.take(order[start : start + _BLOCK])
+            nearest[start : start + _BLOCK] = (block @ basis[:, :_HEAD] @ centres.T).argmax(axis=1)
+        numbers = np.argsort(nearest, kind="stable").astype(np.int32)
+        starts = np.searchsorted(nearest[numbers], np.arange(number_of_cells + 1))
+        try:
+            with tempfile.TemporaryFile() as file:
+                for start in range(0, count, _BLOCK):
+                    block = rows.take(order[numbers[start : start + _BLOCK]])
+                    file.write((block @ basis).astype(np.float16).tobytes())
+                file.flush()
+                return cls(basis, centres, starts, numbers, file)
+        except OSError as error:
+            raise output_error(Path(tempfile.gettempdir()), error) from error
+
+    def turn(self, block: Floats) -> Floats:
+        """Turn vectors of unit length, (n, dim), as those in the cells are; cosines stay."""
+        turned: Floats = block @ self._basis
+        return turned
+
+    def members(self, cell: int, *, before: int | None = None) -> tuple[Numbers, slice]:
+        """Return the rows of a cell, ascending, and their places.
+
+        ``before`` leaves out rows from this number on.
+        """
+        start, end = int(self._starts[cell]), int(self._starts[cell + 1])
+        if before is not None:
+            end = start + int(np.searchsorted(self._numbers[start:end], before))
+        return self._numbers[start:end], slice(start, end)
+
+    def vectors(self, places: slice | Indices) -> Floats:
+        """Return the turned vectors at some places, float32 (n, dim)."""
+        return np.asarray(self._unit[places], np.float32)
+
+    def heads(self, places: slice) -> Floats:
+        """Return their :func:`bounding_heads`."""
+        head = np.asarray(self._unit[places, :_HEAD], np.float32)
+        return np.concatenate([head, self._rest[places]], axis=1)
+
+    def visits(self, block: Floats, count: int) -> Iterator[tuple[int, Indices]]:
+        """Yield each cell with the rows of ``block`` that have it among their nearest cells.
+
+        Args:
+            block: Turned vectors.
+            count: How many cells each row visits, or a few more.
+        """
+        count = min(count, len(self._centres))
+        visited, visitors = [], []
+        for start in range(0, len(block), _BLOCK):
+            closeness = self._closeness(block[start : start + _BLOCK])
+            near = _near(closeness, count)
+            row, cell = np.divmod(np.flatnonzero(near), len(self._centres))
+            visited.append(cell)
+            visitors.append(start + row)
+        cells = np.concatenate(visited)
+        order = np.argsort(cells.astype(np.uint16), kind="stable")  # 16 bits: in linear time
+        rows = np.concatenate(visitors)[order]
+        bounds = np.searchsorted(cells[order], np.arange(len(self._centres) + 1))
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            yield number, rows[bounds[number] : bounds[number + 1]]
+
+    def probes_for_links(self, threshold: float, *, seed: int = 1) -> Probes:
+        """Return how many cells hold the rows above ``threshold``, judged on a sample."""
+        sample, depths = self._sampled(seed)
+        needed, strengths = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+        for columns, scores in self._compared(sample):
+            row, column = np.nonzero(scores >= threshold - _MARGIN)
+            needed.append(depths[row, self._cell_of[columns[column]]])
+            strengths.append(scores[row, column])
+        strength = np.concatenate(strengths)
+        counted = max(_ENOUGH, int(np.count_nonzero(strength >= threshold)))
+        strongest = np.argsort(-strength, kind="stable")[:counted]
+        return _probes(np.concatenate(needed)[strongest])
+
+    def probes_for_nearest(self, k: int, *, seed: int = 1) -> Probes:
+        """Return how many cells hold the ``k`` nearest rows, judged on a sample."""
+        sample, depths = self._sampled(seed)
+        best = np.full((len(sample), k), -np.inf, np.float32)
+        found = np.zeros((len(sample), k), np.int32)
+        for columns, scores in self._compared(sample):
+            scores = np.concatenate([best, scores], axis=1)
+            numbers = np.concatenate(
+                [found, np.broadcast_to(columns, (len(sample), len(columns)))], 1
+            )
+            top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            best = np.take_along_axis(scores, top, axis=1)
+            found = np.take_along_axis(numbers, top, axis=1)
+        needed = np.take_along_axis(depths, self._cell_of[found], axis=1)
+        return _probes(needed[np.isfinite(best)])
+
+    def _sampled(self, seed: int) -> tuple[Indices, Numbers]:
+        """Return places of sampled rows, and the rank of each cell for them (sample, cells)."""
+        count = len(self._numbers)
+        rng = np.random.default_rng(seed)
+        sample = np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))
+        closeness = self._closeness(np.asarray(self._unit[sample], np.float32))
+        ranked = np.argsort(-closeness, axis=1, kind="stable")
+        depths = np.empty(ranked.shape, np.int32)
+        np.put_along_axis(depths, ranked, np.arange(1, ranked.shape[1] + 1)[None], axis=1)
+        return sample, depths
+
+    def _closeness(self, unit: Floats) -> Floats:
+        """Return how near turned vectors are to each centre, by a measure that orders cells."""
+        closeness: Floats = unit[:, :_HEAD] @ self._centres.T
+        return closeness
+
+    def _compared(self, sample: Indices) -> Iterator[tuple[Numbers, Floats]]:
+        """Yield rows, block by block, with the cosines of sampled rows and them."""
+        unit = np.asarray(self._unit[sample], np.float32)
+        for start in range(0, len(self._numbers), _BLOCK):
+            block = np.asarray(self._unit[start : start + _BLOCK], np.float32)
+            scores = unit @ block.T
+            own = (sample >= start) & (sample < start + len(block))
+            scores[own, sample[own] - start] = -np.inf  # no row is its own neighbour
+            yield self._numbers[start : start + _BLOCK], scores
+
+
+def bounding_heads(turned: Floats) -> Floats:
+    """Return the first components of turned vectors and the length of what is left of each.
+
+    The product of two such rows is at least the cosine (Cauchy and Schwarz).
+    """
+    return np.concatenate([turned[:, :_HEAD], _lengths(turned[:, _HEAD:])], axis=1)
+
+
+def _lengths(rows: Floats) -> Floats:
+    lengths: Floats = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return lengths
+
+
+def _principal_axes(sample: Floats) -> Floats:
+    """Return the principal axes of a sample, not centred, greatest first: float32 (dim, dim)."""
+    _, vectors = np.linalg.eigh(sample.T @ sample)
+    return np.ascontiguousarray(vectors[:, ::-1])
+
+
+def _near(closeness: Floats, count: int) -> npt.NDArray[np.bool_]:
+    """Flag in each row its ``count`` greatest values, and a few others: (rows, cells).
+
+    The bound is the place of ``count`` among the greatest of groups of values, which is a small
+    part of the work of finding it among all.
+    """
+    size = max(1, closeness.shape[1] // (8 * count))
+    groups = closeness.shape[1] // size
+    best = closeness[:, : groups * size].reshape(len(closeness), size, groups).max(axis=1)
+    near = closeness >= np.partition(best, -count, axis=1)[:, -count, None]
+    many = np.flatnonzero(np.count_nonzero(near, axis=1) > 2 * count)
+    if len(many):  # equal values, as where vectors are all the same
+        near[many] = False
+        near[many[:, None], np.argpartition(-closeness[many], count - 1)[:, :count]] = True
+    return near
+
+
+def _probes(needed: npt.NDArray[np.int32]) -> Probes:
+    """Return the fewest cells that hold the wanted share."""
+    if not len(needed):
+        return Probes(2 * _FEWEST_PROBES, 1.0)
+    count = max(_FEWEST_PROBES, int(np.quantile(needed, WANTED, method="higher")))
+    return Probes(count, float(np.mean(needed <= count)))
+
+
+def spherical_k_means(sample: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Spherical k-means (Dhillon & Modha 2001).
+
+    Args:
+        sample: Vectors of unit length, float32 (n, dim).
+        count: How many centres; at most n.
+        rng: Draws the first centres, and new ones for those that lose all their rows.
+
+    Returns:
+        Centres of unit length, float32 (count, dim).
+    """
+    centres: Floats = sample[rng.choice(len(sample), count, replace=False)].copy()
+    for _ in range(_ROUNDS):
+        nearest = np.concatenate(
+            [
+                (sample[start : start + _BLOCK] @ centres.T).argmax(axis=1)
+                for start in range(0, len(sample), _BLOCK)
+            ]
+        )
+        order = np.argsort(nearest, kind="stable")
+        taken, first = np.unique(nearest[order], return_index=True)
+        centres[taken] = np.add.reduceat(sample[order], first, axis=0)
+        empty = np.setdiff1d(np.arange(count), taken)
+        centres[empty] = sample[rng.choice(len(sample), len(empty))]
+        centres = unit_rows(centres)
+    return centres

@@ -1,0 +1,72 @@
+"""``edge-embed bench``: every figure is there, and is of this machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edge_embed import Embedder
+from edge_embed.bench.processes import cold_start, random_calls
+from edge_embed.bench.timing import latency
+from edge_embed.cli import main
+from edge_embed.errors import InputError, OutputError
+
+
+def run(model: Path, *arguments: object) -> Result:
+    return CliRunner().invoke(main, ["bench", "-m", str(model), *map(str, arguments)])
+
+
+def test_figures(tiny_model: Path, tmp_path: Path) -> None:
+    out, picture = tmp_path / "bench.json", tmp_path / "bench.png"
+    result = run(
+        *(tiny_model, "--texts", 120, "--rounds", 2, "--calls", 20),
+        *("--json", out, "--plot", picture),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert found["model"] == "tiny-bert"
+    single = found["latency"]["all"]
+    assert found["texts"] == single["texts"] == 120
+    assert 0 < single["p50"] <= single["p99.9"]
+    bulk = found["throughput"]["texts_per_second"]
+    assert 0 < bulk["min"] <= bulk["median"] <= bulk["max"]
+    assert list(found["throughput"]["by_call"]) == ["1", "8", "32"]
+    assert "texts in a call: 1: " in result.stdout
+    assert found["machine"]["cores"] >= 1
+    warm = found["coldstart"]["warm_cache"]
+    assert warm["total_s"]["repeats"] == 2
+    parts = sum(found["coldstart"]["cold_cache"][f"{n}_s"] for n in ("import", "load"))
+    assert 0 < parts < found["coldstart"]["cold_cache"]["total_s"]
+    memory = found["memory"]
+    assert 0 < memory["after_load"]["resident"] <= memory["after_all_calls"]["peak"]
+    assert f"{bulk['median']:,.0f} texts/s" in result.stdout
+    assert "after 20 calls" in result.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_part_of_own_texts(tiny_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text("".join(f"text number {n}\n" for n in range(60)), encoding="utf-8")
+    result = run(tiny_model, "throughput", "-i", file, "--rounds", 1, "--json", "-")
+    found = json.loads(result.stdout)
+    assert found["texts"] == 60
+    assert list(found) == ["machine", "model", "variant", "texts", "throughput"]
+
+
+def test_what_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 different texts are too few"):
+        latency(Embedder(tiny_model, hint="latency", cache=False), ["a", "b", "a"])
+    with pytest.raises(InputError, match=r"cannot be measured: no model .*none"):
+        cold_start({"model": str(tmp_path / "none")}, rounds=1)
+    assert run(tiny_model, "speed").exit_code == 2
+    result = run(tiny_model, "coldstart", "--plot", tmp_path / "x.png")
+    assert (result.exit_code, "measure one of them" in result.stderr) == (2, True)
+    result = run(tiny_model, "memory", "--calls", 2, "--plot", tmp_path / "none" / "x.png")
+    assert isinstance(result.exception, OutputError), result.output
+
+
+def test_calls_are_of_many_sizes() -> None:
+    calls = list(random_calls([f"text {n}" for n in range(50)], 2000))
+    assert {len(call) for call in calls} == set(range(1, 25))
+    assert calls == list(random_calls([f"text {n}" for n in range(50)], 2000))

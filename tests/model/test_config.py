@@ -1,0 +1,167 @@
+"""Model folders: what they say is read, what they do not say is not guessed."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_embed.errors import InputError, ModelFormatError, ModelNotFoundError
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.locate import resolve_model
+from edge_embed.runtime.config import RuntimeConfig
+
+
+@pytest.fixture
+def folder(tiny_bert_source: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "model"
+    shutil.copytree(tiny_bert_source, target, ignore=shutil.ignore_patterns("*.safetensors"))
+    return target
+
+
+def change(path: Path, **changes: Any) -> None:
+    """Change keys of a JSON file; None removes one."""
+    content = json.loads(path.read_text()) if path.exists() else {}
+    content |= changes
+    path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+def test_a_complete_folder(folder: Path) -> None:
+    config = ModelConfig.from_folder(folder)
+    assert config.model_type == "bert"
+    assert config.dim == 32
+    assert config.pooling == ("mean",)
+    assert config.normalize
+    assert config.max_seq_length == 128
+
+
+def test_several_pooling_modes_widen_the_vector(folder: Path) -> None:
+    change(folder / "1_Pooling/config.json", pooling_mode_cls_token=True)
+    config = ModelConfig.from_folder(folder)
+    assert config.pooling == ("cls", "mean")
+    assert config.dim == 64
+
+
+def test_the_newer_form_of_pooling(folder: Path) -> None:
+    (folder / "1_Pooling/config.json").write_text(
+        json.dumps({"embedding_dimension": 32, "pooling_mode": "lasttoken"})
+    )
+    assert ModelConfig.from_folder(folder).pooling == ("lasttoken",)
+
+
+def test_prompts(folder: Path) -> None:
+    change(
+        folder / "config_sentence_transformers.json",
+        prompts={"query": "q: "},
+        default_prompt_name="query",
+    )
+    config = ModelConfig.from_folder(folder)
+    assert config.prompts == {"query": "q: "}
+    assert config.default_prompt_name == "query"
+
+
+def test_token_limits(folder: Path) -> None:
+    own, tokenizer = folder / "sentence_bert_config.json", folder / "tokenizer_config.json"
+    change(own, max_seq_length=100)
+    change(tokenizer, model_max_length=64)
+    assert ModelConfig.from_folder(folder).max_seq_length == 100
+    change(own, max_seq_length=None)
+    assert ModelConfig.from_folder(folder).max_seq_length == 64
+    change(tokenizer, model_max_length=1e30)  # how transformers writes "no limit"
+    assert ModelConfig.from_folder(folder).max_seq_length == 128
+    change(
+        folder / "config.json", model_type="roberta", max_position_embeddings=130, pad_token_id=1
+    )
+    assert ModelConfig.from_folder(folder).max_seq_length == 128
+    change(folder / "config.json", max_position_embeddings=None)
+    with pytest.raises(ModelFormatError, match="max_seq_length"):
+        ModelConfig.from_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("modules.json", [], "names no Transformer"),
+        ("modules.json", {"a": 1}, "should list modules"),
+        ("modules.json", [{"type": "x.Transformer", "path": ""}], "names no Pooling"),
+        (
+            "modules.json",
+            [
+                {"type": "x.Transformer", "path": ""},
+                {"type": "x.Pooling", "path": "1_Pooling"},
+                {"type": "x.LSTM", "path": "2_LSTM"},
+            ],
+            "'LSTM'",
+        ),
+        ("1_Pooling/config.json", {"word_embedding_dimension": 32}, "no known pooling mode"),
+        ("1_Pooling/config.json", {"pooling_mode": "mean"}, "word_embedding_dimension"),
+        ("1_Pooling/config.json", [], "JSON object"),
+    ],
+)
+def test_what_is_not_said_is_not_guessed(
+    folder: Path, file: str, changes: Any, message: str
+) -> None:
+    (folder / file).write_text(json.dumps(changes))
+    with pytest.raises(ModelFormatError, match=message) as caught:
+        ModelConfig.from_folder(folder)
+    assert file in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["modules.json", "1_Pooling/config.json", "config.json"])
+def test_missing_and_damaged_files_are_named(folder: Path, file: str) -> None:
+    (folder / file).write_bytes(b'{"half')
+    with pytest.raises(ModelFormatError, match=f"{Path(file).name} is damaged"):
+        ModelConfig.from_folder(folder)
+    (folder / file).write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelFormatError, match=f"{Path(file).name} is damaged"):
+        ModelConfig.from_folder(folder)
+    (folder / file).unlink()
+    with pytest.raises(ModelFormatError, match=f"{Path(file).name} is missing"):
+        ModelConfig.from_folder(folder)
+
+
+def test_variants(folder: Path, tiny_model: Path) -> None:
+    config = ModelConfig.from_folder(tiny_model)
+    assert list(config.variants) == ["int8", "fp32"]
+    assert config.variant_file()[0] == "int8"
+    assert config.variant_file("fp32")[1].name == "openvino_model.xml"
+    with pytest.raises(ModelFormatError, match="has no variant 'w8'"):
+        config.variant_file("w8")
+    with pytest.raises(InputError, match="unknown variant 'int4'"):
+        config.variant_file("int4")
+    with pytest.raises(ModelFormatError, match="edge-embed convert"):
+        ModelConfig.from_folder(folder).variant_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hint": "fast"}, "unknown hint"),
+        ({"inference_precision": "f8"}, "unknown inference precision"),
+        ({"threads": 0}, "threads is 0"),
+        ({"streams": -1}, "streams is -1"),
+        ({"streams": 3, "threads": 2}, "with 2 threads it can be at most 2"),
+    ],
+)
+def test_runtime_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        RuntimeConfig(**options)
+
+
+def test_names_of_models(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve_model(folder) == folder
+    assert resolve_model(str(folder)) == folder
+    for name in ("no-such-model", "./nowhere", "a/b/c", "/nowhere/at-all"):
+        with pytest.raises(ModelNotFoundError, match="no model"):
+            resolve_model(name)
+    with pytest.raises(ModelNotFoundError, match="is a file"):
+        resolve_model(folder / "config.json")
+
+
+def test_a_hub_id_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelNotFoundError, match=r"'nobody/nothing'.* hub cannot be reached"):
+        resolve_model("nobody/nothing")
