@@ -1,0 +1,81 @@
+"""Chroma's ``EmbeddingFunction``, registered as ``edge_embed``.
+
+A program that opens a collection made with it imports this module first; Chroma then makes the
+function again from what the collection remembers.
+
+>>> from edge_embed.integrations.chroma import EdgeEmbedEmbeddingFunction
+>>> client.create_collection(
+...     "notes", embedding_function=EdgeEmbedEmbeddingFunction("my-model")
+... )  # doctest: +SKIP
+"""
+
+from typing import Any
+
+from edge_embed.errors import InputError
+from edge_embed.integrations.requirements import requires
+from edge_embed.integrations.role_encoder import Model, RoleEncoder
+
+with requires("chroma"):
+    from chromadb.api.types import Documents, EmbeddingFunction, Embeddings, Space
+    from chromadb.utils.embedding_functions import register_embedding_function
+
+__all__ = ["EdgeEmbedEmbeddingFunction"]
+
+
+@register_embedding_function
+class EdgeEmbedEmbeddingFunction(EmbeddingFunction[Documents]):
+    """Embeds for Chroma; vectors have unit length, queries get the model's query prompt."""
+
+    def __init__(self, model: Model = None, **options: Any) -> None:  # noqa: ANN401
+        """Load a model.
+
+        Args:
+            model: As for :class:`~edge_embed.integrations.role_encoder.RoleEncoder`.
+            options: ``normalize``, ``dim``, ``truncation``, and options of ``Embedder``.
+        """
+        self._encoder = RoleEncoder(model, **options)
+
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002 - Chroma's name
+        """Embed documents: float32 arrays (dim,)."""
+        return list(self._encoder.documents(input))
+
+    def embed_query(self, input: Documents) -> Embeddings:  # noqa: A002 - Chroma's name
+        """Embed queries: float32 arrays (dim,)."""
+        return list(self._encoder.queries(input))
+
+    @staticmethod
+    def name() -> str:
+        """Return the name that collections remember."""
+        return "edge_embed"
+
+    def default_space(self) -> Space:
+        """Return the distance of a collection that names none."""
+        return "cosine"
+
+    def supported_spaces(self) -> list[Space]:
+        """Return the distances that fit its vectors."""
+        return ["cosine", "l2", "ip"]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the function again."""
+        return dict(self._encoder.settings)
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> "EdgeEmbedEmbeddingFunction":
+        """Make the function that a collection remembers."""
+        return EdgeEmbedEmbeddingFunction(**config)
+
+    def validate_config_update(
+        self, old_config: dict[str, Any], new_config: dict[str, Any]
+    ) -> None:
+        """Refuse another number of dimensions; a model's folder may move.
+
+        Raises:
+            InputError: the vectors of the collection have another number.
+        """
+        old, new = (config.get("dim") for config in (old_config, new_config))
+        if old != new:
+            raise InputError(
+                f"the collection was made with dim={old}, its vectors cannot be compared with "
+                f"those of dim={new}: make another collection"
+            )

@@ -1,0 +1,215 @@
+"""Models of this project under their names in fastembed's ``TextEmbedding``.
+
+Importing this module is enough for the models that ship; :func:`register` adds others. From then on
+whatever uses fastembed has them: qdrant-client's ``models.Document``, mem0, mcp-server-qdrant,
+fastembed-haystack. A program of others is started through it:
+``python -m edge_embed.integrations.fastembed mcp-server-qdrant``.
+
+>>> import edge_embed.integrations.fastembed
+>>> TextEmbedding("edge-embed-albert").embed(["opening hours"])  # doctest: +SKIP
+"""
+
+import importlib
+import runpy
+import shutil
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+from edge_embed.integrations.requirements import requires
+from edge_embed.integrations.role_encoder import RoleEncoder
+from edge_embed.model.card import ModelCard
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.locate import resolve_model, shipped_models
+
+with requires("fastembed"):
+    from fastembed import TextEmbedding
+    from fastembed.common.model_description import DenseModelDescription, ModelSource
+    from fastembed.text.text_embedding_base import TextEmbeddingBase
+
+__all__ = ["EdgeEmbedTextEmbedding", "register"]
+
+Vectors = npt.NDArray[np.float32]
+
+# Texts embedded at a time, however few a caller asks for: batches are planned by tokens.
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class _Registered:
+    folder: Path
+    options: dict[str, Any]
+    description: DenseModelDescription
+
+
+_registered: dict[str, _Registered] = {}  # by their names in lower case
+
+
+class EdgeEmbedTextEmbedding(TextEmbeddingBase):
+    """A registered model as fastembed uses it; vectors have unit length."""
+
+    def __init__(
+        self,
+        model_name: str,
+        cache_dir: str | None = None,
+        threads: int | None = None,
+        *,
+        lazy_load: bool = False,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Load a registered model.
+
+        Args:
+            model_name: The name that it was registered under.
+            cache_dir: Not used: the model is here.
+            threads: Inference threads; None takes what the process may use.
+            lazy_load: Load the model when it is first used.
+            kwargs: fastembed's other options; ``cuda=True`` and ``providers`` are refused.
+
+        Raises:
+            InputError: the options ask for another processor than the CPU.
+        """
+        if kwargs.get("cuda") is True or kwargs.get("providers"):
+            raise InputError(
+                f"{model_name} runs on the CPU through OpenVINO: leave out cuda and providers"
+            )
+        super().__init__(model_name, cache_dir, threads, **kwargs)
+        self._lock = threading.Lock()
+        self._loaded: RoleEncoder | None = None
+        if not lazy_load:
+            self._encoder()
+
+    def embed(
+        self,
+        documents: str | Iterable[str],
+        batch_size: int = 256,
+        parallel: int | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Iterator[Vectors]:
+        """Yield the vector of each document, float32 (dim,).
+
+        Args:
+            documents: One text or several; an iterator is read as it is embedded.
+            batch_size: Not used: batches are planned by tokens.
+            parallel: Not used: one process already uses every thread it may.
+            kwargs: Not used.
+        """
+        encoder = self._encoder()
+        for chunk in _chunks(documents):
+            yield from encoder.documents(chunk)
+
+    def query_embed(
+        self,
+        query: str | Iterable[str],
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Iterator[Vectors]:
+        """Yield the vector of each query, float32 (dim,)."""
+        encoder = self._encoder()
+        for chunk in _chunks(query):
+            yield from encoder.queries(chunk)
+
+    def token_count(
+        self,
+        texts: str | Iterable[str],
+        **kwargs: Any,  # noqa: ANN401
+    ) -> int:
+        """Return the number of tokens of all texts together, special tokens included."""
+        embedder = self._encoder().embedder
+        return sum(int(embedder.count_tokens(chunk).sum()) for chunk in _chunks(texts))
+
+    @classmethod
+    def get_embedding_size(cls, model_name: str) -> int:
+        """Return the number of dimensions of a registered model's vectors."""
+        return int(_registered[model_name.lower()].description.dim or 0)
+
+    @property
+    def embedding_size(self) -> int:
+        """The number of dimensions of a vector."""
+        return self.get_embedding_size(self.model_name)
+
+    @classmethod
+    def _list_supported_models(cls) -> list[DenseModelDescription]:
+        return [model.description for model in _registered.values()]
+
+    def _encoder(self) -> RoleEncoder:
+        with self._lock:
+            if self._loaded is None:
+                model = _registered[self.model_name.lower()]
+                threads = {} if self.threads is None else {"threads": self.threads}
+                self._loaded = RoleEncoder(model.folder, **{**model.options, **threads})
+            return self._loaded
+
+
+def register(
+    model: str | Path,
+    *,
+    name: str | None = None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Offer a model in fastembed.
+
+    Args:
+        model: A model folder, a shipped model's name, or a hub id.
+        name: What fastembed calls it; None is the name of its folder.
+        options: ``normalize``, ``truncation``, and options of ``Embedder``.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+        ModelFormatError: its folder is incomplete.
+        InputError: another model has this name already.
+    """
+    folder = resolve_model(model)
+    config, card = ModelConfig.from_folder(folder), ModelCard.from_folder(folder)
+    name = name or folder.resolve().name
+    if any(
+        name.lower() == known["model"].lower() for known in TextEmbedding.list_supported_models()
+    ):
+        raise InputError(f"fastembed has a model {name!r} already: give another name=")
+    _, graph = config.variant_file(options.get("variant"))
+    description = DenseModelDescription(
+        model=name,
+        sources=ModelSource(url=folder.resolve().as_uri()),
+        model_file=str(graph.relative_to(folder)),
+        description="A model of edge-embed, computed through OpenVINO",
+        license=card.licence or "",
+        size_in_GB=round(graph.with_suffix(".bin").stat().st_size / 1e9, 3),
+        dim=config.dim,
+    )
+    _registered[name.lower()] = _Registered(folder, options, description)
+
+
+def _chunks(texts: str | Iterable[str]) -> Iterator[list[str]]:
+    rest = iter([texts] if isinstance(texts, str) else texts)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def _register_shipped() -> None:
+    TextEmbedding.EMBEDDINGS_REGISTRY.append(EdgeEmbedTextEmbedding)
+    for name in shipped_models():
+        register(name)
+
+
+def _run_program() -> None:
+    """Run a program that knows nothing of this module, with the models registered."""
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m edge_embed.integrations.fastembed PROGRAM [ARGUMENT…]")
+    program = shutil.which(sys.argv[1]) or sys.argv[1]
+    del sys.argv[0]
+    # Under its own name: what runs as __main__ would register other classes than those imported.
+    importlib.import_module("edge_embed.integrations.fastembed")
+    runpy.run_path(program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    _run_program()
+else:
+    _register_shipped()
