@@ -85,7 +85,7 @@ def cluster_command(
 
     The output has the columns cluster (-1 is an outlier), cluster_score and cluster_name.
     """
-    from edge_embed.tasks.clustering.leiden import cluster, require_leiden
+    from edge_embed.tasks.clustering.leiden import cluster
     from edge_embed.tasks.clustering.map import cluster_map, require_plot
 
     if source is None or source == "-":
@@ -101,8 +101,6 @@ def cluster_command(
             raise InputError(f"the plot {plot} should be a .png file")
         require_plot()
     known = None if earlier is None else ClusterReport.read(Path(earlier))
-    if known is None:
-        require_leiden()
     records = RecordFile(source, column, allow_empty)
     embedding = Embedding(options, Path(work_folder or f"{output}.work"))
     vectors = _embed(embedding, records)

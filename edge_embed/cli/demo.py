@@ -11,7 +11,6 @@ import click
 
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.embedder import Embedder
-from edge_embed.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,11 +110,7 @@ def _intents(queries: Sequence[str], vectors: "Floats") -> None:
     from edge_embed.tasks.clustering.names import cluster_names
 
     _title("5. Intents", "edge-embed cluster -i FILE -o FILE")
-    try:
-        found = cluster(vectors, neighbours=5, min_size=3, resolution=1.0, threshold=0.4)
-    except MissingExtraError as error:
-        click.echo(f"  left out: {error}")
-        return
+    found = cluster(vectors, neighbours=5, min_size=3, resolution=1.0, threshold=0.4)
     central = [int(group.rows[0]) for group in found.clusters]
     names = cluster_names(queries, found.labels.tolist(), central, words=3)
     for group, name in zip(found.clusters, names, strict=True):

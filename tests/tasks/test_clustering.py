@@ -16,8 +16,6 @@ from edge_embed.tasks.clustering.names import cluster_names
 from edge_embed.tasks.clustering.report import ClusterReport
 from edge_embed.tasks.vectors import Floats
 
-pytest.importorskip("graspologic_native", reason="needs the extra 'tasks'")
-
 
 def bunches(sizes: list[int], seed: int = 0, *, spread: float = 0.1) -> Floats:
     rng = np.random.default_rng(seed)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import InputError, MissingExtraError
+from edge_embed.errors import InputError
 from edge_embed.tasks.neighbours import nearest
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, unit_rows
 
-__all__ = ["OUTLIER", "Cluster", "Clustering", "cluster", "require_leiden"]
+__all__ = ["OUTLIER", "Cluster", "Clustering", "cluster"]
 
 OUTLIER = -1
 """The label of a row that belongs to no cluster."""
@@ -94,9 +94,7 @@ def cluster(
 
     Raises:
         InputError: vectors have another shape or NaN, or an option has no such value.
-        MissingExtraError: graspologic-native is not installed.
     """
-    require_leiden()
     if threshold is not None and not -1 <= threshold <= 1:
         raise InputError(f"the threshold is {threshold}; a cosine is needed")
     if min_size < 1:
@@ -161,18 +159,6 @@ def centres(clustering: Clustering) -> Floats:
     if not clustering.clusters:
         return np.empty((0, 0), np.float32)
     return np.stack([found.centre for found in clustering.clusters])
-
-
-def require_leiden() -> None:
-    """Refuse early where the library is not installed.
-
-    Raises:
-        MissingExtraError: graspologic-native is not installed.
-    """
-    try:
-        import graspologic_native  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("clustering", "tasks", "graspologic-native") from None
 
 
 def _communities(
