@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# A Debian root folder to run things in: tools/debian_root.sh FOLDER SUITE ARCHITECTURE [PACKAGE…]
+#
+# Needs root and the package debootstrap; for another architecture than the machine's also
+# qemu-user-static, registered with the kernel (binfmt_misc). A folder that is there is kept.
+set -euo pipefail
+
+folder=$1 suite=$2 architecture=$3
+shift 3
+packages=$(IFS=,; echo "$*")
+
+if [ -e "$folder/made" ]; then
+    echo "$folder: is there"
+    exit 0
+fi
+mkdir -p "$folder"
+debootstrap --arch="$architecture" --variant=minbase ${packages:+--include="$packages"} \
+    "$suite" "$folder" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" > "$folder.log" 2>&1 ||
+    { tail -n 5 "$folder.log" >&2; exit 1; }
+# What Debian's own small images leave out as well.
+rm -rf "$folder"/var/cache/apt/* "$folder"/var/lib/apt/lists/* "$folder"/var/cache/debconf/*-old \
+    "$folder"/usr/share/{doc,info,locale,man}/* "$folder"/var/log/*
+touch "$folder/made"
+echo "$folder: $suite, $architecture, $(du -sm "$folder" | cut -f1) MB"

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""What tools/image.sh asks of the server in its container, over a socket file.
+
+tools/image_requests.py SOCKET KEY [--large]
+"""
+
+import json
+import sys
+
+from socket_client import ask, wait_until_ready
+
+
+def main() -> None:
+    """Ask, and stop at the first answer that is not as it should be."""
+    path, key = sys.argv[1:3]
+
+    def embed(texts: list[str], key: str | None = key) -> tuple[int, bytes]:
+        return ask(path, "/v1/embeddings", {"model": "default", "input": texts}, key)
+
+    if "--large" in sys.argv:
+        status, content = embed(["a text of a few words, " * 6 + str(n) for n in range(2000)])
+        expect("a request of 2000 texts, asked before SIGTERM", status, 200)
+        print(f"  {len(json.loads(content)['data'])} vectors")
+        return
+    print(f"ready after {wait_until_ready(path, key):.1f} s")
+    expect("without a key", embed(["one"], key=None)[0], 401)
+    expect("with the key", embed(["one", "two"])[0], 200)
+    expect("2000 texts", embed([f"text number {n}" for n in range(2000)])[0], 200)
+    expect("more texts than are taken", embed(["text"] * 5000)[0], 413)
+    expect("a body of 20 MB", ask(path, "/v1/embeddings", {}, key, claimed=20_000_000)[0], 413)
+    expect("afterwards", embed(["one"])[0], 200)
+
+
+def expect(what: str, found: int, wanted: int) -> None:
+    """Say what was answered, and end if it is wrong."""
+    print(f"{what}: {found}")
+    if found != wanted:
+        raise SystemExit(f"{what}: {found} instead of {wanted}")
+
+
+if __name__ == "__main__":
+    main()
