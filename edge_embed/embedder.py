@@ -31,8 +31,9 @@ from edge_embed.runtime.planner import (
 )
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
 from edge_embed.runtime.tokenizer import TokenIds, TokenizedTexts, Tokenizer
+from edge_embed.vectors import unit_length
 
-__all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning", "unit_length"]
+__all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning"]
 
 Truncation = Literal["warn", "error", "ignore"]
 Vectors = npt.NDArray[np.float32]
@@ -475,12 +476,6 @@ def _verify(folder: Path) -> None:
         raise ModelFormatError(
             f"{folder} is not as its receipt says: {'; '.join(problems)}; copy it again"
         )
-
-
-def unit_length(vectors: Vectors) -> Vectors:
-    """Scale float vectors (n, dim) to length 1; zeros stay zeros."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
 
 
 def _check_choice(name: str, value: str, choices: object) -> None:

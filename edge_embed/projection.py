@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
-from edge_embed.evaluation.measured import unit_length
 from edge_embed.evaluation.metrics import spearman
 from edge_embed.evaluation.retrieval import search
 from edge_embed.files.atomic import atomic_folder
@@ -35,6 +34,7 @@ from edge_embed.model.receipt import (
     read_receipt,
     write_receipt,
 )
+from edge_embed.vectors import unit_length
 
 __all__ = ["FittedProjection", "Kept", "Projection", "Sample", "project_model", "sample_vectors"]
 

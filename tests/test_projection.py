@@ -10,7 +10,6 @@ from edge_embed.cli import main
 from edge_embed.cli.info import describe
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, OutputError
-from edge_embed.evaluation.measured import unit_length
 from edge_embed.model.receipt import check_files, read_receipt
 from edge_embed.projection import (
     FittedProjection,
@@ -19,6 +18,7 @@ from edge_embed.projection import (
     project_model,
     sample_vectors,
 )
+from edge_embed.vectors import unit_length
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-KINDS = ("case", "punctuation", "typo", "order", "synonym")
 Change = Callable[[str, random.Random], str]
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.evaluation.measured import pair_cosines
+from edge_embed.evaluation.metrics import spearman
 from edge_embed.evaluation.pairs import PairSet
 from edge_embed.evaluation.retrieval import search
 from edge_embed.model.pair_threshold import Logistic
 from edge_embed.model.receipt import Fidelity
+from edge_embed.vectors import unit_length
 from edge_embed_conversion.calibration import TextSet, shipped_texts
 
-__all__ = ["EvaluationSet", "compare", "loss", "spearman"]
+__all__ = ["EvaluationSet", "compare", "loss"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -75,14 +77,15 @@ def threshold_drift(
 
 def compare(vectors: Floats, reference: Floats) -> Fidelity:
     """Compare ``vectors`` with ``reference``, both float32 (texts, dim)."""
-    ours, theirs = _unit(vectors), _unit(reference)
+    ours, theirs = (unit_length(side.astype(np.float64)) for side in (vectors, reference))
     cosines = np.sum(ours * theirs, axis=1)
     pairs = np.triu_indices(len(ours), k=1)
+    correlation = spearman((ours @ ours.T)[pairs], (theirs @ theirs.T)[pairs])
     return Fidelity(
         cosine_mean=float(cosines.mean()),
         cosine_p1=float(np.percentile(cosines, 1)),
         cosine_min=float(cosines.min()),
-        spearman=spearman((ours @ ours.T)[pairs], (theirs @ theirs.T)[pairs]),
+        spearman=correlation(np.ones(len(pairs[0]))),
         neighbour_overlap=_neighbour_overlap(vectors, reference),
     )
 
@@ -97,21 +100,3 @@ def _neighbour_overlap(vectors: Floats, reference: Floats) -> float | None:
         len(set(a) & set(b) - {row}) for row, (a, b) in enumerate(zip(ours, theirs, strict=True))
     ]
     return float(np.mean(shared)) / NEIGHBOURS
-
-
-def spearman(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    """Return Spearman's rank correlation of two vectors, ties sharing their mean rank."""
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return ranks
-
-
-def _unit(vectors: Floats) -> npt.NDArray[np.float64]:
-    wide = vectors.astype(np.float64)
-    unit: npt.NDArray[np.float64] = wide / np.linalg.norm(wide, axis=1, keepdims=True).clip(1e-12)
-    return unit

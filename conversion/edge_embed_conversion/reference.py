@@ -14,6 +14,7 @@ import openvino as ov
 
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.runtime.tokenizer import Tokenizer
+from edge_embed.vectors import unit_length
 from edge_embed_conversion.export import read_graph, read_onnx
 from edge_embed_conversion.sources import Source, WeightsKind
 
@@ -88,10 +89,7 @@ def embed(states: TokenStates, config: ModelConfig, texts: Sequence[str]) -> Vec
             pooled = [_pool(hidden, mode) for mode in config.pooling]
             vectors[chunk] = np.concatenate(pooled, axis=1)
     for step in config.head:
-        if step == "normalize":
-            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
-        else:
-            vectors = step.apply(vectors)
+        vectors = unit_length(vectors) if step == "normalize" else step.apply(vectors)
     return vectors
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -183,11 +182,6 @@ def input_options(function: _Function) -> _Function:
         click.option("--allow-empty", is_flag=True, help="Embed empty texts instead of refusing."),
     ]
     return _decorated(function, decorators)
-
-
-def output_path(value: str | None) -> Path | None:
-    """Turn an output option into a path."""
-    return None if value is None else Path(value)
 
 
 def _decorated(function: _Function, decorators: list[Callable[[Any], Any]]) -> _Function:

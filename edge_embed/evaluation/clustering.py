@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.evaluation.files import column_names, dataset_name, table_files, text
-from edge_embed.evaluation.measured import Measured, Role, Vectors, unit_length
+from edge_embed.evaluation.measured import Measured, Role, Vectors
 from edge_embed.evaluation.metrics import mean
 from edge_embed.files.readers import read_records
+from edge_embed.vectors import unit_length
 
 __all__ = ["ClusterSet"]
 

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.evaluation.metrics import Statistic
+from edge_embed.vectors import unit_length
 
-__all__ = ["Dataset", "Measured", "Role", "Vectors", "pair_cosines", "unit_length"]
+__all__ = ["Dataset", "Measured", "Role", "Vectors", "pair_cosines"]
 
 Vectors = npt.NDArray[np.float32]
 Role = Literal["text", "query", "document"]
@@ -50,15 +51,8 @@ class Dataset(Protocol):
         """Measure vectors of :meth:`inputs`, each float32 (texts, dim), of any length."""
 
 
-def unit_length(vectors: Vectors) -> Vectors:
-    """Scale each row to length 1; a row of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return unit
-
-
 def pair_cosines(vectors: Vectors) -> npt.NDArray[np.float64]:
     """Return the cosine of row i of the first half with row i of the second: (rows / 2,)."""
-    first, second = np.split(unit_length(vectors).astype(np.float64), 2)
+    first, second = np.split(unit_length(vectors.astype(np.float64)), 2)
     cosines: npt.NDArray[np.float64] = np.sum(first * second, axis=1)
     return cosines

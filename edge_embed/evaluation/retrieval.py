@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.evaluation.files import TABLES, dataset_name, number
-from edge_embed.evaluation.measured import Measured, Role, Vectors, unit_length
+from edge_embed.evaluation.measured import Measured, Role, Vectors
 from edge_embed.evaluation.metrics import mean, ndcg, recall, reciprocal_rank
 from edge_embed.files.readers import read_records
+from edge_embed.vectors import unit_length
 
 __all__ = ["RetrievalSet", "search"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import InputError, OutputError
+from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_file, output_error
 
 __all__ = ["Checkpoint", "CheckpointKey"]
@@ -136,9 +136,3 @@ class Checkpoint:
             f"the work folder {self.folder} of an earlier run {what}: delete it, or choose another "
             "one with --work-folder"
         )
-
-
-def writable(folder: Path) -> None:
-    """Refuse a work folder that cannot be made, before any work is done."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"cannot write {folder}: it is a file; give a folder")

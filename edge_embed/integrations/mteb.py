@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import MissingExtraError
-from edge_embed.evaluation.measured import unit_length
 from edge_embed.model.receipt import read_receipt
+from edge_embed.vectors import unit_length
 
 try:
     from mteb.models import ModelMeta

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.atomic import atomic_file
 from edge_embed.model.json_files import read_json
+from edge_embed.vectors import unit_length
 
 __all__ = ["RANGES_FILE", "Precision", "Ranges", "fit_ranges", "quantize_embeddings"]
 
@@ -92,8 +93,7 @@ class Ranges:
     @classmethod
     def fit(cls, embeddings: Floats) -> "Ranges":
         """Fit on vectors as the model gives them, float32 (n, dim)."""
-        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        unit = embeddings / np.maximum(lengths, np.float32(1e-12))
+        unit = unit_length(embeddings)
         return cls(fit_ranges(embeddings), fit_ranges(unit), len(embeddings))
 
     def select(self, *, normalize: bool, dim: int) -> Floats:

@@ -15,7 +15,7 @@ from edge_embed.errors import InputError
 from edge_embed.tasks.inverted_file import Cells, bounding_heads
 from edge_embed.tasks.vectors import Floats, Rows
 
-__all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "links_above", "nearest"]
+__all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "nearest"]
 
 EXACT_ROWS = 100_000
 """Up to here every pair is compared; a hundred thousand take under a minute on two cores."""
@@ -203,13 +203,6 @@ def _cosines(block: Floats, rows: Places, cells: Cells, places: Places) -> Float
         part = slice(start, start + _PAIRS)
         np.einsum("ij,ij->i", block[rows[part]], cells.vectors(places[part]), out=out[part])
     return out
-
-
-def links_above(rows: Rows, threshold: float, *, exact: bool | None = None) -> Iterator[Links]:
-    """Yield every pair of rows whose cosine is at least ``threshold``, in parts."""
-    order = np.arange(len(rows))
-    for _, links in LinkSearch(rows, order, threshold, exact=exact):
-        yield links
 
 
 def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
+from edge_embed.vectors import unit_length
 
 __all__ = ["Floats", "Rows", "Vectors", "fitting_rows", "unit_rows"]
 
@@ -98,15 +99,14 @@ def unit_rows(block: Vectors, numbers: Sequence[int] | Indices | None = None) ->
         InputError: a value is NaN or infinite.
     """
     block = np.asarray(block, np.float32)
-    lengths = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
-    bad = np.flatnonzero(~np.isfinite(lengths))
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
     if len(bad):
         number = int(bad[0]) if numbers is None else int(numbers[int(bad[0])])
         raise InputError(
             f"vector {number} has values that are no numbers (NaN or infinite): embed its text "
             "again, or leave it out"
         )
-    return np.asarray(block / np.maximum(lengths, 1e-12)[:, None], np.float32)
+    return unit_length(block)
 
 
 def _shape(value: object) -> str:

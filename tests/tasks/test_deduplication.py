@@ -12,7 +12,7 @@ from edge_embed.tasks import DeduplicationResult, deduplicate, keep_order
 from edge_embed.tasks.deduplication import semantic as duplicates
 from edge_embed.tasks.deduplication.components import families
 from edge_embed.tasks.inverted_file import Cells
-from edge_embed.tasks.neighbours import LinkSearch, links_above, nearest
+from edge_embed.tasks.neighbours import LinkSearch, nearest
 from edge_embed.tasks.vectors import Floats, Rows
 
 MANY = settings(deadline=None, max_examples=40)
@@ -127,10 +127,10 @@ def test_cells_find_what_comparing_all_finds(monkeypatch: pytest.MonkeyPatch, he
     vectors = crowd(3000, centres=300, spread=0.2)
 
     def pairs(*, exact: bool) -> set[tuple[int, int]]:
-        parts = links_above(Rows(vectors), 0.95, exact=exact)
+        search = LinkSearch(Rows(vectors), np.arange(len(vectors)), 0.95, exact=exact)
         return {
             pair
-            for part in parts
+            for _, part in search
             for pair in zip(part.left.tolist(), part.right.tolist(), strict=True)
         }
 

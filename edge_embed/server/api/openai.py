@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.embedder import unit_length
 from edge_embed.server.endpoint import INPUTS_SCHEMA, Endpoint, Inputs, read_inputs
 from edge_embed.server.request import Caller
 from edge_embed.server.service import Embedded, Reading, Service
+from edge_embed.vectors import unit_length
 
 __all__ = ["ENDPOINTS", "ModelList", "Usage", "models"]
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from edge_embed.embedder import unit_length
 from edge_embed.server.api.openai import Usage
 from edge_embed.server.endpoint import Endpoint, Matrix
 from edge_embed.server.request import Caller
 from edge_embed.server.service import Reading, Service
 from edge_embed.tasks import deduplicate
+from edge_embed.vectors import unit_length
 
 __all__ = ["ENDPOINTS"]
 

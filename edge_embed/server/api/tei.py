@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from edge_embed.embedder import unit_length
 from edge_embed.runtime.planner import TOKEN_BUDGET
 from edge_embed.server.endpoint import (
     INPUTS_SCHEMA,
@@ -19,6 +18,7 @@ from edge_embed.server.endpoint import (
 from edge_embed.server.pool import ServedModel
 from edge_embed.server.request import Caller
 from edge_embed.server.service import Reading, Service
+from edge_embed.vectors import unit_length
 
 __all__ = ["ENDPOINTS", "Info", "info"]
 
