@@ -184,7 +184,7 @@ def test_int8_keeps_the_quality_of_fp32_on_stsb(minilm: Path, evaluation_data: P
     for variant in ("fp32", "int8"):
         model = Embedder(minilm, variant=variant, cache=False)
         a, b = (model.encode([row[f"sentence{i}"] for row in rows], normalize=True) for i in (1, 2))
-        cosines = np.sum(a * b, axis=1, dtype=np.float64)
+        cosines = np.einsum("ij,ij->i", a, b, dtype=np.float64)
         scores[variant] = 100 * spearman(cosines, gold)(np.ones(len(gold)))
     assert scores["fp32"] > 86
     assert scores["int8"] > scores["fp32"] - 0.5
