@@ -19,18 +19,13 @@ from edge_embed.model.config import ModelConfig
 from edge_embed.model.locate import resolve_model
 from edge_embed.model.precision import Precision, Ranges, fit_ranges, quantize_embeddings
 from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.compile_cache import default_cache_dir, prune
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.engine import Engine
-from edge_embed.runtime.planner import (
-    Batch,
-    packed_batches,
-    packed_warm_up,
-    padded_batches,
-    padded_warm_up,
-)
+from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
-from edge_embed.runtime.tokenizer import TokenIds, TokenizedTexts, Tokenizer
+from edge_embed.runtime.tokenizer import TokenizedTexts, Tokenizer
 from edge_embed.vectors import unit_length
 
 __all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning"]
@@ -121,8 +116,13 @@ class Embedder:
         self.engine = Engine(self.config, self.runtime, file=file)
         if cache is True:
             prune(default_cache_dir())
-        # AMX multiplies 16 rows of INT8 at once, AVX any number.
-        self._tile = 16 if self.variant == "int8" and "amx_int8" in instructions() else 4
+        self.planner = BatchPlanner(
+            max_length=self.max_seq_length,
+            pad_id=self.config.pad_token_id,
+            packed=self.engine.packed,
+            # AMX multiplies 16 rows of INT8 at once, AVX any number.
+            tile=16 if self.variant == "int8" and "amx_int8" in instructions() else 4,
+        )
         self.ranges = Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
         self._warned: set[str] = set()
@@ -283,12 +283,7 @@ class Embedder:
 
         Takes seconds: a packed model has some thirty shapes, a padded one some hundred.
         """
-        limit, pad_id = self.max_seq_length, self.config.pad_token_id
-        if self.engine.packed:
-            batches = packed_warm_up(max_length=limit, pad_id=pad_id, tile=self._tile)
-        else:
-            batches = padded_warm_up(max_length=limit, pad_id=pad_id)
-        for batch in batches:
+        for batch in self.planner.warm_up():
             out = np.empty((len(batch.texts), self.dim), np.float32)
             self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
 
@@ -315,7 +310,7 @@ class Embedder:
         """Embed distinct texts; return vectors (n, dim), tokens kept and tokens before any cut."""
         out = np.empty((len(texts), self.dim), np.float32)
         lengths, full_lengths = np.empty((2, len(texts)), np.int64)
-        excluded = self.excluded_tokens(call.prompt)
+        prompt_length = self.prompt_length(call.prompt)
         size = min(call.batch_size or _CHUNK, _CHUNK)
         guard = ReadingGuard(self.card.languages)
 
@@ -328,7 +323,9 @@ class Embedder:
                 guard.add(texts[start : start + size], tokenized)
                 chunk = slice(start, start + size)
                 lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
-                for batch in self.plan(tokenized.ids, excluded, side_by_side=self.engine.requests):
+                for batch in self.planner.plan(
+                    tokenized.ids, prompt_length=prompt_length, side_by_side=self.engine.requests
+                ):
                     yield replace(batch, texts=batch.texts + start)
                     if bar is not None:
                         bar.update(len(batch.texts))
@@ -341,33 +338,6 @@ class Embedder:
                 self._warned.add(kind)
                 warnings.warn(message, TextWarning, stacklevel=4)
         return out, lengths, full_lengths
-
-    def plan(
-        self, ids: Sequence[TokenIds], excluded: int = 0, *, side_by_side: int = 1
-    ) -> Iterator[Batch]:
-        """Put tokenized texts into batches for :attr:`engine`.
-
-        Args:
-            ids: Token ids of each text, int64 (tokens,), from 1 to :attr:`max_seq_length` of them.
-            excluded: Leading tokens of each text that do not take part in pooling.
-            side_by_side: Batches that will be computed at the same time.
-        """
-        limit, pad_id = self.max_seq_length, self.config.pad_token_id
-        if self.engine.packed:
-            return packed_batches(
-                ids,
-                max_length=limit,
-                pad_id=pad_id,
-                side_by_side=side_by_side,
-                tile=self._tile,
-            )
-        return padded_batches(
-            ids,
-            max_length=limit,
-            pad_id=pad_id,
-            prompt_length=excluded,
-            side_by_side=side_by_side,
-        )
 
     def _refuse_long(self, tokenized: TokenizedTexts, start: int) -> None:
         for row in tokenized.truncated[:1].tolist():
@@ -397,7 +367,7 @@ class Embedder:
         """Return the first of these names that the model has a prompt of."""
         return next((name for name in names if name in self.config.prompts), None)
 
-    def excluded_tokens(self, prompt: str) -> int:
+    def prompt_length(self, prompt: str) -> int:
         """Return how many leading tokens of each text with ``prompt`` pooling leaves out."""
         return 0 if self.config.include_prompt else self.tokenizer.prompt_length(prompt)
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from edge_embed import Embedder, InputError, ModelFormatError, TruncationWarning
 from edge_embed.errors import EdgeEmbedError
 from edge_embed.model.precision import fit_ranges, quantize_embeddings
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.engine import Engine
-from edge_embed.runtime.planner import Batch
 
 # How far the direction of a vector may move with batch, order or thread (1 - cosine).
 TOLERANCE = {"fp32": 1e-5, "int8": 1e-3}
@@ -270,6 +270,16 @@ def test_an_unusable_cache_is_said(tiny_model: Path, tmp_path: Path) -> None:
     assert model.encode("one").shape == (32,)
 
 
+class Repeating:
+    """A planner that makes the same batch again and again, whatever the texts."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def plan(self, *_: object, **__: object) -> Iterator[Batch]:
+        return iter([self.batch] * 5)
+
+
 def test_a_failing_inference_hurts_its_own_call_only(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,7 +297,7 @@ def test_a_failing_inference_hurts_its_own_call_only(
         ),
     ):
         batch = Batch(broken, np.zeros(1, np.int64), np.zeros(1, np.int64))
-        monkeypatch.setattr(model, "plan", lambda *_, batch=batch, **__: iter([batch] * 5))
+        monkeypatch.setattr(model, "planner", Repeating(batch))
         for _ in range(2 * model.engine.requests):
             with pytest.raises(error):
                 model.encode(["broken"])

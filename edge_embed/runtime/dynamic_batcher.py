@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, OverloadedError
-from edge_embed.runtime.planner import TOKEN_BUDGET, Batch
+from edge_embed.runtime.batch import Batch
+from edge_embed.runtime.row_widths import TOKEN_BUDGET
 from edge_embed.runtime.tokenizer import TokenIds
 
 __all__ = ["BatchEngine", "BatchReport", "DynamicBatcher"]
@@ -50,6 +50,13 @@ class BatchEngine(Protocol):
         """Embed ``batches``, writing each text's result to its row of ``out``."""
 
 
+class Planner(Protocol):
+    """What puts texts into batches: :class:`edge_embed.runtime.planner.BatchPlanner`."""
+
+    def plan(self, ids: Sequence[TokenIds], *, prompt_length: int = 0) -> Iterator[Batch]:
+        """Yield batches that hold every text once."""
+
+
 @dataclass(frozen=True)
 class BatchReport:
     """What one batch was, for metrics."""
@@ -69,7 +76,7 @@ class DynamicBatcher:
     def __init__(
         self,
         engine: BatchEngine,
-        plan: Callable[[Sequence[TokenIds], int], Iterator[Batch]],
+        planner: Planner,
         *,
         dim: int | None,
         queue_tokens: int,
@@ -79,13 +86,12 @@ class DynamicBatcher:
 
         Args:
             engine: Computes batches.
-            plan: Puts token ids into batches; the number is how many leading tokens of each text
-                do not take part in pooling.
+            planner: Puts token ids into batches.
             dim: Dimensions of a vector; None where results are arrays of differing shapes.
             queue_tokens: Most tokens that may wait.
             observe: Called after each batch, from its thread.
         """
-        self._engine, self._plan, self._dim = engine, plan, dim
+        self._engine, self._planner, self._dim = engine, planner, dim
         self._observe = observe
         self.queue_tokens = queue_tokens
         self._turns: deque[_Request] = deque()
@@ -103,32 +109,19 @@ class DynamicBatcher:
         for thread in self._threads:
             thread.start()
 
-    @classmethod
-    def for_model(
-        cls,
-        model: Embedder,
-        *,
-        queue_tokens: int,
-        observe: Callable[[BatchReport], None] | None = None,
-    ) -> "DynamicBatcher":
-        """Batch for a loaded model."""
-        return cls(
-            model.engine, model.plan, dim=model.dim, queue_tokens=queue_tokens, observe=observe
-        )
-
     @property
     def waiting_tokens(self) -> int:
         """Tokens that wait to be put into a batch."""
         return self._waiting
 
-    def submit(self, ids: Sequence[TokenIds], *, excluded: int = 0) -> "Future[Results]":
+    def submit(self, ids: Sequence[TokenIds], *, prompt_length: int = 0) -> "Future[Results]":
         """Queue some texts and return at once.
 
         Cancelling the future takes the texts that are not yet at work out of the queue.
 
         Args:
             ids: Token ids of each text, int64 (tokens,), from 1 to the model's limit of them.
-            excluded: Leading tokens of each text that do not take part in pooling.
+            prompt_length: Leading tokens of each text that pooling leaves out.
 
         Returns:
             A future of float32 (n, dim), or of (n,) arrays without ``dim``. If a batch with one of
@@ -138,7 +131,7 @@ class DynamicBatcher:
             InputError: the texts have more tokens than may ever wait.
             OverloadedError: too many tokens wait already, or the batcher is closed.
         """
-        request = _Request(ids, excluded, self._room(len(ids)))
+        request = _Request(ids, prompt_length, self._room(len(ids)))
         if request.tokens > self.queue_tokens:
             raise InputError(
                 f"the request has {request.tokens} tokens, the queue takes {self.queue_tokens}: "
@@ -231,12 +224,12 @@ class DynamicBatcher:
         return group
 
     def _run(self, group: "list[_Text]") -> None:
-        # Planned apart: all texts of a batch leave out equally many tokens.
-        for excluded in {text.request.excluded for text in group}:
-            texts = [text for text in group if text.request.excluded == excluded]
+        # Planned apart: pooling leaves out equally many tokens of all texts of a batch.
+        for prompt_length in {text.request.prompt_length for text in group}:
+            texts = [text for text in group if text.request.prompt_length == prompt_length]
             ids = [text.request.ids[text.row] for text in texts]
             try:
-                batches = list(self._plan(ids, excluded))
+                batches = list(self._planner.plan(ids, prompt_length=prompt_length))
             except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear it
                 self._reject(texts, error)
                 continue
@@ -286,7 +279,7 @@ class _Request:
     """The texts of one caller. The batcher's lock guards what changes."""
 
     ids: Sequence[TokenIds]
-    excluded: int
+    prompt_length: int
     results: Results
     """Filled text by text."""
     future: "Future[Results]" = field(default_factory=Future)

@@ -22,9 +22,9 @@ import openvino.properties.hint as hints
 from edge_embed.errors import EdgeEmbedError, ModelFormatError
 from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.graph import build_graph, read_ir
-from edge_embed.runtime.planner import Batch
 
 __all__ = ["Engine", "compile_graph"]
 

@@ -18,8 +18,8 @@ from openvino.utils import replace_node
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.dense import DenseLayer
+from edge_embed.runtime.batch import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.runtime.packing import CannotPackError, pack
-from edge_embed.runtime.planner import POOLING_MASK, TOKENS_A_SLOT
 
 __all__ = ["Graph", "build_graph", "build_token_graph", "read_ir"]
 

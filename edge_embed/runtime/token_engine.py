@@ -14,10 +14,10 @@ import openvino as ov
 
 from edge_embed.errors import EdgeEmbedError
 from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.engine import compile_graph
 from edge_embed.runtime.graph import build_token_graph, read_ir
-from edge_embed.runtime.planner import Batch
 
 __all__ = ["TokenEngine"]
 
@@ -41,7 +41,7 @@ class TokenEngine:
         """Compute ``batches``, writing each text's states to its row of ``out``.
 
         Args:
-            batches: Inputs, one text a row (:func:`edge_embed.runtime.planner.padded_batches`).
+            batches: Inputs, one text a row (:mod:`edge_embed.runtime.padded_rows`).
             out: Objects (texts,); each becomes float32 (tokens, hidden).
         """
         for batch in batches:

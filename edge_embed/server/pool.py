@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,6 @@ from edge_embed.model.config import ModelConfig
 from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.locate import resolve_model
 from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
-from edge_embed.runtime.planner import padded_batches
 from edge_embed.runtime.token_engine import TokenEngine
 from edge_embed.server.errors import StatusError
 
@@ -91,8 +90,12 @@ class ServedModel:
         self.fingerprint = model_fingerprint(self.embedder) if index else ""
         self._queue_tokens = queue_tokens
         self._observe: Callable[[BatchReport], None] = lambda report: observe(self.name, report)
-        self.batcher = DynamicBatcher.for_model(
-            self.embedder, queue_tokens=queue_tokens, observe=self._observe
+        self.batcher = DynamicBatcher(
+            self.embedder.engine,
+            self.embedder.planner,
+            dim=self.embedder.dim,
+            queue_tokens=queue_tokens,
+            observe=self._observe,
         )
         self._states: DynamicBatcher | None = None
 
@@ -109,9 +112,7 @@ class ServedModel:
             engine = _behind_answers(lambda: TokenEngine(config, self.embedder.runtime, file=file))
             self._states = DynamicBatcher(
                 engine,
-                lambda ids, _: padded_batches(
-                    ids, max_length=config.max_seq_length, pad_id=config.pad_token_id
-                ),
+                replace(self.embedder.planner, packed=False),
                 dim=None,
                 queue_tokens=self._queue_tokens,
                 observe=self._observe,

@@ -168,9 +168,11 @@ class Service:
             else:
                 tokenized = _tokenize(served, texts, prompt, reading)
         self._check_lengths(tokenized, batcher.queue_tokens, cut=reading.cut)
-        excluded = embedder.excluded_tokens(prompt)
+        prompt_length = embedder.prompt_length(prompt)
         with caller.stage("compute"):
-            vectors = await caller.result(batcher.submit(tokenized.ids, excluded=excluded))
+            vectors = await caller.result(
+                batcher.submit(tokenized.ids, prompt_length=prompt_length)
+            )
         truncated = len(tokenized.truncated)
         self.metrics.texts.labels(served.name).inc(len(texts))
         self.metrics.truncated.labels(served.name).inc(truncated)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher, _Request
-from edge_embed.runtime.planner import Batch, packed_batches, padded_batches
+from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.server.request import awaitable
 
 LIMIT = 128
@@ -58,16 +60,12 @@ def _texts_of(batch: Batch) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         yield row, tokens[line][marks[line] == segment + 1]
 
 
-def plan_packed(ids: Sequence[npt.NDArray[np.int64]], _: int = 0) -> Iterator[Batch]:
-    return packed_batches(ids, max_length=LIMIT, pad_id=0)
-
-
-def plan_padded(ids: Sequence[npt.NDArray[np.int64]], excluded: int = 0) -> Iterator[Batch]:
-    return padded_batches(ids, max_length=LIMIT, pad_id=0, prompt_length=excluded)
+PACKED = BatchPlanner(max_length=LIMIT, pad_id=0)
+PADDED = replace(PACKED, packed=False)
 
 
 def batcher(engine: FakeEngine, queue_tokens: int = 1_000_000) -> DynamicBatcher:
-    return DynamicBatcher(engine, plan_packed, dim=3, queue_tokens=queue_tokens)
+    return DynamicBatcher(engine, PACKED, dim=3, queue_tokens=queue_tokens)
 
 
 def texts(first: int, lengths: Sequence[int]) -> Ids:
@@ -92,12 +90,12 @@ requests = st.lists(st.lists(st.integers(1, LIMIT), max_size=40), max_size=12)
 def test_everyone_gets_the_vectors_of_their_own_texts(
     lengths: list[list[int]], workers: int, padded: bool
 ) -> None:
-    plan = plan_padded if padded else plan_packed
-    shared = DynamicBatcher(FakeEngine(workers), plan, dim=3, queue_tokens=1_000_000)
+    planner = PADDED if padded else PACKED
+    shared = DynamicBatcher(FakeEngine(workers), planner, dim=3, queue_tokens=1_000_000)
     asked = [texts(1000 * number, each) for number, each in enumerate(lengths)]
     with ThreadPoolExecutor(4) as pool:
         futures = list(
-            pool.map(lambda n: shared.submit(asked[n], excluded=n % 2), range(len(asked)))
+            pool.map(lambda n: shared.submit(asked[n], prompt_length=n % 2), range(len(asked)))
         )
     for ids, future in zip(asked, futures, strict=True):
         assert result(future) == right(ids)
@@ -241,12 +239,15 @@ def test_closing_finishes_what_waits() -> None:
 
 
 def test_a_failing_planner_fails_its_own_texts() -> None:
-    def plan(ids: Sequence[npt.NDArray[np.int64]], excluded: int) -> Iterator[Batch]:
-        if POISON in ids[0]:
-            raise ValueError("cannot be planned")
-        return plan_packed(ids, excluded)
+    class Failing:
+        def plan(
+            self, ids: Sequence[npt.NDArray[np.int64]], *, prompt_length: int = 0
+        ) -> Iterator[Batch]:
+            if POISON in ids[0]:
+                raise ValueError("cannot be planned")
+            return PACKED.plan(ids, prompt_length=prompt_length)
 
-    shared = DynamicBatcher(FakeEngine(), plan, dim=3, queue_tokens=100)
+    shared = DynamicBatcher(FakeEngine(), Failing(), dim=3, queue_tokens=100)
     with pytest.raises(ValueError, match="cannot be planned"):
         shared.submit([np.array([POISON])]).result(WAIT)
     assert result(shared.submit(texts(0, [5]))) == right(texts(0, [5]))
@@ -255,9 +256,7 @@ def test_a_failing_planner_fails_its_own_texts() -> None:
 
 def test_batches_are_reported() -> None:
     reports: list[BatchReport] = []
-    shared = DynamicBatcher(
-        FakeEngine(), plan_packed, dim=3, queue_tokens=100, observe=reports.append
-    )
+    shared = DynamicBatcher(FakeEngine(), PACKED, dim=3, queue_tokens=100, observe=reports.append)
     shared.submit(texts(0, [5, 6])).result(WAIT)
     shared.close()
     assert [(r.texts, r.tokens, r.area) for r in reports] == [(2, 11, 12)]

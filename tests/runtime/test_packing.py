@@ -14,8 +14,9 @@ from openvino import opset13 as ops
 
 from edge_embed import Embedder
 from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.graph import build_graph, read_ir
-from edge_embed.runtime.planner import Batch, packed_batches, padded_batches
+from edge_embed.runtime.planner import BatchPlanner
 from tests.support.tiny_sources import save_layout, save_weights, wordpiece_tokenizer
 
 SMALL: dict[str, Any] = {
@@ -122,12 +123,15 @@ def test_a_mask_that_hides_more_than_padding_is_kept(tiny_albert: Path) -> None:
     # Each alone fills its padded row: padding far from a text would have nothing to see.
     texts = [rng.integers(5, 100, length) for length in (4, 12, 40, 8)]
     packed, alone, everything = (np.empty((len(texts), config.dim), np.float32) for _ in range(3))
-    limits = {"max_length": config.max_seq_length, "pad_id": config.pad_token_id}
-    _run(config, packed_batches(texts, **limits), packed, near=True)
+    packing, padding = (
+        BatchPlanner(max_length=config.max_seq_length, pad_id=config.pad_token_id, packed=packed)
+        for packed in (True, False)
+    )
+    _run(config, packing.plan(texts), packed, near=True)
     for row, text in enumerate(texts):
-        _run(config, padded_batches([text], **limits), alone[row : row + 1], near=True)
+        _run(config, padding.plan([text]), alone[row : row + 1], near=True)
     np.testing.assert_allclose(packed, alone, rtol=1e-4, atol=1e-5)
-    _run(config, packed_batches(texts, **limits), everything, near=False)
+    _run(config, packing.plan(texts), everything, near=False)
     assert np.abs(everything - packed).max() > 1e-3  # it does make a difference
 
 

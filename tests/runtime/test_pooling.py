@@ -14,7 +14,7 @@ from openvino import opset13 as ops
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.runtime.graph import build_graph
-from edge_embed.runtime.planner import Batch, packed_batches, padded_batches
+from edge_embed.runtime.planner import BatchPlanner
 
 HIDDEN = 6
 POSITIONS = 40
@@ -70,13 +70,9 @@ def embed(settings: ModelConfig, ids: list[np.ndarray], *, packed: bool) -> np.n
     compiled = ov.Core().compile_model(graph.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [port.get_any_name() for port in compiled.inputs]
     out = np.full((len(ids), settings.dim), np.nan, np.float32)
-    batches: list[Batch]
-    if packed:
-        batches = list(packed_batches(ids, max_length=16, pad_id=0))
-    else:
-        prompt = 0 if settings.include_prompt else PROMPT
-        batches = list(padded_batches(ids, max_length=16, pad_id=0, prompt_length=prompt))
-    for batch in batches:
+    planner = BatchPlanner(max_length=16, pad_id=0, packed=packed)
+    prompt_length = 0 if settings.include_prompt else PROMPT
+    for batch in planner.plan(ids, prompt_length=prompt_length):
         result = compiled({name: batch.inputs[name] for name in names})["sentence_embedding"]
         out[batch.texts] = result.reshape(-1, settings.dim)[batch.slots]
     return out

@@ -7,7 +7,7 @@ import pytest
 
 from edge_embed import Embedder, ModelFormatError
 from edge_embed.runtime.config import RuntimeConfig
-from edge_embed.runtime.planner import padded_batches
+from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.token_engine import TokenEngine
 
 TEXTS = ["one", "a rather longer text than that", "word " * 300, ""]
@@ -19,7 +19,10 @@ def test_states_pool_to_the_vector(request: pytest.FixtureRequest, model: str) -
     config = embedder.config
     engine = TokenEngine(config, RuntimeConfig(), file=config.variant_file("fp32")[1])
     ids = embedder.tokenizer(TEXTS).ids
-    batches = padded_batches(ids, max_length=config.max_seq_length, pad_id=config.pad_token_id)
+    planner = BatchPlanner(
+        max_length=config.max_seq_length, pad_id=config.pad_token_id, packed=False
+    )
+    batches = planner.plan(ids)
     states = np.empty(len(ids), np.object_)
     engine.run(batches, states)
     assert [len(state) for state in states] == [len(text) for text in ids]

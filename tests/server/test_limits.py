@@ -15,7 +15,7 @@ import pytest
 
 from edge_embed import Embedder
 from edge_embed.errors import EdgeEmbedError, InputError
-from edge_embed.runtime.planner import Batch
+from edge_embed.runtime.batch import Batch
 from edge_embed.server import ApiKeys, Limits, ModelSource, Service, create_app
 from tests.support.serving import WAIT, client, running, source
 

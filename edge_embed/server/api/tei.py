@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from edge_embed.runtime.planner import TOKEN_BUDGET
+from edge_embed.runtime.row_widths import TOKEN_BUDGET
 from edge_embed.server.endpoint import (
     INPUTS_SCHEMA,
     Endpoint,
