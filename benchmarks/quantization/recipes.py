@@ -15,9 +15,9 @@ from nncf.quantization.range_estimator import (
     StatisticsType,
 )
 
+from edge_embed_conversion.console import quiet_nncf
 from edge_embed_conversion.equalize import equalize_values
 from edge_embed_conversion.quantize import ModelInputs, compress_weights
-from edge_embed_conversion.quiet import quiet_nncf
 from edge_embed_conversion.rounding import round_weights
 
 __all__ = ["RECIPES", "Recipe", "pad", "quantized"]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_embed.model.config import VARIANTS, ModelConfig
-from edge_embed.model.receipt import Fidelity, VariantRecord
+from edge_embed.model.receipt import Fidelity, VariantReceipt
 from edge_embed_conversion import export, quantize, reference
 from edge_embed_conversion.calibration import TextSet, model_inputs
+from edge_embed_conversion.console import say
 from edge_embed_conversion.fidelity import EvaluationSet, loss
-from edge_embed_conversion.quiet import say
 from edge_embed_conversion.sources import Source, WeightsKind
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Build:
         self._work.mkdir()
         self._fp32 = self._work / "fp32.xml"
         self._checkpoint: PreTrainedModel | None = None
-        self._variants: dict[str, VariantRecord] = {}
+        self._variants: dict[str, VariantReceipt] = {}
         if source.weights.kind is WeightsKind.OPENVINO:
             self._origin, self.reference_name = "adopted", "the source's OpenVINO graph"
             say(f"graph: adopted {source.weights.file}")
@@ -101,7 +101,7 @@ class Build:
         export.copy_graph(self._fp32, self._folder / VARIANTS["fp32"])
         self._add("fp32", self._origin)
 
-    def measured(self, evaluation: EvaluationSet) -> dict[str, VariantRecord]:
+    def measured(self, evaluation: EvaluationSet) -> dict[str, VariantReceipt]:
         """Measure each variant against the FP32 source; the source itself gets no figures."""
         texts = evaluation.all_texts
         say(f"measure: {len(texts)} texts against {self.reference_name}")
@@ -140,7 +140,7 @@ class Build:
         recipe: Mapping[str, Any] | None = None,
         ignored: tuple[str, ...] = (),
     ) -> None:
-        self._variants[name] = VariantRecord(VARIANTS[name], origin, recipe or {}, ignored, None)
+        self._variants[name] = VariantReceipt(VARIANTS[name], origin, recipe or {}, ignored, None)
 
 
 def _summary(name: str, xml: Path, fidelity: Fidelity) -> str:

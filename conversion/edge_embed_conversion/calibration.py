@@ -15,8 +15,8 @@ from edge_embed.errors import InputError
 from edge_embed.files.readers import read_texts
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.tokenizer import Tokenizer
+from edge_embed_conversion.console import say
 from edge_embed_conversion.quantize import ModelInputs
-from edge_embed_conversion.quiet import say
 
 __all__ = ["MAX_TEXTS", "MIN_TEXTS", "TextSet", "model_inputs", "read_text_set", "shipped_texts"]
 

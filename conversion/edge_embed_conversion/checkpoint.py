@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_embed.errors import ModelFormatError
-from edge_embed_conversion.quiet import quiet_transformers
+from edge_embed_conversion.console import quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

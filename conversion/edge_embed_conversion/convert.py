@@ -17,17 +17,17 @@ from edge_embed.model.receipt import (
     Receipt,
     SourceRecord,
     TextSetRecord,
-    VariantRecord,
+    VariantReceipt,
     file_hash,
     hash_files,
     write_receipt,
 )
 from edge_embed_conversion.build import Build
 from edge_embed_conversion.calibration import TextSet, read_text_set, shipped_texts
+from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.fidelity import EvaluationSet, loss
 from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.quantize import Int8Recipe
-from edge_embed_conversion.quiet import quiet_tools, say
 from edge_embed_conversion.sources import Source, SourceKind, WeightsKind, resolve_source
 
 __all__ = ["Precision", "convert"]
@@ -141,7 +141,7 @@ def _calibration_texts(calibration: TextSet | str | Path | None) -> TextSet:
     return calibration if isinstance(calibration, TextSet) else read_text_set(calibration)
 
 
-def _refuse_loss(variants: Mapping[str, VariantRecord], max_loss: float) -> None:
+def _refuse_loss(variants: Mapping[str, VariantReceipt], max_loss: float) -> None:
     for name, variant in variants.items():
         lost = loss(variant.fidelity) if variant.fidelity else 0.0
         if lost > max_loss:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import openvino as ov
 
 from edge_embed.errors import ModelFormatError, OutputError
-from edge_embed_conversion.quiet import quiet_transformers
+from edge_embed_conversion.console import quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from edge_embed.errors import ModelNotFoundError
-from edge_embed_conversion.quiet import say, telemetry_off
+from edge_embed_conversion.console import say, telemetry_off
 
 __all__ = ["download"]
 

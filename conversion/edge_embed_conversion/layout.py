@@ -14,7 +14,7 @@ from typing import get_args
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.json_files import read_json
-from edge_embed_conversion.quiet import say
+from edge_embed_conversion.console import say
 
 __all__ = ["POOLING_KEYS", "write_layout"]
 

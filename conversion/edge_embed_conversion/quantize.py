@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from edge_embed_conversion.console import quiet_nncf
 from edge_embed_conversion.equalize import equalize_values
-from edge_embed_conversion.quiet import quiet_nncf
 from edge_embed_conversion.rounding import round_weights
 
 __all__ = ["Int8Recipe", "compress_weights", "quantize"]

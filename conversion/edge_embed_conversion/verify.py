@@ -15,10 +15,10 @@ from edge_embed.model.receipt import RECEIPT, Fidelity, check_files, read_receip
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion import reference
 from edge_embed_conversion.calibration import shipped_texts
+from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.fidelity import EvaluationSet
 from edge_embed_conversion.layout import write_layout
-from edge_embed_conversion.nasty import NASTY_TEXTS
-from edge_embed_conversion.quiet import quiet_tools, say
+from edge_embed_conversion.parity_texts import PARITY_TEXTS
 from edge_embed_conversion.sources import Source, resolve_source
 
 __all__ = ["COSINE_FLOORS", "Check", "Verification", "verify"]
@@ -118,7 +118,7 @@ def _check_tokenizer(ours: ModelConfig, published: ModelConfig) -> Check:
     tokenizer = tokenizers.Tokenizer.from_file(str(published.folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(published.max_seq_length)
-    texts = [*NASTY_TEXTS, *shipped_texts("evaluation").texts]
+    texts = [*PARITY_TEXTS, *shipped_texts("evaluation").texts]
     expected = [text.lower() if published.lowercase else text for text in texts]
     theirs = [encoding.ids for encoding in tokenizer.encode_batch(expected)]
     different = [

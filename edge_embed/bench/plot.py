@@ -4,25 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_embed.errors import InputError, MissingExtraError
-from edge_embed.files.atomic import atomic_file
+from edge_embed.errors import InputError
+from edge_embed.files.figures import require_matplotlib, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PANELS", "check_plot", "plot"]
-
-
-def check_plot() -> None:
-    """Say what a plot needs before any work is done.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("a plot", "plot", "matplotlib") from None
+__all__ = ["PANELS", "plot"]
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
@@ -33,7 +21,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
         InputError: none was measured.
         OutputError: the file cannot be written.
     """
-    check_plot()
+    require_matplotlib()
     from matplotlib.figure import Figure
 
     panels = [(part, draw) for part, draw in PANELS.items() if part in result]
@@ -44,8 +32,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     for axes, (part, draw) in zip(places, panels, strict=True):
         draw(axes, result[part])
     figure.suptitle(f"{result['model']} {result['variant']}, {result['machine']['processor']}")
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, path)
 
 
 def _latency(axes: "Axes", found: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ __all__ = ["latency", "spread", "throughput"]
 
 PERCENTILES = (50, 90, 99, 99.9)
 _LENGTHS = (8, 16, 32, 64, 128, 256, 512)
-_LEAST_TEXTS = 50
+_MIN_TEXTS = 50
 # Texts of a call, besides all in one, and how many texts are given so.
 _CALLS = (1, 8, 32, 128, 512)
 _IN_FEW = 1024
@@ -45,7 +45,7 @@ def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[s
     found = {"all": _percentiles(times)}
     for low, high in zip((0, *_LENGTHS), _LENGTHS, strict=False):
         chosen = (lengths > low) & (lengths <= high)
-        if chosen.sum() >= _LEAST_TEXTS // 5:
+        if chosen.sum() >= _MIN_TEXTS // 5:
             found[f"{low + 1}-{high} tokens"] = _percentiles(times[:, chosen])
     return found
 
@@ -83,8 +83,8 @@ def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dic
 
 def _different(model: Embedder, texts: Sequence[str]) -> tuple[list[str], Any]:
     texts = list(dict.fromkeys(texts))
-    if len(texts) < _LEAST_TEXTS:
-        raise InputError(f"{len(texts)} different texts are too few to time: give {_LEAST_TEXTS}")
+    if len(texts) < _MIN_TEXTS:
+        raise InputError(f"{len(texts)} different texts are too few to time: give {_MIN_TEXTS}")
     return texts, np.minimum(model.count_tokens(texts), model.max_seq_length)
 
 

@@ -11,6 +11,7 @@ import click
 from edge_embed.cli.demo import demo_texts
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.terminal import check_suffix
 
 _COPIES = 12
 _PARTS = ("coldstart", "latency", "throughput", "memory")
@@ -45,13 +46,15 @@ def bench_command(
     Single texts are timed with the latency hint, bulk with the throughput hint, whatever --hint is.
     """
     from edge_embed.bench import timing as bench
-    from edge_embed.bench.plot import PANELS, check_plot, plot
+    from edge_embed.bench.plot import PANELS, plot
     from edge_embed.bench.processes import cold_start, memory_growth
+    from edge_embed.files.figures import require_matplotlib
     from edge_embed.files.readers import read_texts
     from edge_embed.hardware.machine import describe_machine
 
+    check_suffix("plot", plot_file, ".png")
     if plot_file is not None:
-        check_plot()
+        require_matplotlib()
         if parts and not PANELS.keys() & set(parts):
             raise click.UsageError(f"--plot draws {', '.join(PANELS)}: measure one of them")
     texts = list(

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_embed.cli.embedding import Embedding
+from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.terminal import check_suffix
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
-from edge_embed.tasks.clustering.report import ClusterEntry, ClusterReport, check_report
+from edge_embed.tasks.clustering.report import ClusterEntry, ClusterReport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ def cluster_command(
     The output has the columns cluster (-1 is an outlier), cluster_score and cluster_name.
     """
     from edge_embed.tasks.clustering.leiden import cluster
-    from edge_embed.tasks.clustering.map import cluster_map, require_plot
+    from edge_embed.tasks.clustering.map import cluster_map, require_map
 
     if source is None or source == "-":
         raise click.UsageError("give the texts with -i FILE; they are read more than once")
@@ -94,15 +95,13 @@ def cluster_command(
         raise click.UsageError("--assign makes no new clusters: leave out --report and --plot")
     target = Path(output)
     check_row_output(target)
-    if report is not None:
-        check_report(Path(report))
+    check_suffix("report", report, ".json", ".csv")
+    check_suffix("plot", plot, ".png")
     if plot is not None:
-        if Path(plot).suffix != ".png":
-            raise InputError(f"the plot {plot} should be a .png file")
-        require_plot()
+        require_map()
     known = None if earlier is None else ClusterReport.read(Path(earlier))
     records = RecordFile(source, column, allow_empty)
-    embedding = Embedding(options, Path(work_folder or f"{output}.work"))
+    embedding = CorpusEmbedding(options, Path(work_folder or f"{output}.work"))
     vectors = _embed(embedding, records)
     if known is None:
         found = cluster(
@@ -131,7 +130,7 @@ def cluster_command(
     embedding.finish()
 
 
-def _embed(embedding: Embedding, records: RecordFile) -> "npt.NDArray[np.float16]":
+def _embed(embedding: CorpusEmbedding, records: RecordFile) -> "npt.NDArray[np.float16]":
     from edge_embed.tasks import TextKeys
 
     keys = TextKeys()
@@ -168,7 +167,7 @@ def _described(found: "Clustering", records: RecordFile, fingerprint: str) -> Cl
 def _assigned(
     known: ClusterReport,
     vectors: "npt.NDArray[np.float16]",
-    embedding: Embedding,
+    embedding: CorpusEmbedding,
     threshold: float | None,
 ) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]":
     from edge_embed.tasks.clustering.leiden import assign

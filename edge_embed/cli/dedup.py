@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_embed.cli.embedding import Embedding, progress_bar
+from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.terminal import check_suffix, progress_bar
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -106,8 +107,7 @@ def dedup_command(
     if cluster is not None and (against is not None or work_folder is not None):
         raise click.UsageError("--ray takes no --against and no --work-folder")
     target = Path(output)
-    if report is not None and Path(report).suffix != ".jsonl":
-        raise InputError(f"the report {report} should be a .jsonl file")
+    check_suffix("report", report, ".jsonl")
     limit = threshold or (_THRESHOLD if target_size is None else _TARGET_THRESHOLD)
     if cluster is not None:
         from edge_embed.integrations.ray.dedup import RayRecords, ray_cluster
@@ -133,7 +133,7 @@ def dedup_command(
     check_row_output(target)
     records = RecordFile(source, column, allow_empty)
     reference = None if against is None else RecordFile(against, column, allow_empty)
-    embedding = Embedding(options, Path(work_folder or f"{output}.work"))
+    embedding = CorpusEmbedding(options, Path(work_folder or f"{output}.work"))
     if earlier is not None:
         outcome = _rethreshold(Path(earlier), source, records, reference, limit)
     else:
@@ -145,7 +145,7 @@ def dedup_command(
 
 
 def _deduplicate(
-    embedding: Embedding,
+    embedding: CorpusEmbedding,
     source: RecordFile,
     reference: RecordFile | None,
     threshold: float,

@@ -2,7 +2,7 @@
 
 import click
 
-from edge_embed.cli.embedding import StoppedError
+from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.extras import conversion_errors
 
 

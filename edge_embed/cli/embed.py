@@ -1,14 +1,12 @@
 """``edge-embed embed``: texts to vectors, streamed."""
 
-import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import NoReturn
 
 import click
-from tqdm import tqdm
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.terminal import progress_bar
 from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError
 from edge_embed.files.readers import read_texts
@@ -76,7 +74,7 @@ def embed_command(
         )
     prompt = model.prompt(name=prompt_name)
     cut = total = 0
-    with open_writer(output) as writer, _progress() as bar:
+    with open_writer(output) as writer, progress_bar(None, "embedded") as bar:
         chunk = first
         while chunk:
             encoded = model.encode_detailed(
@@ -107,7 +105,3 @@ def _warn(model: Embedder, cut: int, total: int) -> None:
     import warnings
 
     warnings.warn(cut_message(cut, total, model.max_seq_length), TruncationWarning, stacklevel=2)
-
-
-def _progress() -> "tqdm[NoReturn]":
-    return tqdm(unit="text", unit_scale=True, disable=not sys.stderr.isatty(), file=sys.stderr)

@@ -9,8 +9,10 @@ import click
 
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, several_model_options
+from edge_embed.cli.terminal import check_suffix
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
+from edge_embed.files.figures import require_matplotlib
 from edge_embed.runtime.text_warnings import asymmetry
 
 if TYPE_CHECKING:
@@ -145,8 +147,9 @@ class _Run:
     ) -> None:
         from edge_embed.evaluation import Bootstrap
 
-        if plot_file is not None and Path(plot_file).suffix.lower() != ".png":
-            raise InputError(f"the plot {plot_file} should be a .png file")
+        check_suffix("plot", plot_file, ".png")
+        if plot_file is not None:
+            require_matplotlib()
         self._json_file = json_file
         self._plot_file = plot_file
         self._dims = dims

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_embed.cli.embedding import StoppedError, progress_bar
+from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.terminal import printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.readers import Row, read_rows
@@ -255,9 +256,9 @@ def search_command(
         return
     for text, hits in zip(texts, found, strict=True):
         if len(texts) > 1:
-            click.echo(f"# {_shown(text)}")
+            click.echo(f"# {printable(text)}")
         for hit in hits:
-            click.echo(f"{hit.score:7.4f}  {_shown(hit.text)}")
+            click.echo(f"{hit.score:7.4f}  {printable(hit.text)}")
 
 
 def _model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
@@ -329,8 +330,3 @@ def _as_json(hit: "Hit") -> dict[str, object]:
     if hit.fused is not None:
         facts["fused"] = round(hit.fused, 6)
     return facts
-
-
-def _shown(text: str) -> str:
-    """Keep control characters off the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_embed.cli.embedding import progress_bar
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.terminal import printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.readers import read_records, read_texts
@@ -188,10 +188,5 @@ def _line(row: dict[str, object]) -> str:
         parts.append("same" if row["same"] else "not the same")
     if flags:
         parts.append(f"[differ: {', '.join(flags)}]")
-    texts = (_shown(str(row[name])) for name in ("text_1", "text_2"))
+    texts = (printable(str(row[name])) for name in ("text_1", "text_2"))
     return f"{'  '.join(parts)}  {'  |  '.join(texts)}"
-
-
-def _shown(text: str) -> str:
-    """Keep control characters off the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -5,6 +5,7 @@ import json
 import click
 
 from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.terminal import printable
 from edge_embed.errors import InputError
 
 
@@ -28,10 +29,4 @@ def similarity_command(options: ModelOptions, texts: tuple[str, ...], *, as_json
         return
     pairs = [(float(matrix[i, j]), i, j) for i in range(len(texts)) for j in range(i)]
     for value, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:])):
-        click.echo(f"{value:7.4f}  {_shown(texts[j])}  |  {_shown(texts[i])}")
-
-
-def _shown(text: str, limit: int = 60) -> str:
-    """Fit a text to a line; control characters must not reach the terminal."""
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+        click.echo(f"{value:7.4f}  {printable(texts[j], 60)}  |  {printable(texts[i], 60)}")

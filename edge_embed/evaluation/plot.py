@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_embed.errors import MissingExtraError
 from edge_embed.evaluation.compare import Result
-from edge_embed.files.atomic import atomic_file
+from edge_embed.files.figures import require_matplotlib, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,10 +20,9 @@ def plot(results: Sequence[Result], path: Path) -> None:
         MissingExtraError: matplotlib is not installed.
         OutputError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("a plot", "plot", "matplotlib") from None
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     curves = [result for result in results if result.details.get("reliability")]
     height = 1.6 + 0.28 * len(results)
     figure = Figure(figsize=(12 if curves else 7, max(height, 4) if curves else height), dpi=150)
@@ -33,8 +31,7 @@ def plot(results: Sequence[Result], path: Path) -> None:
     if curves:
         _reliability(axes[1], curves)
     figure.tight_layout()
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, path)
 
 
 def _points(axes: "Axes", results: Sequence[Result]) -> None:

@@ -1,4 +1,4 @@
-"""Embeddings on disk while they are made, so that a run that is killed goes on where it stood.
+"""Vectors kept on disk as they are made, so that a run that was killed resumes where it stopped.
 
 A folder with the vectors, appended chunk by chunk, and a manifest that says how many of them are
 whole. The manifest is replaced after its chunk is on the disk, so it never promises too much.
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_file, output_error
 
-__all__ = ["Checkpoint", "CheckpointKey"]
+__all__ = ["ResumableVectors", "VectorsKey"]
 
 SCHEMA = 1
 _MANIFEST = "manifest.json"
@@ -29,8 +29,8 @@ Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
-class CheckpointKey:
-    """What the vectors are of; a checkpoint of anything else is refused."""
+class VectorsKey:
+    """What the vectors are of; a folder of anything else is refused."""
 
     model: str
     """The model's fingerprint."""
@@ -40,11 +40,11 @@ class CheckpointKey:
     dim: int
 
 
-class Checkpoint:
+class ResumableVectors:
     """Vectors of one run: float16 of unit length, half the size and 0.0001 of a cosine."""
 
-    def __init__(self, folder: Path, key: CheckpointKey) -> None:
-        """Open a checkpoint, or begin one.
+    def __init__(self, folder: Path, key: VectorsKey) -> None:
+        """Open the folder of an earlier run, or begin one.
 
         Raises:
             InputError: the folder holds vectors of another model or other texts, or is damaged.

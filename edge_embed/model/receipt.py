@@ -21,7 +21,7 @@ __all__ = [
     "Receipt",
     "SourceRecord",
     "TextSetRecord",
-    "VariantRecord",
+    "VariantReceipt",
     "check_files",
     "hash_files",
     "read_receipt",
@@ -73,7 +73,7 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class VariantRecord:
+class VariantReceipt:
     """One set of weights in the folder."""
 
     file: str
@@ -124,7 +124,7 @@ class Receipt:
     """``copied``, or what tokenizer.json was made with."""
     reference: str
     """What the variants were measured against."""
-    variants: Mapping[str, VariantRecord]
+    variants: Mapping[str, VariantReceipt]
     calibration: TextSetRecord | None
     evaluation: TextSetRecord
     tools: Mapping[str, str]
@@ -202,7 +202,7 @@ def check_files(folder: Path, receipt: Receipt) -> list[str]:
 
 def _receipt(data: dict[str, Any]) -> Receipt:
     variants = {
-        name: VariantRecord(
+        name: VariantReceipt(
             file=variant["file"],
             origin=variant["origin"],
             recipe=variant["recipe"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["default_cache_dir", "prune"]
 
-_MOST_BYTES = 256 * 2**20
+_MAX_BYTES = 256 * 2**20
 _UNUSED_SECONDS = 24 * 3600.0
 
 
@@ -18,7 +18,7 @@ def default_cache_dir() -> Path:
 
 
 def prune(
-    folder: Path, *, most_bytes: int = _MOST_BYTES, unused_seconds: float = _UNUSED_SECONDS
+    folder: Path, *, max_bytes: int = _MAX_BYTES, unused_seconds: float = _UNUSED_SECONDS
 ) -> None:
     """Remove compiled models that were not used for long, the oldest first.
 
@@ -27,7 +27,7 @@ def prune(
 
     Args:
         folder: The cache; other files in it are left alone.
-        most_bytes: Nothing is removed while the whole takes less.
+        max_bytes: Nothing is removed while the whole takes less.
         unused_seconds: Nothing that was used since is removed, whatever the whole takes.
     """
     found = []
@@ -38,7 +38,7 @@ def prune(
                 found.append((max(facts.st_atime, facts.st_mtime), facts.st_size, file))
     total = sum(size for _, size, _ in found)
     for used, size, file in sorted(found):
-        if total <= most_bytes or time.time() - used < unused_seconds:
+        if total <= max_bytes or time.time() - used < unused_seconds:
             return
         with suppress(OSError):
             file.unlink()

@@ -142,7 +142,7 @@ class DynamicBatcher:
             return request.future
         with self._changed:
             if self._closed:
-                raise OverloadedError("the model is being put away; try again")
+                raise OverloadedError("the model is being unloaded; try again")
             if self._waiting + request.tokens > self.queue_tokens:
                 raise OverloadedError(
                     f"{self._waiting} tokens are waiting and the queue takes {self.queue_tokens}",

@@ -14,13 +14,13 @@ __all__ = ["ReadingGuard", "TextWarning", "asymmetry"]
 
 # Share of unknown tokens from which a warning is due; ordinary English has at most 2 %.
 _UNKNOWN = 0.05
-_LEAST_UNKNOWN = 3
+_MIN_UNKNOWN = 3
 # Share of texts in another script.
 _FOREIGN = 0.05
 # Pieces a word from which text is hardly English. Thirty corpora of English lie between 1.1 and
 # 1.75; German and Spanish are at 2.3 to 2.6, Finnish at 3.3, French unnoticed at 1.7.
 _PIECES = 2.0
-_LEAST_WORDS = 30
+_MIN_WORDS = 30
 # Characters of a text that are looked at.
 _LOOKED_AT = 1000
 
@@ -55,7 +55,7 @@ class ReadingGuard:
 
     def messages(self) -> Iterator[tuple[str, str]]:
         """Yield kind and text of each warning that is due."""
-        if self._unknown >= max(_LEAST_UNKNOWN, _UNKNOWN * self._pieces):
+        if self._unknown >= max(_MIN_UNKNOWN, _UNKNOWN * self._pieces):
             share = 100 * self._unknown / self._pieces
             yield (
                 "unknown",
@@ -71,7 +71,7 @@ class ReadingGuard:
             )
         elif (
             self._languages == ("en",)
-            and self._words >= _LEAST_WORDS
+            and self._words >= _MIN_WORDS
             and self._pieces > _PIECES * self._words
         ):
             yield (

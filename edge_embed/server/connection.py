@@ -16,7 +16,7 @@ from edge_embed.server.limits import Limits
 __all__ = ["JoiningTransport", "connection_class"]
 
 # Request line and headers; keys and cookies take a few hundred bytes.
-_MOST_HEADER_BYTES = 32 << 10
+_MAX_HEADER_BYTES = 32 << 10
 
 
 def connection_class(limits: Limits) -> type[asyncio.Protocol]:
@@ -58,7 +58,7 @@ class _Connection(HttpToolsProtocol):
         if self._in_headers:
             self._header_bytes += len(data)
         super().data_received(data)
-        if self._in_headers and self._header_bytes > _MOST_HEADER_BYTES:
+        if self._in_headers and self._header_bytes > _MAX_HEADER_BYTES:
             self.transport.close()
 
     def on_message_begin(self) -> None:

@@ -1,6 +1,6 @@
-"""The models that a server holds: loaded when first asked for, put away, and loaded anew.
+"""The models that a server holds: loaded when first asked for, unloaded, and loaded again.
 
-A model is used within :meth:`ModelPool.use`; one that is put away meanwhile is closed when its last
+A model is used within :meth:`ModelPool.use`; one that is unloaded meanwhile is closed when its last
 user has left, so no request is dropped.
 """
 
@@ -265,7 +265,7 @@ class ModelPool:
             held = self._held.pop(name)
             taken -= held.model.source.weights_bytes
             self._retire(held)
-            _log.info("the model %r is put away to make room", name)
+            _log.info("the model %r is unloaded to make room", name)
         if taken + size > self._memory_bytes:
             raise OverloadedError("the models at work leave no memory for another; try again")
 

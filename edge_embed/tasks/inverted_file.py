@@ -1,10 +1,10 @@
-"""Vectors sorted into cells around centres, so that a search looks only where it is worth it.
+"""An inverted file: vectors in lists by their nearest centre, so that a search reads few of them.
 
-An inverted file (Sivic & Zisserman 2003; Jégou et al. 2011) whose cells are compared by matrix
-products. Vectors are turned so that their principal components come first: those alone choose the
-cells, and bound every cosine from above, at a part of the cost. How many cells a row visits is not
-guessed: a sample is searched exactly, and the fewest cells that find :data:`WANTED` of its true
-neighbours are taken; what they found is reported.
+Sivic & Zisserman 2003; Jégou et al. 2011. The lists are compared by matrix products. Vectors are
+rotated so that their principal components come first: those alone choose the lists, and bound every
+cosine from above, at a part of the cost. How many lists each row probes is not guessed: a sample is
+searched exactly, and the smallest number that finds :data:`WANTED` of its true neighbours is taken;
+the recall on that sample is reported.
 """
 
 import tempfile
@@ -19,10 +19,10 @@ import numpy.typing as npt
 from edge_embed.files.atomic import output_error
 from edge_embed.tasks.vectors import Floats, Rows, unit_rows
 
-__all__ = ["WANTED", "Cells", "Probes", "bounding_heads", "spherical_k_means"]
+__all__ = ["WANTED", "InvertedFile", "Probes", "bounding_heads", "spherical_k_means"]
 
 WANTED = 0.995
-"""The share of a sample's true neighbours that the visited cells must hold."""
+"""The share of a sample's true neighbours that the probed lists must hold."""
 
 Numbers = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.intp]
@@ -30,30 +30,30 @@ Indices = npt.NDArray[np.intp]
 _SAMPLE = 1024
 _ROUNDS = 5
 _TRAINED_ON = 16  # rows a centre
-_FEWEST_PROBES = 16
+_MIN_PROBES = 16
 # Where a sample has fewer links above the threshold than this, the strongest of those up to a
 # margin below it count too: weaker links are harder to find, so the estimate is on the safe side.
 _ENOUGH = 200
 _MARGIN = 0.05
-# Cells for each square root of the number of rows; few rows a cell, and more cells visited.
-_CELLS = 4
-# Principal components that choose cells and bound cosines.
+# Lists for each square root of the number of rows: many short lists, of which more are probed.
+_LISTS = 4
+# Principal components that choose lists and bound cosines.
 _HEAD = 128
-_MOST_CELLS = 1 << 16
+_MAX_LISTS = 1 << 16
 _BLOCK = 8192
 
 
 @dataclass(frozen=True)
 class Probes:
-    """How many cells each row visits."""
+    """How many lists each row probes."""
 
     count: int
     recall: float
     """The share of the sample's true neighbours found with so many."""
 
 
-class Cells:
-    """Rows grouped by their nearest centre, turned, kept as float16 in a nameless temporary file.
+class InvertedFile:
+    """Rotated rows in lists by their nearest centre, float16, in an unnamed temporary file.
 
     The system removes the file with the object, or with the process, however that ends.
     """
@@ -68,12 +68,12 @@ class Cells:
         for start in range(0, len(numbers), _BLOCK):
             block = slice(start, start + _BLOCK)
             self._rest[block] = _lengths(np.asarray(self._unit[block, _HEAD:], np.float32))
-        self._cell_of = np.empty(len(numbers), np.int32)
-        self._cell_of[numbers] = np.repeat(np.arange(len(centres)), np.diff(starts))
+        self._list_of = np.empty(len(numbers), np.int32)
+        self._list_of[numbers] = np.repeat(np.arange(len(centres)), np.diff(starts))
 
     @classmethod
-    def fit(cls, rows: Rows, order: Indices, *, seed: int = 0) -> "Cells":
-        """Find centres on a sample and sort all rows into their cells.
+    def fit(cls, rows: Rows, order: Indices, *, seed: int = 0) -> "InvertedFile":
+        """Find centres on a sample and sort all rows into their lists.
 
         Args:
             rows: The vectors.
@@ -85,18 +85,18 @@ class Cells:
         """
         count = len(order)
         rng = np.random.default_rng(seed)
-        number_of_cells = max(1, min(count // 8, int(_CELLS * np.sqrt(count)), _MOST_CELLS))
-        chosen = rng.choice(count, min(count, number_of_cells * _TRAINED_ON), replace=False)
+        list_count = max(1, min(count // 8, int(_LISTS * np.sqrt(count)), _MAX_LISTS))
+        chosen = rng.choice(count, min(count, list_count * _TRAINED_ON), replace=False)
         sample = rows.copy(order[np.sort(chosen)])
         basis = _principal_axes(sample)
         heads = unit_rows(sample @ basis[:, :_HEAD])
-        centres = spherical_k_means(heads, number_of_cells, rng)
+        centres = spherical_k_means(heads, list_count, rng)
         nearest = np.empty(count, np.int32)
         for start in range(0, count, _BLOCK):
             block = rows.take(order[start : start + _BLOCK])
             nearest[start : start + _BLOCK] = (block @ basis[:, :_HEAD] @ centres.T).argmax(axis=1)
         numbers = np.argsort(nearest, kind="stable").astype(np.int32)
-        starts = np.searchsorted(nearest[numbers], np.arange(number_of_cells + 1))
+        starts = np.searchsorted(nearest[numbers], np.arange(list_count + 1))
         try:
             with tempfile.TemporaryFile() as file:
                 for start in range(0, count, _BLOCK):
@@ -107,23 +107,23 @@ class Cells:
         except OSError as error:
             raise output_error(Path(tempfile.gettempdir()), error) from error
 
-    def turn(self, block: Floats) -> Floats:
-        """Turn vectors of unit length, (n, dim), as those in the cells are; cosines stay."""
-        turned: Floats = block @ self._basis
-        return turned
+    def rotate(self, block: Floats) -> Floats:
+        """Rotate vectors of unit length, (n, dim), as those in the lists; cosines do not change."""
+        rotated: Floats = block @ self._basis
+        return rotated
 
-    def members(self, cell: int, *, before: int | None = None) -> tuple[Numbers, slice]:
-        """Return the rows of a cell, ascending, and their places.
+    def members(self, number: int, *, before: int | None = None) -> tuple[Numbers, slice]:
+        """Return the rows of a list, ascending, and their places.
 
         ``before`` leaves out rows from this number on.
         """
-        start, end = int(self._starts[cell]), int(self._starts[cell + 1])
+        start, end = int(self._starts[number]), int(self._starts[number + 1])
         if before is not None:
             end = start + int(np.searchsorted(self._numbers[start:end], before))
         return self._numbers[start:end], slice(start, end)
 
     def vectors(self, places: slice | Indices) -> Floats:
-        """Return the turned vectors at some places, float32 (n, dim)."""
+        """Return the rotated vectors at some places, float32 (n, dim)."""
         return np.asarray(self._unit[places], np.float32)
 
     def heads(self, places: slice) -> Floats:
@@ -131,35 +131,35 @@ class Cells:
         head = np.asarray(self._unit[places, :_HEAD], np.float32)
         return np.concatenate([head, self._rest[places]], axis=1)
 
-    def visits(self, block: Floats, count: int) -> Iterator[tuple[int, Indices]]:
-        """Yield each cell with the rows of ``block`` that have it among their nearest cells.
+    def probed(self, block: Floats, count: int) -> Iterator[tuple[int, Indices]]:
+        """Yield the number of each list with the rows of ``block`` that probe it.
 
         Args:
-            block: Turned vectors.
-            count: How many cells each row visits, or a few more.
+            block: Rotated vectors.
+            count: How many lists each row probes, or a few more.
         """
         count = min(count, len(self._centres))
         visited, visitors = [], []
         for start in range(0, len(block), _BLOCK):
             closeness = self._closeness(block[start : start + _BLOCK])
             near = _near(closeness, count)
-            row, cell = np.divmod(np.flatnonzero(near), len(self._centres))
-            visited.append(cell)
+            row, number = np.divmod(np.flatnonzero(near), len(self._centres))
+            visited.append(number)
             visitors.append(start + row)
-        cells = np.concatenate(visited)
-        order = np.argsort(cells.astype(np.uint16), kind="stable")  # 16 bits: in linear time
+        lists = np.concatenate(visited)
+        order = np.argsort(lists.astype(np.uint16), kind="stable")  # 16 bits: in linear time
         rows = np.concatenate(visitors)[order]
-        bounds = np.searchsorted(cells[order], np.arange(len(self._centres) + 1))
+        bounds = np.searchsorted(lists[order], np.arange(len(self._centres) + 1))
         for number in np.flatnonzero(np.diff(bounds)).tolist():
             yield number, rows[bounds[number] : bounds[number + 1]]
 
     def probes_for_links(self, threshold: float, *, seed: int = 1) -> Probes:
-        """Return how many cells hold the rows above ``threshold``, judged on a sample."""
+        """Return how many lists to probe for the rows above ``threshold``, judged on a sample."""
         sample, depths = self._sampled(seed)
         needed, strengths = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
         for columns, scores in self._compared(sample):
             row, column = np.nonzero(scores >= threshold - _MARGIN)
-            needed.append(depths[row, self._cell_of[columns[column]]])
+            needed.append(depths[row, self._list_of[columns[column]]])
             strengths.append(scores[row, column])
         strength = np.concatenate(strengths)
         counted = max(_ENOUGH, int(np.count_nonzero(strength >= threshold)))
@@ -167,7 +167,7 @@ class Cells:
         return _probes(np.concatenate(needed)[strongest])
 
     def probes_for_nearest(self, k: int, *, seed: int = 1) -> Probes:
-        """Return how many cells hold the ``k`` nearest rows, judged on a sample."""
+        """Return how many lists to probe for the ``k`` nearest rows, judged on a sample."""
         sample, depths = self._sampled(seed)
         best = np.full((len(sample), k), -np.inf, np.float32)
         found = np.zeros((len(sample), k), np.int32)
@@ -179,11 +179,11 @@ class Cells:
             top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
             best = np.take_along_axis(scores, top, axis=1)
             found = np.take_along_axis(numbers, top, axis=1)
-        needed = np.take_along_axis(depths, self._cell_of[found], axis=1)
+        needed = np.take_along_axis(depths, self._list_of[found], axis=1)
         return _probes(needed[np.isfinite(best)])
 
     def _sampled(self, seed: int) -> tuple[Indices, Numbers]:
-        """Return places of sampled rows, and the rank of each cell for them (sample, cells)."""
+        """Return places of sampled rows, and the rank of each list for them (sample, lists)."""
         count = len(self._numbers)
         rng = np.random.default_rng(seed)
         sample = np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))
@@ -194,7 +194,7 @@ class Cells:
         return sample, depths
 
     def _closeness(self, unit: Floats) -> Floats:
-        """Return how near turned vectors are to each centre, by a measure that orders cells."""
+        """Return how near rotated vectors are to each centre, by a measure that orders lists."""
         closeness: Floats = unit[:, :_HEAD] @ self._centres.T
         return closeness
 
@@ -209,12 +209,12 @@ class Cells:
             yield self._numbers[start : start + _BLOCK], scores
 
 
-def bounding_heads(turned: Floats) -> Floats:
-    """Return the first components of turned vectors and the length of what is left of each.
+def bounding_heads(rotated: Floats) -> Floats:
+    """Return the first components of rotated vectors and the length of what is left of each.
 
     The product of two such rows is at least the cosine (Cauchy and Schwarz).
     """
-    return np.concatenate([turned[:, :_HEAD], _lengths(turned[:, _HEAD:])], axis=1)
+    return np.concatenate([rotated[:, :_HEAD], _lengths(rotated[:, _HEAD:])], axis=1)
 
 
 def _lengths(rows: Floats) -> Floats:
@@ -229,7 +229,7 @@ def _principal_axes(sample: Floats) -> Floats:
 
 
 def _near(closeness: Floats, count: int) -> npt.NDArray[np.bool_]:
-    """Flag in each row its ``count`` greatest values, and a few others: (rows, cells).
+    """Flag in each row its ``count`` greatest values, and a few others: (rows, lists).
 
     The bound is the place of ``count`` among the greatest of groups of values, which is a small
     part of the work of finding it among all.
@@ -246,10 +246,10 @@ def _near(closeness: Floats, count: int) -> npt.NDArray[np.bool_]:
 
 
 def _probes(needed: npt.NDArray[np.int32]) -> Probes:
-    """Return the fewest cells that hold the wanted share."""
+    """Return the fewest lists that hold the wanted share."""
     if not len(needed):
-        return Probes(2 * _FEWEST_PROBES, 1.0)
-    count = max(_FEWEST_PROBES, int(np.quantile(needed, WANTED, method="higher")))
+        return Probes(2 * _MIN_PROBES, 1.0)
+    count = max(_MIN_PROBES, int(np.quantile(needed, WANTED, method="higher")))
     return Probes(count, float(np.mean(needed <= count)))
 
 

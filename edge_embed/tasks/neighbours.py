@@ -1,6 +1,6 @@
 """Which vectors are alike: every pair above a threshold, or the nearest few of each.
 
-Exact by matrix products up to :data:`EXACT_ROWS` vectors, by cells
+Exact by matrix products up to :data:`EXACT_ROWS` vectors, by an inverted file
 (:mod:`edge_embed.tasks.inverted_file`) beyond. Neither caps the number of neighbours, and neither
 holds more than a block of similarities.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.tasks.inverted_file import Cells, bounding_heads
+from edge_embed.tasks.inverted_file import InvertedFile, bounding_heads
 from edge_embed.tasks.vectors import Floats, Rows
 
 __all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "nearest"]
@@ -27,11 +27,11 @@ Flags = npt.NDArray[np.bool_]
 # Rows of a block and columns of a step: 32 MB of similarities, large enough for full speed.
 _BLOCK = 2048
 _STEP = 4096
-# Rows that visit cells together: more make larger products, until there are too many links among
-# them, of which only the next block is relieved.
-_CELL_BLOCK = 8192
-_MOST_CELL_BLOCK = 65_536
-# Similarities held at once when rows meet a cell.
+# Rows that probe together: more make larger products. A block with too many links among its own
+# rows is halved.
+_PROBE_BLOCK = 8192
+_MAX_PROBE_BLOCK = 65_536
+# Similarities held at once when rows are compared with a list.
 _HELD = 1 << 23
 # What rounding to half floats may take from a bound.
 _SLACK = np.float32(2e-3)
@@ -127,7 +127,7 @@ class LinkSearch:
         """The share of links that a sample found."""
 
     def __iter__(self) -> Iterator[tuple[int, Links]]:
-        return self._by_products() if self._exact else self._by_cells()
+        return self._by_products() if self._exact else self._by_inverted_file()
 
     def _by_products(self) -> Iterator[tuple[int, Links]]:
         unit = self._rows.copy(self._order)
@@ -145,33 +145,33 @@ class LinkSearch:
                 parts.append(self._found(scores, np.arange(start, end, dtype=np.int32), columns))
             yield end, Links.join(parts)
 
-    def _by_cells(self) -> Iterator[tuple[int, Links]]:
-        cells = Cells.fit(self._rows, self._order)
-        probes = cells.probes_for_links(float(self._threshold))
+    def _by_inverted_file(self) -> Iterator[tuple[int, Links]]:
+        inverted = InvertedFile.fit(self._rows, self._order)
+        probes = inverted.probes_for_links(float(self._threshold))
         self.recall = probes.recall
-        start, size = self._start, _CELL_BLOCK
+        start, size = self._start, _PROBE_BLOCK
         while start < len(self._order):
             end = min(start + size, len(self._order))
-            links = self._in_cells(cells, probes.count, start, end, few=size > _CELL_BLOCK)
+            links = self._in_lists(inverted, probes.count, start, end, few=size > _PROBE_BLOCK)
             if links is None:
                 size //= 2
                 continue
             yield end, links
-            start, size = end, min(2 * size, _MOST_CELL_BLOCK)
+            start, size = end, min(2 * size, _MAX_PROBE_BLOCK)
 
-    def _in_cells(
-        self, cells: Cells, count: int, start: int, end: int, *, few: bool
+    def _in_lists(
+        self, inverted: InvertedFile, count: int, start: int, end: int, *, few: bool
     ) -> Links | None:
         """Return the links of the rows from ``start`` to ``end``; None if ``few`` and too many."""
-        block = cells.turn(self._rows.take(self._order[start:end]))
+        block = inverted.rotate(self._rows.take(self._order[start:end]))
         heads = bounding_heads(block)
         parts, found = [], 0
-        for cell, inside in cells.visits(block, count):
-            members, places = cells.members(cell, before=end)
+        for number, inside in inverted.probed(block, count):
+            members, places = inverted.members(number, before=end)
             wanted = self.live[members] | (members >= start)
             if not wanted.any():
                 continue
-            their_heads, members = cells.heads(places)[wanted], members[wanted]
+            their_heads, members = inverted.heads(places)[wanted], members[wanted]
             own_places = places.start + np.flatnonzero(wanted)
             size = max(1, _HELD // len(members))
             for first in range(0, len(inside), size):
@@ -180,7 +180,7 @@ class LinkSearch:
                 i, j = np.divmod(np.flatnonzero(bounded), len(members))
                 before = members[j] < start + some[i]
                 left, j = some[i[before]], j[before]
-                scores = _cosines(block, left, cells, own_places[j])
+                scores = _cosines(block, left, inverted, own_places[j])
                 close = scores >= self._threshold
                 left, right = (start + left[close]).astype(np.int32), members[j[close]]
                 parts.append(Links(left, right, np.minimum(scores[close], np.float32(1))))
@@ -196,12 +196,12 @@ class LinkSearch:
         return Links(left[i], right[j], np.minimum(scores[i, j], np.float32(1)))
 
 
-def _cosines(block: Floats, rows: Places, cells: Cells, places: Places) -> Floats:
-    """Return the cosine of each of some rows of a block with a vector in the cells."""
+def _cosines(block: Floats, rows: Places, inverted: InvertedFile, places: Places) -> Floats:
+    """Return the cosine of each of some rows of a block with a vector in the lists."""
     out = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _PAIRS):
         part = slice(start, start + _PAIRS)
-        np.einsum("ij,ij->i", block[rows[part]], cells.vectors(places[part]), out=out[part])
+        np.einsum("ij,ij->i", block[rows[part]], inverted.vectors(places[part]), out=out[part])
     return out
 
 
@@ -230,15 +230,15 @@ def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
                 columns = np.arange(first, min(first + _STEP, count), dtype=np.int32)
                 _merge(found, scores, order[block], columns, unit[block] @ unit[columns].T)
     else:
-        cells = Cells.fit(rows, order)
-        probes = cells.probes_for_nearest(k)
+        inverted = InvertedFile.fit(rows, order)
+        probes = inverted.probes_for_nearest(k)
         recall = probes.recall
-        for start in range(0, count, _CELL_BLOCK):
-            block_rows = order[start : start + _CELL_BLOCK]
-            block_unit = cells.turn(rows.take(block_rows))
-            for cell, inside in cells.visits(block_unit, probes.count):
-                members, places = cells.members(cell)
-                unit = cells.vectors(places)
+        for start in range(0, count, _PROBE_BLOCK):
+            block_rows = order[start : start + _PROBE_BLOCK]
+            block_unit = inverted.rotate(rows.take(block_rows))
+            for number, inside in inverted.probed(block_unit, probes.count):
+                members, places = inverted.members(number)
+                unit = inverted.vectors(places)
                 size = max(1, _HELD // max(1, len(members)))
                 for first in range(0, len(inside), size):
                     some = inside[first : first + size]

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_embed.cli import embedding, main
+from edge_embed.cli import corpus_embedding, main
 from edge_embed.errors import InputError, OutputError
 from edge_embed.files.readers import read_rows
-from edge_embed.files.resumable_vectors import Checkpoint, CheckpointKey
+from edge_embed.files.resumable_vectors import ResumableVectors, VectorsKey
 from edge_embed.tasks import TextKeys, keep_order, normal_form
 
 # The tokenizer takes accents away and normal forms do not: the same vector, other texts.
@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on(tiny_model: Path, tmp_path: Path) -> None:
     source.write_text("".join(f"line number {i} of many\n" for i in range(6000)))
     arguments = ["dedup", "-m", str(tiny_model), "-i", str(source), "-t", "0.99"]
     killed = [*arguments, "-o", str(tmp_path / "killed.txt")]
-    code = "import sys, edge_embed.cli.embedding as e; e._CHUNK = 64\n"
+    code = "import sys, edge_embed.cli.corpus_embedding as e; e._CHUNK = 64\n"
     code += "from edge_embed.cli import run; run(sys.argv[1:])"
     process = subprocess.Popen([sys.executable, "-c", code, *killed], stderr=subprocess.PIPE)
     manifest = tmp_path / "killed.txt.work" / "manifest.json"
@@ -190,45 +190,45 @@ def test_an_interrupt_says_what_stays(
     source = tmp_path / "texts.txt"
     source.write_text("".join(f"line number {i} of many\n" for i in range(40)))
     options = ["-m", tiny_model, "-i", source, "-o", tmp_path / "out.txt", "-t", 0.99]
-    monkeypatch.setattr(embedding, "_CHUNK", 16)
-    append = Checkpoint.append
+    monkeypatch.setattr(corpus_embedding, "_CHUNK", 16)
+    append = ResumableVectors.append
 
-    def interrupted(self: Checkpoint, vectors: Any) -> None:
+    def interrupted(self: ResumableVectors, vectors: Any) -> None:
         append(self, vectors)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "append", interrupted)
+        patch.setattr(ResumableVectors, "append", interrupted)
         result = run(*options)
-    assert isinstance(result.exception, embedding.StoppedError)
+    assert isinstance(result.exception, corpus_embedding.StoppedError)
     assert "16 of 40 texts are embedded" in str(result.exception)
     assert run(*options).exit_code == 0
 
 
-KEY = CheckpointKey(model="m", texts="t", rows=4, dim=3)
+KEY = VectorsKey(model="m", texts="t", rows=4, dim=3)
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "work"
-    Checkpoint(folder, KEY).append(np.ones((2, 3), np.float32))
-    assert Checkpoint(folder, KEY).done == 2
+    ResumableVectors(folder, KEY).append(np.ones((2, 3), np.float32))
+    assert ResumableVectors(folder, KEY).done == 2
     for key, part in (
-        (CheckpointKey(model="x", texts="t", rows=4, dim=3), "another model"),
-        (CheckpointKey(model="m", texts="x", rows=4, dim=3), "other texts"),
+        (VectorsKey(model="x", texts="t", rows=4, dim=3), "another model"),
+        (VectorsKey(model="m", texts="x", rows=4, dim=3), "other texts"),
     ):
         with pytest.raises(InputError, match=part):
-            Checkpoint(folder, key)
+            ResumableVectors(folder, key)
     (folder / "vectors.f16").write_bytes(b"")
     with pytest.raises(InputError, match="is damaged: delete it"):
-        Checkpoint(folder, KEY)
+        ResumableVectors(folder, KEY)
     (folder / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="is damaged: delete it"):
-        Checkpoint(folder, KEY)
+        ResumableVectors(folder, KEY)
     other = tmp_path / "photos"
     other.mkdir()
     (other / "a.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match="not a work folder"):
-        Checkpoint(other, KEY)
+        ResumableVectors(other, KEY)
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
@@ -238,10 +238,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a small tmpfs")
     try:
-        checkpoint = Checkpoint(disk / "work", KEY)
+        checkpoint = ResumableVectors(disk / "work", KEY)
         with pytest.raises(OutputError, match="the disk is full; free some space"):
             checkpoint.append(np.ones((100_000, 3), np.float32))
-        assert Checkpoint(disk / "work", KEY).done == 0
+        assert ResumableVectors(disk / "work", KEY).done == 0
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

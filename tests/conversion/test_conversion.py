@@ -17,7 +17,7 @@ from edge_embed_conversion import convert as convert_module
 from edge_embed_conversion.calibration import TextSet, shipped_texts
 from edge_embed_conversion.convert import convert
 from edge_embed_conversion.fidelity import compare
-from edge_embed_conversion.nasty import NASTY_TEXTS
+from edge_embed_conversion.parity_texts import PARITY_TEXTS
 from edge_embed_conversion.verify import verify
 
 FP32 = "openvino/openvino_model"
@@ -101,8 +101,8 @@ def test_albert_keeps_its_published_tokenizer(tiny_albert: Path, tiny_albert_sou
     published = tokenizers.Tokenizer.from_file(str(tiny_albert_source / "tokenizer.json"))
     published.no_padding()
     published.enable_truncation(ModelConfig.from_folder(tiny_albert).max_seq_length)
-    ours = Embedder(tiny_albert, cache=False).tokenizer(NASTY_TEXTS)
-    for text, ids in zip(NASTY_TEXTS, ours.ids, strict=True):
+    ours = Embedder(tiny_albert, cache=False).tokenizer(PARITY_TEXTS)
+    for text, ids in zip(PARITY_TEXTS, ours.ids, strict=True):
         assert ids.tolist() == published.encode(text).ids, text
 
 

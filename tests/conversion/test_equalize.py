@@ -9,10 +9,10 @@ import pytest
 
 from edge_embed.model.config import ModelConfig
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
+from edge_embed_conversion.console import quiet_tools
 from edge_embed_conversion.equalize import ValuePath, equalize_values, scale_values, value_paths
 from edge_embed_conversion.export import read_graph, save_graph
 from edge_embed_conversion.quantize import Int8Recipe, quantize
-from edge_embed_conversion.quiet import quiet_tools
 
 FP32 = "openvino/openvino_model.xml"
 FACTOR = 50

@@ -22,7 +22,7 @@ from edge_embed_conversion.checkpoint import load_checkpoint
 from edge_embed_conversion.convert import convert
 from edge_embed_conversion.export import read_graph, read_onnx
 from edge_embed_conversion.fidelity import compare
-from edge_embed_conversion.nasty import NASTY_TEXTS
+from edge_embed_conversion.parity_texts import PARITY_TEXTS
 
 Floats = npt.NDArray[np.float32]
 FP32 = "openvino/openvino_model.xml"
@@ -66,7 +66,7 @@ def test_trained_weights_give_sentence_transformers_vectors(
 ) -> None:
     from sentence_transformers import SentenceTransformer
 
-    texts = [*shipped_texts("evaluation").texts, *NASTY_TEXTS]
+    texts = [*shipped_texts("evaluation").texts, *PARITY_TEXTS]
     model = Embedder(minilm, variant="fp32", cache=False)
     theirs = SentenceTransformer(str(minilm_source), device="cpu").encode(texts)
     ours = model.encode(texts, truncation="ignore")

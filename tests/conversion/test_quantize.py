@@ -10,6 +10,7 @@ from edge_embed.embedder import Embedder
 from edge_embed.evaluation.metrics import spearman
 from edge_embed.model.config import ModelConfig
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
+from edge_embed_conversion.console import quiet_tools
 from edge_embed_conversion.export import export_checkpoint, read_graph, save_graph
 from edge_embed_conversion.quantize import (
     Int8Recipe,
@@ -17,7 +18,6 @@ from edge_embed_conversion.quantize import (
     compress_weights,
     quantize,
 )
-from edge_embed_conversion.quiet import quiet_tools
 
 # config.json of sentence-transformers/paraphrase-albert-small-v2.
 ALBERT_SMALL = {

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from edge_embed.model.config import ModelConfig
 from edge_embed_conversion import rounding
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
+from edge_embed_conversion.console import quiet_tools
 from edge_embed_conversion.export import read_graph, save_graph
 from edge_embed_conversion.quantize import Int8Recipe, ModelInputs, quantize
-from edge_embed_conversion.quiet import quiet_tools
 from edge_embed_conversion.rounding import round_matrix, round_weights
 
 Floats = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_embed.cli import main
-from edge_embed.cli.embedding import StoppedError
+from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.errors import (
     EdgeEmbedError,
     InputError,

@@ -22,11 +22,11 @@ def test_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None:
     for number, days in enumerate((9, 0.5, 3, 7)):
         blob(tmp_path, f"{number}.blob", size=100, days=days)
     blob(tmp_path, "mine.txt", size=1000, days=99)
-    prune(tmp_path, most_bytes=400)
+    prune(tmp_path, max_bytes=400)
     assert len(list(tmp_path.glob("*.blob"))) == 4
-    prune(tmp_path, most_bytes=250)
+    prune(tmp_path, max_bytes=250)
     assert {file.name for file in tmp_path.iterdir()} == {"1.blob", "2.blob", "mine.txt"}
-    prune(tmp_path, most_bytes=0)  # what was used today stays
+    prune(tmp_path, max_bytes=0)  # what was used today stays
     assert {file.name for file in tmp_path.iterdir()} == {"1.blob", "mine.txt"}
     prune(tmp_path / "none")
 

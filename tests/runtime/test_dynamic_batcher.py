@@ -234,7 +234,7 @@ def test_closing_finishes_what_waits() -> None:
     assert not closing.is_alive()
     for number, future in enumerate(futures):
         assert result(future) == right(texts(1000 * number, [LIMIT] * 8))
-    with pytest.raises(OverloadedError, match="put away"):
+    with pytest.raises(OverloadedError, match="unloaded"):
         shared.submit(texts(0, [1]))
 
 

@@ -58,7 +58,7 @@ def limited(source: Path, folder: Path, limit: int, **tokenizer_config: str) -> 
     return Tokenizer(ModelConfig.from_folder(folder))
 
 
-def test_ids_of_nasty_text(source: Path) -> None:
+def test_ids_of_parity_texts(source: Path) -> None:
     tokenizer = Tokenizer(ModelConfig.from_folder(source))
     truth = published(source, tokenizer.max_length)
     tokenized = tokenizer(NASTY)

@@ -1,4 +1,4 @@
-"""The models of a server: loaded when asked for, put away for room, loaded anew, never in use."""
+"""The models of a server: loaded when asked for, unloaded for room, loaded again."""
 
 import asyncio
 import shutil

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from edge_embed.errors import InputError
 from edge_embed.tasks import DeduplicationResult, deduplicate, keep_order
 from edge_embed.tasks.deduplication import semantic as duplicates
-from edge_embed.tasks.deduplication.components import families
-from edge_embed.tasks.inverted_file import Cells
+from edge_embed.tasks.deduplication.components import connected_components
+from edge_embed.tasks.inverted_file import InvertedFile
 from edge_embed.tasks.neighbours import LinkSearch, nearest
 from edge_embed.tasks.vectors import Floats, Rows
 
@@ -41,7 +41,7 @@ def by_definition(vectors: Floats, order: Sequence[int], threshold: float) -> li
 
 
 def facts(result: DeduplicationResult) -> list[object]:
-    return [result.kept.tolist(), result.duplicates, result.families.tolist()]
+    return [result.kept.tolist(), result.duplicates, result.components.tolist()]
 
 
 @MANY
@@ -74,8 +74,8 @@ def test_the_input_order_does_not_matter(seed: int) -> None:
 
     def grouped(result: DeduplicationResult, names: Sequence[int]) -> set[frozenset[int]]:
         groups: dict[int, set[int]] = {}
-        for row, family in enumerate(result.families.tolist()):
-            groups.setdefault(family, set()).add(names[row])
+        for row, component in enumerate(result.components.tolist()):
+            groups.setdefault(component, set()).add(names[row])
         return {frozenset(group) for group in groups.values()}
 
     one = deduplicate(vectors, threshold=0.95, order=keep_order(50, values=values))
@@ -85,7 +85,7 @@ def test_the_input_order_does_not_matter(seed: int) -> None:
     names = shuffle.tolist()
     assert {names[row] for row in other.kept} == set(one.kept.tolist())
     assert grouped(other, names) == grouped(one, range(50))
-    # The first of the input is kept by wish; the families are the same all the same.
+    # The first of the input is kept by wish; the components stay the same.
     assert grouped(deduplicate(vectors[shuffle], threshold=0.95), names) == grouped(one, range(50))
 
 
@@ -120,9 +120,11 @@ def test_blocks_and_steps_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("head", [3, 128])  # bounds that are loose, and exact ones
-def test_cells_find_what_comparing_all_finds(monkeypatch: pytest.MonkeyPatch, head: int) -> None:
+def test_the_inverted_file_finds_what_comparing_all_finds(
+    monkeypatch: pytest.MonkeyPatch, head: int
+) -> None:
     monkeypatch.setattr("edge_embed.tasks.inverted_file._HEAD", head)
-    monkeypatch.setattr("edge_embed.tasks.neighbours._CELL_BLOCK", 700)
+    monkeypatch.setattr("edge_embed.tasks.neighbours._PROBE_BLOCK", 700)
     monkeypatch.setattr("edge_embed.tasks.neighbours._HELD", 5000)
     vectors = crowd(3000, centres=300, spread=0.2)
 
@@ -136,13 +138,13 @@ def test_cells_find_what_comparing_all_finds(monkeypatch: pytest.MonkeyPatch, he
 
     truth, found = pairs(exact=True), pairs(exact=False)
     assert len(truth) > 1000
-    similar = cosines(vectors)  # cells hold half floats: only what lies on the line differs
+    similar = cosines(vectors)  # lists hold half floats: only what lies on the line differs
     assert all(similar[pair] > 0.95 - 1e-3 for pair in found - truth)
     assert len(found & truth) >= 0.99 * len(truth)
-    exact, cells = (nearest(Rows(vectors), 5, exact=exact) for exact in (True, False))
-    same = [len(set(a) & set(b)) for a, b in zip(exact.rows, cells.rows, strict=True)]
+    exact, probed = (nearest(Rows(vectors), 5, exact=exact) for exact in (True, False))
+    same = [len(set(a) & set(b)) for a, b in zip(exact.rows, probed.rows, strict=True)]
     assert np.mean(same) >= 0.98 * 5
-    assert cells.recall >= 0.99
+    assert probed.recall >= 0.99
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -151,9 +153,9 @@ def test_so_many_links_that_some_are_let_go(
 ) -> None:
     vectors = crowd(4000, centres=5, spread=0.05)
     whole = deduplicate(vectors, threshold=0.97, exact=exact)
-    monkeypatch.setattr(duplicates, "_MOST_LINKS", 1000)
+    monkeypatch.setattr(duplicates, "_MAX_LINKS", 1000)
     monkeypatch.setattr("edge_embed.tasks.neighbours._BLOCK", 256)
-    monkeypatch.setattr("edge_embed.tasks.neighbours._CELL_BLOCK", 256)
+    monkeypatch.setattr("edge_embed.tasks.neighbours._PROBE_BLOCK", 256)
     monkeypatch.setattr("edge_embed.tasks.neighbours._HELD", 2000)  # larger blocks are given up
     thin = deduplicate(vectors, threshold=0.97, exact=exact)
     assert not thin.complete
@@ -166,13 +168,13 @@ def test_so_many_links_that_some_are_let_go(
         thin.rethreshold(0.99)
 
 
-def test_cells_of_vectors_that_are_all_the_same() -> None:
+def test_an_inverted_file_of_vectors_that_are_all_the_same() -> None:
     vectors = np.ones((3000, 8), np.float32)
     vectors[1::3] = 0
     result = deduplicate(vectors, threshold=0.9, exact=False)
     assert result.kept.tolist() == [0, *range(1, 3000, 3)]  # zeros are like nothing
-    cells = Cells.fit(Rows(vectors), np.arange(3000))
-    visits = sum(len(rows) for _, rows in cells.visits(cells.turn(vectors), 16))
+    inverted = InvertedFile.fit(Rows(vectors), np.arange(3000))
+    visits = sum(len(rows) for _, rows in inverted.probed(inverted.rotate(vectors), 16))
     assert visits == 16 * 3000
 
 
@@ -237,14 +239,14 @@ def test_a_lower_threshold_is_refused() -> None:
 
 @MANY
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
-def test_families_are_connected_components(edges: list[tuple[int, int]]) -> None:
+def test_connected_components(edges: list[tuple[int, int]]) -> None:
     scipy = pytest.importorskip("scipy.sparse.csgraph")
     matrix = np.zeros((20, 20), np.int8)
     for a, b in edges:
         matrix[a, b] = 1
     count, labels = scipy.connected_components(matrix, directed=False)
     left, right = (np.array([e[i] for e in edges], np.intp) for i in (0, 1))
-    found = families(left, right, 20)
+    found = connected_components(left, right, 20)
     assert len(set(found.tolist())) == count
     for label in range(count):
         members = np.flatnonzero(labels == label)

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge_embed.errors import InputError, MissingExtraError, OutputError
 from edge_embed.tasks import Hit, Index
 from edge_embed.tasks.index import index as index_module
-from edge_embed.tasks.index.hnsw_file import NeighbourFile
+from edge_embed.tasks.index.hnsw_file import HnswFile
 
 DIM = 8
 
@@ -198,10 +198,10 @@ def test_no_room_for_the_neighbour_file(
 ) -> None:
     index.add(texts(100), vectors(100))
 
-    def full(*_: object, **__: object) -> NeighbourFile:
+    def full(*_: object, **__: object) -> HnswFile:
         raise OutputError("the disk is full")
 
-    monkeypatch.setattr(NeighbourFile, "build", full)
+    monkeypatch.setattr(HnswFile, "build", full)
     with pytest.warns(UserWarning, match="the disk is full; every entry is compared"):
         assert found(index.search(vectors(1), k=1)) == [["text number 0"]]
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 __all__ = ["TokenStore", "plan_batches", "tokenize"]
 
 _CHUNK = 10_000
-_MOST_WORDS = 250
+_MAX_WORDS = 250
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer, *, max_length: int) -> 
             inner = encoding.word_ids[1:-1]
             count = len(text.split())
             # Every word must have a token: a word that normalisation deletes shifts the rest.
-            good = None not in inner and len(set(inner)) == count and count < _MOST_WORDS
+            good = None not in inner and len(set(inner)) == count and count < _MAX_WORDS
             aligned.append(good)
             ids.append(np.asarray(encoding.ids, np.int32))
             word = np.zeros(len(encoding.ids), np.uint8)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_embed.errors import InputError
 from edge_embed.files.readers import read_texts
-from edge_embed_conversion.quiet import say
+from edge_embed_conversion.console import say
 
 __all__ = ["MIN_TEXTS", "read_corpus"]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge_embed.files.atomic import atomic_file
-from edge_embed_conversion.quiet import say
+from edge_embed_conversion.console import say
 
 __all__ = ["COLUMNS", "Log", "draw_curve"]
 

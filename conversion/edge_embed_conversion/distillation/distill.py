@@ -18,6 +18,7 @@ from edge_embed.model.receipt import Receipt
 from edge_embed.runtime.config import InferencePrecision
 from edge_embed_conversion.calibration import TextSet
 from edge_embed_conversion.checkpoint import load_checkpoint
+from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.convert import Precision, convert
 from edge_embed_conversion.distillation.batches import TokenStore, tokenize
 from edge_embed_conversion.distillation.checkpoints import claim
@@ -36,7 +37,6 @@ from edge_embed_conversion.distillation.vocabulary import (
     save_tokenizer,
     train_tokenizer,
 )
-from edge_embed_conversion.quiet import quiet_tools, say
 from edge_embed_conversion.sources import Source, WeightsKind, resolve_source
 
 __all__ = ["CHECKPOINT_FOLDER", "TrainingPrecision", "distill", "work_folder"]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from edge_embed_conversion.console import say
 from edge_embed_conversion.distillation.student import Student
-from edge_embed_conversion.quiet import say
 
 __all__ = ["initialise", "lift"]
 

@@ -17,7 +17,7 @@ from tokenizers import Encoding, Tokenizer
 from edge_embed import Embedder
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.config import InferencePrecision
-from edge_embed_conversion.quiet import say
+from edge_embed_conversion.console import say
 
 __all__ = ["Targets", "Teacher", "word_count"]
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from edge_embed.errors import InputError
+from edge_embed_conversion.console import say
 from edge_embed_conversion.distillation.batches import TokenStore, plan_batches
 from edge_embed_conversion.distillation.checkpoints import (
     Progress,
@@ -35,7 +36,6 @@ from edge_embed_conversion.distillation.losses import (
 from edge_embed_conversion.distillation.schedule import Recipe
 from edge_embed_conversion.distillation.student import Student
 from edge_embed_conversion.distillation.targets import TargetCache
-from edge_embed_conversion.quiet import say
 
 __all__ = ["Run", "train"]
 

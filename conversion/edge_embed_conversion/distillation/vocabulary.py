@@ -27,7 +27,7 @@ from tokenizers import (
 )
 
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed_conversion.quiet import say
+from edge_embed_conversion.console import say
 
 __all__ = ["SPECIAL_TOKENS", "load_tokenizer", "save_tokenizer", "train_tokenizer"]
 

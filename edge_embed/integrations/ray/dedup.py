@@ -38,7 +38,7 @@ from edge_embed.integrations.ray.cluster import (
     ray_cluster,
     run_each,
 )
-from edge_embed.integrations.ray.partitions import Embedding, partitioned_links
+from edge_embed.integrations.ray.partitions import ChunkEmbedder, partitioned_links
 from edge_embed.runtime.text_warnings import TextWarning
 from edge_embed.tasks import TextKeys, keep_order
 from edge_embed.tasks.deduplication.removals import ExactDuplicates
@@ -166,7 +166,7 @@ class RayRecords:
         count = min(partitions or -(-len(own) // EXACT_ROWS), len(own))
         chunks = on_actors(
             self._chunks(own).map,
-            Embedding,
+            ChunkEmbedder,
             fn_constructor_args=(load,),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             num_cpus=threads,

@@ -20,7 +20,7 @@ from edge_embed.tasks.inverted_file import spherical_k_means
 from edge_embed.tasks.neighbours import Links
 from edge_embed.tasks.vectors import Floats, unit_rows
 
-__all__ = ["Embedding", "PartitionedLinks", "partitioned_links"]
+__all__ = ["ChunkEmbedder", "PartitionedLinks", "partitioned_links"]
 
 Indices = npt.NDArray[np.intp]
 Row = dict[str, Any]
@@ -33,7 +33,7 @@ _CHECKED = 1024
 _BLOCKS = 1000
 
 
-class Embedding:
+class ChunkEmbedder:
     """An actor with a model: chunks of texts in, chunks of vectors out."""
 
     def __init__(self, load: Callable[[], Embedder]) -> None:
@@ -80,7 +80,7 @@ def partitioned_links(
     """Find links inside partitions; the same whatever the order in which Ray works.
 
     Args:
-        chunks: A materialized data set of what :class:`Embedding` returns.
+        chunks: A materialized data set of what :class:`ChunkEmbedder` returns.
         rank: Of each row, 0 for the best, (n,).
         threshold: The lowest cosine of a link.
         partitions: How many; from 1 to n.

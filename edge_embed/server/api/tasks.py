@@ -15,7 +15,7 @@ from edge_embed.vectors import unit_length
 
 __all__ = ["ENDPOINTS"]
 
-_MOST_HITS = 1000
+_MAX_HITS = 1000
 
 
 class SimilarityRequest(msgspec.Struct):
@@ -63,7 +63,7 @@ class SearchRequest(msgspec.Struct):
     """Queries to the attached index."""
 
     query: str | list[str]
-    k: Annotated[int, msgspec.Meta(ge=1, le=_MOST_HITS)] = 10
+    k: Annotated[int, msgspec.Meta(ge=1, le=_MAX_HITS)] = 10
     where: dict[str, Any] | None = None
     """Only texts with these metadata."""
     hybrid: bool = False

@@ -7,27 +7,24 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import MissingExtraError
-from edge_embed.files.atomic import atomic_file
+from edge_embed.files.figures import require_matplotlib, save_figure
 from edge_embed.tasks.clustering.leiden import OUTLIER
 from edge_embed.tasks.vectors import Rows, Vectors
 
-__all__ = ["cluster_map", "require_plot"]
+__all__ = ["cluster_map", "require_map"]
 
 # More points than this cover each other, and take minutes to place.
 _POINTS = 4000
 _NAMED = 15
 
 
-def require_plot() -> None:
+def require_map() -> None:
     """Refuse early where a library is not installed.
 
     Raises:
         MissingExtraError: matplotlib or scikit-learn is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("drawing a map", "plot", "matplotlib") from None
+    require_matplotlib()
     try:
         import sklearn.manifold  # noqa: F401
     except ImportError:
@@ -55,7 +52,7 @@ def cluster_map(
         MissingExtraError: matplotlib or scikit-learn is not installed.
         OutputError: the file cannot be written.
     """
-    require_plot()
+    require_map()
     from matplotlib.figure import Figure
 
     count = len(labels)
@@ -64,7 +61,7 @@ def cluster_map(
         chosen = np.sort(np.random.default_rng(seed).choice(count, _POINTS, replace=False))
     places = _places(Rows(vectors).take(chosen), seed)
     shown = labels[chosen]
-    figure = Figure(figsize=(10, 8), layout="constrained")
+    figure = Figure(figsize=(10, 8), dpi=150, layout="constrained")
     axes = figure.subplots()
     apart = shown == OUTLIER
     x, y = places.T
@@ -79,8 +76,7 @@ def cluster_map(
     drawn = f", {len(chosen):,} drawn" if len(chosen) < count else ""
     axes.set_title(f"{count:,} texts{drawn}, {len(names)} clusters")
     axes.set_axis_off()
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+    save_figure(figure, path)
 
 
 def _places(unit: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:

@@ -46,12 +46,11 @@ class ClusterReport:
     """Float32 (clusters, dim), of unit length."""
 
     def write(self, path: Path) -> None:
-        """Write the report: .json whole, .csv without the centres.
+        """Write the report: .csv without the centres, any other ending as JSON.
 
         Raises:
             OutputError: it cannot be written.
         """
-        check_report(path)
         with atomic_file(path) as temporary:
             if path.suffix == ".csv":
                 with temporary.open("w", encoding="utf-8", newline="") as file:
@@ -113,9 +112,3 @@ class ClusterReport:
             raise InputError(
                 f"{path} is not a whole .json report of 'edge-embed cluster': make it again"
             ) from None
-
-
-def check_report(path: Path) -> None:
-    """Refuse a report of another format before any work is done."""
-    if path.suffix not in (".json", ".csv"):
-        raise InputError(f"the report {path} should be a .json or .csv file")

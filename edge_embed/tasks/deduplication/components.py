@@ -1,15 +1,15 @@
-"""Which rows hang together, over however many links: connected components by union and find."""
+"""Connected components of a graph of links, by union and find."""
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["families"]
+__all__ = ["connected_components"]
 
 Indices = npt.NDArray[np.intp]
 
 
-def families(left: Indices, right: Indices, count: int) -> npt.NDArray[np.int64]:
-    """Return for each of ``count`` rows the lowest row that it hangs together with, (count,).
+def connected_components(left: Indices, right: Indices, count: int) -> npt.NDArray[np.int64]:
+    """Return for each of ``count`` rows the lowest row of its component, (count,).
 
     Each round hangs the higher root of every link under the lower one and shortens all paths
     (Shiloach & Vishkin 1982), so that a few rounds over whole arrays suffice.

@@ -60,7 +60,7 @@ class DedupReport:
             OutputError: it cannot be written.
         """
         result, removed = self.result, self.removals()
-        families = dict(zip(self.exact.unique.tolist(), result.families.tolist(), strict=True))
+        components = dict(zip(self.exact.unique.tolist(), result.components.tolist(), strict=True))
         header = {
             "format": _FORMAT,
             "schema": SCHEMA,
@@ -81,10 +81,10 @@ class DedupReport:
             file.write(_line(header))
             for removal in removed:
                 partner = reference_texts if removal.reference else texts
-                family = families.get(int(self.exact.of[removal.row]))
+                component = components.get(int(self.exact.of[removal.row]))
                 line = asdict(removal) | {
                     "score": round(removal.score, 6),
-                    "family": None if family is None else int(self.exact.unique[family]),
+                    "component": None if component is None else int(self.exact.unique[component]),
                     "text": texts[removal.row],
                     "partner_text": partner[removal.partner],
                 }
@@ -165,7 +165,7 @@ class DedupReport:
             references=int(header["references"]),
             kept=empty,
             duplicates=(),
-            families=np.empty(0, np.int64),
+            components=np.empty(0, np.int64),
             order=np.array(arrays["order"], np.intp),
             links=links,
             complete=bool(header["complete"]),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.tasks.deduplication.components import families
+from edge_embed.tasks.deduplication.components import connected_components
 from edge_embed.tasks.neighbours import Links, LinkSearch, check_threshold
 from edge_embed.tasks.vectors import Rows, Vectors
 
@@ -25,7 +25,7 @@ Indices = npt.NDArray[np.intp]
 
 # Links kept in memory (12 bytes each). Beyond, those to removed records are let go: the same
 # records are removed, but a stricter threshold then needs a new search.
-_MOST_LINKS = 20_000_000
+_MAX_LINKS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class DeduplicationResult:
     """Rows that stay, ascending."""
     duplicates: tuple[Duplicate, ...]
     """Rows that go, ascending."""
-    families: npt.NDArray[np.int64]
-    """For each row the lowest row that it is linked with, over however many steps: (rows,).
+    components: npt.NDArray[np.int64]
+    """For each row the lowest row of its connected component in the graph of links: (rows,).
 
     Independent of the order and of what "better" means. References link no two rows.
     """
@@ -168,8 +168,8 @@ def deduplicate(
         order: Rows from the best to the worst, a permutation; None is the order that they have,
             so that the first is kept. :func:`edge_embed.tasks.keep_order` makes others.
         against: Reference vectors (m, dim): they stay, and rows like them go.
-        exact: Compare every pair; None does so up to 100,000 rows, and beyond searches cells
-            that hold at least 0.995 of a sample's true links.
+        exact: Compare every pair; None does so up to 100,000 rows, and beyond searches an
+            inverted file, with at least 0.995 of a sample's true links.
         progress: Called with the number of rows searched, as they are.
 
     Raises:
@@ -196,7 +196,7 @@ def deduplicate(
         selection.add(end, links)
         parts.append(links)
         held += len(links)
-        if held > _MOST_LINKS:
+        if held > _MAX_LINKS:
             complete = False
             parts = [_with_kept(Links.join(parts), selection.kept)]
             held = 0
@@ -235,7 +235,7 @@ def from_links(
     total = references + len(order)
     selection = _Selection(total, references)
     selection.add(total, links)
-    if len(links) > _MOST_LINKS:
+    if len(links) > _MAX_LINKS:
         complete, links = False, _with_kept(links, selection.kept)
     return _result(
         selection,
@@ -311,7 +311,7 @@ def _result(
         references=known,
         kept=np.sort(order[np.flatnonzero(kept)]),
         duplicates=tuple(duplicates),
-        families=families(order[own.left - known], order[own.right - known], rows),
+        components=connected_components(order[own.left - known], order[own.right - known], rows),
         order=order,
         links=links,
         complete=complete,

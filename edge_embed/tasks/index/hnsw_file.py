@@ -19,7 +19,7 @@ from edge_embed.errors import MissingExtraError
 from edge_embed.files.atomic import atomic_file
 from edge_embed.tasks.vectors import Floats
 
-__all__ = ["NeighbourFile", "require_usearch"]
+__all__ = ["HnswFile", "require_usearch"]
 
 Numbers = npt.NDArray[np.int64]
 
@@ -56,7 +56,7 @@ def require_usearch() -> None:
         raise MissingExtraError("fast search in a large index", "index", "usearch") from None
 
 
-class NeighbourFile:
+class HnswFile:
     """An open neighbour file."""
 
     def __init__(self, graph: Any, manifest: _Manifest) -> None:  # noqa: ANN401
@@ -65,7 +65,7 @@ class NeighbourFile:
         self.count = manifest.count
 
     @classmethod
-    def open(cls, path: Path, *, store: str, dim: int) -> "NeighbourFile | None":
+    def open(cls, path: Path, *, store: str, dim: int) -> "HnswFile | None":
         """Map a file; None where it is missing, damaged, or of another store.
 
         It is read once and its checksum compared: a damaged graph could lead anywhere.
@@ -96,7 +96,7 @@ class NeighbourFile:
         dim: int,
         extend: bool = False,
         progress: Callable[[int], None] | None = None,
-    ) -> "NeighbourFile | None":
+    ) -> "HnswFile | None":
         """Write a file of all vectors of ``parts`` and open it; ``extend`` keeps what is there.
 
         Raises:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, OutputError
-from edge_embed.tasks.index.hnsw_file import NeighbourFile, require_usearch
+from edge_embed.tasks.index.hnsw_file import HnswFile, require_usearch
 from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, Where, check_model
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows
 
@@ -30,7 +30,7 @@ _EXACT = 20_000
 _LAG = 0.2
 # Candidates looked at for each hit wanted, and at least; their true cosines decide.
 _CANDIDATES = 4
-_FEWEST_CANDIDATES = 100
+_MIN_CANDIDATES = 100
 _BLOCK = 4096
 # Rankings are fused over so many places (Cormack, Clarke & Büttcher 2009 use k = 60).
 _FUSED = 100
@@ -92,7 +92,7 @@ class Index:
                 self._store.close()
                 raise
         self._file = self._store.path.with_name(f"{self._store.path.name}.neighbours")
-        self._opened: NeighbourFile | None = None
+        self._opened: HnswFile | None = None
         self._opened_at: tuple[int, int] | None = None
         self._held: tuple[tuple[int, int], Numbers, Floats] | None = None
 
@@ -257,7 +257,7 @@ class Index:
         there = self._file.is_file()
         opened = None
         if there:
-            opened = NeighbourFile.open(self._file, store=facts.identity, dim=facts.dim)
+            opened = HnswFile.open(self._file, store=facts.identity, dim=facts.dim)
         return IndexInfo(
             len(self._store),
             facts.dim,
@@ -314,13 +314,13 @@ class Index:
 
     def _proposed(
         self,
-        file: NeighbourFile,
+        file: HnswFile,
         later: tuple[Numbers, Floats],
         vector: Floats,
         depth: int,
         allowed: Numbers | None,
     ) -> list[tuple[int, float]]:
-        count = max(_CANDIDATES * depth, _FEWEST_CANDIDATES)
+        count = max(_CANDIDATES * depth, _MIN_CANDIDATES)
         while True:
             numbers = file.candidates(vector, count)
             if allowed is not None:
@@ -378,7 +378,7 @@ class Index:
             held = self._held = (version, *self._store.vectors(self._store.numbers()))
         return held[1:]
 
-    def _later(self, file: NeighbourFile) -> tuple[Numbers, Floats]:
+    def _later(self, file: HnswFile) -> tuple[Numbers, Floats]:
         """Return what was added after the neighbour file was made, held in memory as well."""
         version, held = self._store.version(), self._held
         if held is None or held[0] != version:
@@ -390,7 +390,7 @@ class Index:
         for start in range(0, len(numbers), _BLOCK):
             yield self._store.vectors(numbers[start : start + _BLOCK])
 
-    def _neighbours(self) -> NeighbourFile | None:
+    def _neighbours(self) -> HnswFile | None:
         """Return the neighbour file, or None where it is missing, damaged or too far behind."""
         require_usearch()
         version = self._store.version()
@@ -400,7 +400,7 @@ class Index:
         file = self._opened
         if file is None:
             self._held = None
-            file = NeighbourFile.open(self._file, store=facts.identity, dim=facts.dim)
+            file = HnswFile.open(self._file, store=facts.identity, dim=facts.dim)
         self._opened = None
         if file is None or file.newest > self._store.newest_ever():
             return None  # the latter: of a time before the store was restored from a copy
@@ -413,12 +413,12 @@ class Index:
 
     def _build(
         self, progress: Callable[[int], None] | None, later: Numbers | None = None
-    ) -> NeighbourFile:
+    ) -> HnswFile:
         """Make the neighbour file of everything, or put ``later`` entries into it."""
         self._held = None
         facts = self._store.facts
         self._opened_at = self._store.version()
-        self._opened = NeighbourFile.build(
+        self._opened = HnswFile.build(
             self._file,
             self._blocks(self._store.numbers() if later is None else later),
             store=facts.identity,

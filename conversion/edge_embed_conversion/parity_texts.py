@@ -6,9 +6,9 @@ SentencePiece character map, so that a zero-width or control character, which th
 removes or turns into a space, becomes ``<unk>`` there.
 """
 
-__all__ = ["NASTY_TEXTS"]
+__all__ = ["PARITY_TEXTS"]
 
-NASTY_TEXTS: tuple[str, ...] = (
+PARITY_TEXTS: tuple[str, ...] = (
     "",
     " ",
     "\t\n\r",

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from edge_embed_conversion.quiet import quiet_nncf, quiet_tools, quiet_transformers
+from edge_embed_conversion.console import quiet_nncf, quiet_tools, quiet_transformers
 
 
 def test_the_callers_settings_come_back(capsys: pytest.CaptureFixture[str]) -> None:

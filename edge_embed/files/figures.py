@@ -1,0 +1,34 @@
+"""Figures as .png files: matplotlib where it is installed, and the file whole or not at all."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_embed.errors import MissingExtraError
+from edge_embed.files.atomic import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["require_matplotlib", "save_figure"]
+
+
+def require_matplotlib() -> None:
+    """Refuse a plot before any work is done.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("a plot", "plot", "matplotlib") from None
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png")
