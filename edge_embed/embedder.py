@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,12 @@ from edge_embed.runtime.engine import Engine
 from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
 from edge_embed.runtime.tokenizer import TokenizedTexts, Tokenizer
+from edge_embed.sentence_transformers_api import (
+    OutputValue,
+    SentenceTransformersApi,
+    as_tensors,
+    check_arguments,
+)
 from edge_embed.vectors import unit_length
 
 __all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning"]
@@ -47,7 +53,7 @@ class TruncationWarning(UserWarning):
 warnings.filterwarnings("always", category=TruncationWarning, append=True)
 
 
-class Embedder:
+class Embedder(SentenceTransformersApi):
     """A sentence-embedding model on the CPU.
 
     >>> model = Embedder("my-model")
@@ -136,20 +142,39 @@ class Embedder:
 
     @property
     def max_seq_length(self) -> int:
-        """Longest text in tokens, special tokens included."""
+        """Longest text in tokens, special tokens included.
+
+        Raises:
+            InputError: another is set; it is the model folder that says it.
+        """
         return self.config.max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, tokens: int) -> None:
+        if tokens != self.config.max_seq_length:
+            raise InputError(
+                f"max_seq_length cannot be set to {tokens}: the model folder says "
+                f"{self.config.max_seq_length} (sentence_bert_config.json)"
+            )
 
     def encode(
         self,
-        sentences: str | Sequence[str],
-        *,
+        inputs: str | Sequence[str] | None = None,
         prompt_name: str | None = None,
         prompt: str | None = None,
         batch_size: int | None = None,
-        show_progress_bar: bool = False,
+        show_progress_bar: bool | None = None,
+        output_value: OutputValue | None = "sentence_embedding",
         precision: Precision = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: str | Sequence[str] | None = None,
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
+        pool: Mapping[str, Any] | None = None,
+        chunk_size: int | None = None,
+        *,
+        sentences: str | Sequence[str] | None = None,
         truncation: Truncation = "warn",
         normalize: bool = False,
         dim: int | None = None,
@@ -158,16 +183,23 @@ class Embedder:
         """Embed one text or several. Names and meaning are those of sentence-transformers.
 
         Args:
-            sentences: One text gives one vector, shape (dim,); a sequence gives (n, dim).
+            inputs: One text gives one vector, shape (dim,); a sequence gives (n, dim).
             prompt_name: Name of one of the model's prompts, put before each text.
             prompt: Text put before each text; wins over ``prompt_name``.
             batch_size: Most texts computed together; None fills batches by tokens, which is faster.
             show_progress_bar: Show progress on stderr.
+            output_value: ``sentence_embedding``; nothing else is offered.
             precision: Type of the result; see
                 :func:`~edge_embed.model.precision.quantize_embeddings`. int8 and uint8 use the
                 ranges stored with the model.
+            convert_to_numpy: True gives an array; False gives tensors as ``convert_to_tensor``.
+            convert_to_tensor: Give a tensor, where the program has imported torch itself.
+            device: ``cpu`` or None; others are refused.
             normalize_embeddings: Scale vectors to unit length (after ``truncate_dim``).
             truncate_dim: Keep the first so many dimensions.
+            pool: Accepted for sentence-transformers' sake: threads share the work already.
+            chunk_size: The same.
+            sentences: What ``inputs`` was called before sentence-transformers 6.
             truncation: What to do about texts over the token limit: ``warn`` cuts them and warns
                 once with their number, ``error`` refuses, ``ignore`` cuts them.
             normalize: Short for ``normalize_embeddings``.
@@ -180,11 +212,20 @@ class Embedder:
         Raises:
             InputError: an item is no text, or an option has no such value.
         """
+        check_arguments(
+            output_value=output_value,
+            convert_to_numpy=convert_to_numpy,
+            convert_to_tensor=convert_to_tensor,
+            device=device,
+        )
+        texts = sentences if inputs is None else inputs
+        if texts is None:
+            raise InputError("no texts are given: encode(texts)")
         encoded = self.encode_detailed(
-            [sentences] if isinstance(sentences, str) else sentences,
+            [texts] if isinstance(texts, str) else texts,
             prompt=self.prompt(prompt, name=prompt_name),
             batch_size=batch_size,
-            show_progress=show_progress or show_progress_bar,
+            show_progress=show_progress or bool(show_progress_bar),
             precision=precision,
             normalize=normalize or normalize_embeddings,
             dim=dim if dim is not None else truncate_dim,
@@ -197,7 +238,11 @@ class Embedder:
                 TruncationWarning,
                 stacklevel=2,
             )
-        return encoded.vectors[0] if isinstance(sentences, str) else encoded.vectors
+        return as_tensors(  # type: ignore[no-any-return]
+            encoded.vectors[0] if isinstance(texts, str) else encoded.vectors,
+            convert_to_numpy=convert_to_numpy,
+            convert_to_tensor=convert_to_tensor,
+        )
 
     def encode_detailed(
         self,
@@ -238,24 +283,6 @@ class Embedder:
         result = quantize_embeddings(vectors, precision, ranges=ranges)
         return Encoded(np.ascontiguousarray(result), lengths, full_lengths)
 
-    def encode_query(
-        self,
-        sentences: str | Sequence[str],
-        prompt_name: str | None = None,
-        **options: Any,  # noqa: ANN401
-    ) -> npt.NDArray[Any]:
-        """Embed search queries: :meth:`encode` with the model's ``query`` prompt if it has one."""
-        return self._encode_role(("query",), sentences, prompt_name, options)
-
-    def encode_document(
-        self,
-        sentences: str | Sequence[str],
-        prompt_name: str | None = None,
-        **options: Any,  # noqa: ANN401
-    ) -> npt.NDArray[Any]:
-        """Embed documents to be found: :meth:`encode` with the model's document prompt if any."""
-        return self._encode_role(("document", "passage", "corpus"), sentences, prompt_name, options)
-
     def similarity(
         self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
     ) -> Vectors:
@@ -294,17 +321,6 @@ class Embedder:
         """
         self.ranges = Ranges.fit(self.encode(texts))
         return self.ranges
-
-    def _encode_role(
-        self,
-        names: tuple[str, ...],
-        sentences: str | Sequence[str],
-        prompt_name: str | None,
-        options: dict[str, Any],
-    ) -> npt.NDArray[Any]:
-        if prompt_name is None and options.get("prompt") is None:
-            prompt_name = self.role_prompt(*names)
-        return self.encode(sentences, prompt_name=prompt_name, **options)
 
     def _embed(self, texts: list[str], call: "_Call") -> tuple[Vectors, Counts, Counts]:
         """Embed distinct texts; return vectors (n, dim), tokens kept and tokens before any cut."""
@@ -362,10 +378,6 @@ class Embedder:
             known = ", ".join(self.config.prompts) or "none"
             raise InputError(f"the model has no prompt {name!r}; it has: {known}")
         return self.config.prompts[name]
-
-    def role_prompt(self, *names: str) -> str | None:
-        """Return the first of these names that the model has a prompt of."""
-        return next((name for name in names if name in self.config.prompts), None)
 
     def prompt_length(self, prompt: str) -> int:
         """Return how many leading tokens of each text with ``prompt`` pooling leaves out."""

@@ -1,0 +1,200 @@
+"""What programs written for ``SentenceTransformer`` expect of an ``Embedder`` besides vectors.
+
+Arguments that change nothing here are accepted; those that would need torch, or another processor,
+are refused by name. Where a program has loaded torch itself, tensors are given to it: so
+``sentence_transformers.util.paraphrase_mining(Embedder(), texts)`` runs. This module never imports
+torch.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+from edge_embed.model.config import ModelConfig
+from edge_embed.vectors import unit_length
+
+__all__ = ["OutputValue", "SentenceTransformersApi", "as_tensors", "check_arguments"]
+
+OutputValue = Literal["sentence_embedding"]
+Floats = npt.NDArray[np.float32]
+
+_REMEDY = "leave it out, and convert with torch.from_numpy(vectors) where torch is wanted"
+
+
+def check_arguments(
+    *,
+    output_value: str | None,
+    convert_to_numpy: bool,
+    convert_to_tensor: bool,
+    device: object,
+) -> None:
+    """Refuse what an ``Embedder`` cannot give, before anything is computed.
+
+    Raises:
+        InputError: tensors are wanted and torch is not loaded, or token states, or another device.
+    """
+    if output_value != "sentence_embedding":
+        raise InputError(
+            f"output_value={output_value!r} is not offered, only 'sentence_embedding'; the "
+            "server's /embed_all gives the states of single tokens"
+        )
+    devices = device if isinstance(device, list | tuple) else [device]
+    for one in devices:
+        if one is not None and str(one).partition(":")[0].lower() != "cpu":
+            raise InputError(f"device={str(one)!r}: models run on the CPU; say 'cpu' or nothing")
+    if (convert_to_tensor or not convert_to_numpy) and "torch" not in sys.modules:
+        asked = "convert_to_tensor=True" if convert_to_tensor else "convert_to_numpy=False"
+        raise InputError(f"{asked} needs torch, which this program has not imported: {_REMEDY}")
+
+
+def as_tensors(
+    vectors: npt.NDArray[Any], *, convert_to_numpy: bool, convert_to_tensor: bool
+) -> Any:  # noqa: ANN401
+    """Return vectors as ``SentenceTransformer.encode`` would: an array, a tensor, or tensors."""
+    if convert_to_numpy and not convert_to_tensor:
+        return vectors
+    tensor = sys.modules["torch"].from_numpy(vectors)
+    return tensor if convert_to_tensor or vectors.ndim == 1 else list(tensor)
+
+
+class SentenceTransformersApi:
+    """The methods of ``SentenceTransformer`` that follow from ``encode`` and the model's folder."""
+
+    config: ModelConfig
+
+    encode: Callable[..., npt.NDArray[Any]]
+
+    def encode_query(
+        self,
+        inputs: str | Sequence[str] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *args: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> npt.NDArray[Any]:
+        """Embed search queries: :meth:`encode` with the model's ``query`` prompt if it has one."""
+        if prompt_name is None and prompt is None:
+            prompt_name = self.role_prompt("query")
+        return self.encode(_texts(inputs, options), prompt_name, prompt, *args, **options)
+
+    def encode_document(
+        self,
+        inputs: str | Sequence[str] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *args: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> npt.NDArray[Any]:
+        """Embed documents to be found: :meth:`encode` with the model's document prompt if any."""
+        if prompt_name is None and prompt is None:
+            prompt_name = self.role_prompt("document", "passage", "corpus")
+        return self.encode(_texts(inputs, options), prompt_name, prompt, *args, **options)
+
+    def encode_multi_process(
+        self,
+        sentences: Sequence[str],
+        pool: Mapping[str, Any],
+        *args: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> npt.NDArray[Any]:
+        """Embed texts; the same as :meth:`encode`, since one process uses every processor it may.
+
+        Args:
+            sentences: Texts.
+            pool: What :meth:`start_multi_process_pool` returned.
+            args: ``prompt_name``, ``prompt``, ``batch_size``, ``chunk_size``, in this order.
+            options: Options of :meth:`encode`.
+        """
+        names = ("prompt_name", "prompt", "batch_size", "chunk_size")
+        return self.encode(sentences, **dict(zip(names, args, strict=False)), **options)
+
+    def start_multi_process_pool(
+        self, target_devices: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Return a handle for ``pool=``. No process is started: threads share the work already."""
+        check_arguments(
+            output_value="sentence_embedding",
+            convert_to_numpy=True,
+            convert_to_tensor=False,
+            device=target_devices,
+        )
+        return {"input": None, "output": None, "processes": []}
+
+    @staticmethod
+    def stop_multi_process_pool(pool: Mapping[str, Any]) -> None:
+        """Do nothing: there is no process to stop."""
+
+    def similarity_pairwise(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Floats:
+        """Return the similarity of each row with the same row of the other, float32 (n,).
+
+        Args:
+            embeddings1: Vectors (n, dim) or (dim,).
+            embeddings2: The same number of vectors.
+
+        Raises:
+            InputError: the two have different shapes.
+        """
+        first, second = (
+            np.atleast_2d(np.asarray(side, np.float32)) for side in (embeddings1, embeddings2)
+        )
+        if first.shape != second.shape:
+            raise InputError(f"cannot pair vectors of shapes {first.shape} and {second.shape}")
+        if self.similarity_fn_name == "euclidean":
+            return np.asarray(-np.linalg.norm(first - second, axis=1), np.float32)
+        if self.similarity_fn_name == "manhattan":
+            return np.asarray(-np.abs(first - second).sum(axis=1), np.float32)
+        if self.similarity_fn_name != "dot":
+            first, second = unit_length(first), unit_length(second)
+        return np.asarray(np.sum(first * second, axis=1), np.float32)
+
+    def role_prompt(self, *names: str) -> str | None:
+        """Return the first of these names that the model has a prompt of."""
+        return next((name for name in names if name in self.config.prompts), None)
+
+    @property
+    def similarity_fn_name(self) -> str:
+        """How the model's vectors are compared: cosine, dot, euclidean or manhattan."""
+        return self.config.similarity
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The model's prompts by their names."""
+        return dict(self.config.prompts)
+
+    @property
+    def default_prompt_name(self) -> str | None:
+        """The prompt that is used where none is named."""
+        return self.config.default_prompt_name
+
+    @property
+    def device(self) -> str:
+        """Where the model runs: ``cpu``."""
+        return "cpu"
+
+    def get_embedding_dimension(self) -> int:
+        """Return the number of dimensions of a vector."""
+        return self.config.dim
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """Return the number of dimensions of a vector."""
+        return self.config.dim
+
+    def get_max_seq_length(self) -> int:
+        """Return the length of the longest text in tokens, special tokens included."""
+        return self.config.max_seq_length
+
+    def get_backend(self) -> str:
+        """Return what computes: ``openvino``."""
+        return "openvino"
+
+
+def _texts(inputs: str | Sequence[str] | None, options: dict[str, Any]) -> str | Sequence[str]:
+    """Return the texts, which were called ``sentences`` before sentence-transformers 6."""
+    texts = options.pop("sentences", None) if inputs is None else inputs
+    if texts is None:
+        raise InputError("no texts are given: encode(texts)")
+    return texts
