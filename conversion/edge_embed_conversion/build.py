@@ -1,16 +1,22 @@
 """The graphs of one conversion: the FP32 one, what is made of it, and how close each of them is."""
 
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openvino as ov
+
+from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import VARIANTS, ModelConfig
 from edge_embed.model.receipt import Fidelity, VariantReceipt
 from edge_embed_conversion import export, quantize, reference
 from edge_embed_conversion.calibration import TextSet, model_inputs
 from edge_embed_conversion.console import say
+from edge_embed_conversion.exits import EXITS_FILE, find_exits
+from edge_embed_conversion.factorise import factorise_words, frequencies
 from edge_embed_conversion.fidelity import EvaluationSet, loss
 from edge_embed_conversion.sources import Source, WeightsKind
 
@@ -43,9 +49,11 @@ class Build:
         self._config = ModelConfig.from_folder(folder)
         self._work = folder / ".work"
         self._work.mkdir()
-        self._fp32 = self._work / "fp32.xml"
+        self._fp32 = self._whole = self._work / "fp32.xml"
         self._checkpoint: PreTrainedModel | None = None
         self._variants: dict[str, VariantReceipt] = {}
+        self._words: dict[str, Any] = {}
+        self._exits: dict[int, str] = {}
         if source.weights.kind is WeightsKind.OPENVINO:
             self._origin, self.reference_name = "adopted", "the source's OpenVINO graph"
             say(f"graph: adopted {source.weights.file}")
@@ -64,6 +72,41 @@ class Build:
             say(f"graph: converting {source.weights.file} with OpenVINO alone")
             export.save_graph(export.read_onnx(source.weights_path), self._fp32)
 
+    def factorise_words(self, rank: int, file: str | Path | None) -> None:
+        """Factorise the word table of the FP32 graph, from which the variants are then made.
+
+        Raises:
+            InputError: the rank does not fit, or the texts cannot be read.
+            ModelFormatError: the graph has no word table.
+        """
+        counted = frequencies(self._folder / "tokenizer.json", file)
+        graph = export.read_graph(self._fp32)
+        factors = factorise_words(graph, counted.counts, rank)
+        self._whole, self._fp32 = self._fp32, self._work / "factorised.xml"
+        export.save_graph(graph, self._fp32)
+        rows, width = len(factors.table), factors.up.shape[1]
+        say(
+            f"words: {rows} x {width} becomes {rows} x {rank}, {factors.kept:.1%} of the variance "
+            f"in text kept (frequencies: {counted.name})"
+        )
+        self._words = {"embedding_rank": rank, "frequencies": counted.name}
+
+    def mark_exits(self, layers: Sequence[int]) -> None:
+        """Write ``exits.json``: after which layers the model may end, and where in the graph.
+
+        Raises:
+            InputError: the model has not that many layers, or its source is no checkpoint.
+            ModelFormatError: a layer's states are no node of the graph.
+        """
+        if self._checkpoint is None:
+            raise InputError("exits are found with the checkpoint; this source is only a graph")
+        graph = export.read_graph(self._fp32)
+        self._exits = find_exits(graph, self._checkpoint, layers)
+        say(f"exits: after {', '.join(map(str, self._exits))} layers")
+        nodes = {str(layer): node for layer, node in self._exits.items()}
+        text = json.dumps({"layers": list(self._exits), "nodes": nodes}, indent=2) + "\n"
+        (self._folder / EXITS_FILE).write_text(text, encoding="utf-8")
+
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
         """Quantize weights and activations, calibrated on ``texts``."""
         say(f"quantize: INT8 weights and activations, {len(texts.texts)} texts ({texts.name})")
@@ -71,6 +114,7 @@ class Build:
         names = frozenset(port.get_any_name() for port in graph.inputs)
         samples = model_inputs(self._config, texts, names)
         int8 = quantize.quantize(graph, samples, recipe=recipe)
+        _require_nodes(int8, self._exits)
         export.save_graph(int8, self._folder / VARIANTS["int8"])
         choices = asdict(recipe)
         ignored = tuple(choices.pop("ignored_layers"))
@@ -108,11 +152,11 @@ class Build:
         if self._checkpoint is not None:
             states = reference.torch_states(self._checkpoint)
         else:
-            states = reference.graph_states(export.read_graph(self._fp32))
+            states = reference.graph_states(export.read_graph(self._whole))
         truth = reference.embed(states, self._config, texts)
         measured = {}
         for name, variant in self._variants.items():
-            if name == "fp32" and self._checkpoint is None:
+            if name == "fp32" and self._checkpoint is None and not self._words:
                 measured[name] = variant
                 continue
             graph = export.read_graph(self._folder / variant.file)
@@ -140,7 +184,15 @@ class Build:
         recipe: Mapping[str, Any] | None = None,
         ignored: tuple[str, ...] = (),
     ) -> None:
-        self._variants[name] = VariantReceipt(VARIANTS[name], origin, recipe or {}, ignored, None)
+        choices = {**self._words, **(recipe or {})}
+        self._variants[name] = VariantReceipt(VARIANTS[name], origin, choices, ignored, None)
+
+
+def _require_nodes(model: ov.Model, exits: Mapping[int, str]) -> None:
+    names = {node.get_friendly_name() for node in model.get_ops()}
+    for layer, node in exits.items():
+        if node not in names:
+            raise ModelFormatError(f"quantization lost the exit after {layer} layers ({node})")
 
 
 def _summary(name: str, xml: Path, fidelity: Fidelity) -> str:

@@ -3,7 +3,7 @@
 The whole is built in a folder beside the output and renamed when it is complete.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from edge_embed.model.receipt import (
 from edge_embed_conversion.build import Build
 from edge_embed_conversion.calibration import TextSet, read_text_set, shipped_texts
 from edge_embed_conversion.console import quiet_tools, say
+from edge_embed_conversion.exits import stated_exits
 from edge_embed_conversion.fidelity import EvaluationSet, loss
 from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.quantize import Int8Recipe
@@ -47,6 +48,9 @@ def convert(
     revision: str | None = None,
     re_export: bool = False,
     with_fp32: bool = True,
+    embedding_rank: int | None = None,
+    frequencies: str | Path | None = None,
+    exits: Sequence[int] | None = None,
     max_loss: float | None = None,
     force: bool = False,
 ) -> Receipt:
@@ -64,6 +68,12 @@ def convert(
         revision: a branch, tag or commit, for a hub id.
         re_export: export again where the source holds an OpenVINO graph.
         with_fp32: False leaves the FP32 graph out of an ``int8`` or ``w8`` folder.
+        embedding_rank: width to which the word table is factorised in the graph
+            (:mod:`edge_embed_conversion.factorise`); None leaves it whole.
+        frequencies: texts in which the pieces of the vocabulary are counted, so that the rank is
+            spent on those that occur; None for an English list that ships.
+        exits: numbers of layers after which the model may end as well; None for those that the
+            source states in ``exits.json``.
         max_loss: refuse to write a variant that loses more than so many points of 100 in the
             Spearman correlation of its similarities with the source's.
         force: replace an existing folder.
@@ -84,6 +94,8 @@ def convert(
         raise InputError(f"calibration texts serve int8 alone; {precision} uses none")
     if max_loss is not None and not max_loss >= 0:
         raise InputError(f"the maximal loss is {max_loss}; it must not be negative")
+    if frequencies is not None and embedding_rank is None:
+        raise InputError("frequencies serve --embedding-rank alone; give both")
     texts = _calibration_texts(calibration) if precision == "int8" else None
     output = Path(output)
     with atomic_folder(output, force=force) as folder, quiet_tools():
@@ -93,8 +105,13 @@ def convert(
         say(f"source: {found.kind.value} {found.folder}")
         tokenizer = write_layout(found.folder, folder, pooling=pooling)
         build = Build(found, folder)
+        if embedding_rank is not None:
+            build.factorise_words(embedding_rank, frequencies)
+        ends = stated_exits(found.folder) if exits is None else exits
+        if ends:
+            build.mark_exits(ends)
         if texts is not None:
-            if found.weights.int8_file and calibration is None and recipe is None:
+            if found.weights.int8_file and not (calibration or recipe or embedding_rank):
                 build.adopt_int8(found.weights.int8_file)
                 texts = None
             else:

@@ -8,6 +8,14 @@ from edge_embed.cli.extras import clean_termination, conversion_errors
 from edge_embed.model.config import PoolingMode
 
 
+def layer_numbers(text: str) -> list[int]:
+    """Read ``2,3`` as numbers of layers."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f"{text!r} is no list of numbers of layers such as 2,3") from None
+
+
 @click.command("convert")
 @click.argument("source")
 @click.option("-o", "--output", metavar="DIR", required=True, help="The folder to write.")
@@ -35,6 +43,22 @@ from edge_embed.model.config import PoolingMode
 )
 @click.option("--without-fp32", is_flag=True, help="Leave the FP32 graph out: the smallest folder.")
 @click.option(
+    "--embedding-rank",
+    type=click.IntRange(min=1),
+    metavar="R",
+    help="Factorise the word table to R dimensions: in small models it is most of the file.",
+)
+@click.option(
+    "--frequencies",
+    metavar="FILE",
+    help="Texts in which pieces are counted for --embedding-rank. Else English words that ship.",
+)
+@click.option(
+    "--exits",
+    metavar="N,…",
+    help="Layers after which the model may end as well, such as 2,3. Else what the source states.",
+)
+@click.option(
     "--max-loss",
     type=click.FloatRange(min=0),
     metavar="POINTS",
@@ -49,6 +73,9 @@ def convert_command(
     column: str | None,
     pooling: PoolingMode | None,
     revision: str | None,
+    embedding_rank: int | None,
+    frequencies: str | None,
+    exits: str | None,
     max_loss: float | None,
     *,
     re_export: bool,
@@ -60,6 +87,8 @@ def convert_command(
         raise click.UsageError("--column names a column of --calibration FILE")
     if without_fp32 and precision in ("fp16", "fp32"):
         raise click.UsageError(f"--without-fp32 leaves nothing of a {precision} folder")
+    if frequencies is not None and embedding_rank is None:
+        raise click.UsageError("--frequencies serves --embedding-rank R")
     with conversion_errors(), clean_termination():
         from edge_embed_conversion.calibration import read_text_set
         from edge_embed_conversion.convert import convert
@@ -73,6 +102,9 @@ def convert_command(
             revision=revision,
             re_export=re_export,
             with_fp32=not without_fp32,
+            embedding_rank=embedding_rank,
+            frequencies=frequencies,
+            exits=layer_numbers(exits) if exits else None,
             max_loss=max_loss,
             force=force,
         )

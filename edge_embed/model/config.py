@@ -9,7 +9,7 @@ from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.dense import DenseLayer
 from edge_embed.model.json_files import load_json, read_json
 
-__all__ = ["VARIANTS", "HeadStep", "ModelConfig", "PoolingMode"]
+__all__ = ["EXITS_FILE", "VARIANTS", "HeadStep", "ModelConfig", "PoolingMode"]
 
 HeadStep = DenseLayer | Literal["normalize"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
@@ -36,6 +36,9 @@ _POOLING_KEYS: Mapping[str, PoolingMode] = {
 # Architectures whose positions start behind the padding id. MPNet takes 1 for it whatever its
 # configuration says.
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+
+EXITS_FILE = "exits.json"
+"""Names the layers after which a model may end, and the graph's nodes there."""
 
 # model_max_length is 1e30 in tokenizers that know no limit.
 _NO_LIMIT = 1_000_000
@@ -69,6 +72,8 @@ class ModelConfig:
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
     similarity: str = "cosine"
+    exits: Mapping[int, str] = field(default_factory=dict)
+    """Number of layers after which the model may end as well, to the graph's node to end at."""
 
     @property
     def dim(self) -> int:
@@ -147,6 +152,7 @@ class ModelConfig:
             prompts={str(k): str(v) for k, v in (extra.get("prompts") or {}).items()},
             default_prompt_name=extra.get("default_prompt_name"),
             similarity=str(extra.get("similarity_fn_name") or "cosine"),
+            exits=_exits(folder / EXITS_FILE),
         )
 
 
@@ -208,6 +214,14 @@ def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ..
     if not modes or any(name not in known for name in modes):
         raise ModelFormatError(f"{file} names no known pooling mode: choose of {', '.join(known)}")
     return tuple(modes)
+
+
+def _exits(file: Path) -> dict[int, str]:
+    nodes = read_json(file, optional=True).get("nodes", {})
+    try:
+        return {int(layers): str(node) for layers, node in nodes.items()}
+    except (AttributeError, ValueError):
+        raise ModelFormatError(f"{file} does not map numbers of layers to nodes") from None
 
 
 def _first_position(config: dict[str, Any]) -> int:

@@ -15,8 +15,8 @@ import openvino as ov
 from openvino import opset13 as ops
 from openvino.utils import replace_node
 
-from edge_embed.errors import ModelFormatError
-from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.config import EXITS_FILE, ModelConfig, PoolingMode
 from edge_embed.model.dense import DenseLayer
 from edge_embed.runtime.batch import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.runtime.packing import CannotPackError, pack
@@ -55,7 +55,9 @@ def read_ir(core: ov.Core, file: Path) -> ov.Model:
         ) from error
 
 
-def build_graph(model: ov.Model, config: ModelConfig, *, packed: bool = True) -> Graph:
+def build_graph(
+    model: ov.Model, config: ModelConfig, *, packed: bool = True, layers: int | None = None
+) -> Graph:
     """Turn a transformer into a model that outputs embeddings.
 
     Args:
@@ -63,12 +65,15 @@ def build_graph(model: ov.Model, config: ModelConfig, *, packed: bool = True) ->
             taken over and changed.
         config: What the folder says of pooling and normalise.
         packed: Pack where the graph allows it.
+        layers: End after so many layers, at an exit that the folder names; None for all.
 
     Raises:
+        InputError: the folder names no such exit.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     _check_inputs(model, config)
-    states_port = _token_states(model, config)
+    # A result, since packing may replace the node that it reads.
+    end = _token_states(model, config) if layers is None else _exit(model, config, layers)
     input_ids = model.input("input_ids").get_node()
     _drop_token_types(model, input_ids)
     why_not = "" if packed else "padded rows were asked for"
@@ -79,7 +84,7 @@ def build_graph(model: ov.Model, config: ModelConfig, *, packed: bool = True) ->
             why_not = str(error)
     if why_not:
         parameters, members, positions = _padded_inputs(model, config)
-    states = ops.convert(states_port.get_source_output(), np.float32)
+    states = ops.convert(end.input_value(0), np.float32)
     pooled = [_pool(mode, states, members, positions) for mode in config.pooling]
     embedding = pooled[0] if len(pooled) == 1 else ops.concat(pooled, axis=2)
     for step in config.head:
@@ -101,7 +106,7 @@ def build_token_graph(model: ov.Model, config: ModelConfig) -> ov.Model:
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     _check_inputs(model, config)
-    states = _token_states(model, config).get_source_output()
+    states = _token_states(model, config).input_value(0)
     input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
     _drop_token_types(model, input_ids)
     result = ops.result(ops.convert(states, np.float32))
@@ -285,7 +290,7 @@ def _check_inputs(model: ov.Model, config: ModelConfig) -> None:
         )
 
 
-def _token_states(model: ov.Model, config: ModelConfig) -> ov.Input:
+def _token_states(model: ov.Model, config: ModelConfig) -> ov.Node:
     """Return the output with a state a token, and check its width against the folder."""
     for output in model.outputs:
         shape = output.get_partial_shape()
@@ -296,11 +301,28 @@ def _token_states(model: ov.Model, config: ModelConfig) -> ov.Input:
                     f"{config.folder}: the model's states have {hidden.get_length()} dimensions, "
                     f"its pooling configuration says {config.hidden_size}"
                 )
-            return output.get_node().input(0)
+            return output.get_node()
     raise ModelFormatError(
         f"{config.folder}: the model outputs no token states (batch, tokens, hidden); "
         "export it again for feature extraction"
     )
+
+
+def _exit(model: ov.Model, config: ModelConfig, layers: int) -> ov.Node:
+    """Return an output with the token states after ``layers`` layers."""
+    name = config.exits.get(layers)
+    if name is None:
+        there = ", ".join(map(str, config.exits))
+        raise InputError(
+            f"{config.folder} has no exit after {layers} layers; "
+            + (f"it may end after {there}, or run whole" if there else "it runs whole alone")
+        )
+    node = next((op for op in model.get_ops() if op.get_friendly_name() == name), None)
+    if node is None:
+        raise ModelFormatError(
+            f"{config.folder / EXITS_FILE} ends {layers} layers at {name}, which the graph has not"
+        )
+    return ops.result(node.output(0))
 
 
 def _parameter(name: str) -> ov.Node:

@@ -1,0 +1,182 @@
+"""Factorise a word table: rows x width becomes rows x rank times rank x width, in the graph.
+
+In a small encoder the word table is most of the file, and most of its rows are rare words. A
+singular value decomposition whose rows are weighted by the square root of how often a piece occurs
+keeps what ordinary text needs; the weighted mean of the rows becomes a bias. A table that was
+trained at the rank (or below it) comes out exactly, whatever the weights. The low-rank table and
+the product are in the graph, so quantization meets a table of the smaller width.
+
+Weighted low-rank approximation with one weight a row: Srebro and Jaakkola 2003, "Weighted low-rank
+approximations", section 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+from openvino import opset13 as ops
+from openvino.utils import replace_node
+from tokenizers import Tokenizer
+
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.files.readers import read_texts
+
+__all__ = [
+    "PRODUCT",
+    "Factors",
+    "Frequencies",
+    "factorise",
+    "factorise_words",
+    "frequencies",
+]
+
+Floats = npt.NDArray[np.float32]
+
+TABLE, PRODUCT, BIAS = "word_table/codes", "word_table/product", "word_table/mean"
+"""Names of the graph's new nodes."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """``table @ up + mean`` is nearly the word table."""
+
+    table: Floats
+    """(rows, rank)."""
+    up: Floats
+    """(rank, width)."""
+    mean: Floats
+    """(width,): the weighted mean of the rows."""
+    kept: float
+    """The share of the weighted variance that is kept, 0 to 1."""
+
+
+def factorise(words: Floats, counts: npt.NDArray[np.float64], rank: int) -> Factors:
+    """Return the best factors of ``words`` (rows, width) at ``rank`` for text with ``counts``.
+
+    Args:
+        words: the word table.
+        counts: (rows,), how often each piece occurs; one is added to each, so that no row is free.
+        rank: width of the new table, at least 1 and below that of the old.
+
+    Raises:
+        InputError: the rank does not fit the table.
+    """
+    width = words.shape[1]
+    if not 1 <= rank < width:
+        raise InputError(
+            f"an embedding rank of {rank} does not fit a word table of {width} dimensions; "
+            f"give 1 to {width - 1}"
+        )
+    weights = np.sqrt((counts + 1) / (counts + 1).mean())[:, None]
+    mean = (words * weights).sum(axis=0) / weights.sum()
+    centred = words.astype(np.float64) - mean
+    weighted = centred * weights
+    # The right singular vectors are all that is needed: rank << rows.
+    values, vectors = np.linalg.eigh(weighted.T @ weighted)
+    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+    basis = vectors[:, :rank]
+    # The root of each singular value goes to either side, so that no column of the table is tiny.
+    scale = np.sqrt(np.sqrt(values[:rank])).clip(1e-6)
+    return Factors(
+        table=((centred @ basis) / scale).astype(np.float32),
+        up=(basis * scale).T.astype(np.float32).copy(),
+        mean=mean.astype(np.float32),
+        kept=float(values[:rank].sum() / values.sum()) if values.sum() else 1.0,
+    )
+
+
+def factorise_words(model: ov.Model, counts: npt.NDArray[np.float64], rank: int) -> Factors:
+    """Replace the word table of ``model``, in place, by its factors.
+
+    Raises:
+        ModelFormatError: the graph reads no table of words.
+        InputError: the rank does not fit the table, or ``counts`` belongs to another vocabulary.
+    """
+    gather, words = _word_table(model)
+    if len(counts) > len(words):
+        raise InputError(
+            f"the tokenizer knows {len(counts)} pieces, the word table has {len(words)} rows"
+        )
+    counts = np.pad(counts, (0, len(words) - len(counts)))
+    factors = factorise(words, counts, rank)
+    table = ops.constant(factors.table, name=TABLE)
+    read = ops.gather(table, gather.input_value(1), gather.input_value(2))
+    product = ops.matmul(read, ops.constant(factors.up), False, False, name=PRODUCT)
+    replace_node(gather, ops.add(product, ops.constant(factors.mean), name=BIAS))
+    return factors
+
+
+def _word_table(model: ov.Model) -> tuple[ov.Node, Floats]:
+    """Return the node that reads the word table, and the table."""
+    ids = model.input("input_ids").get_node()
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Gather" or not _reads(node.input_value(1), ids):
+            continue
+        table = _constant(node.input_value(0))
+        if table is not None and table.ndim == 2:
+            return node, table.astype(np.float32)
+    raise ModelFormatError(
+        "this graph has no word table that input_ids reads; leave --embedding-rank out"
+    )
+
+
+def _reads(port: ov.Output, source: ov.Node) -> bool:
+    node = port.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return bool(node == source or node.get_friendly_name() == source.get_friendly_name())
+
+
+def _constant(port: ov.Output) -> npt.NDArray[np.generic] | None:
+    node = port.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.asarray(node.get_data()) if node.get_type_name() == "Constant" else None
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """How often each piece of a vocabulary occurs, and where that is from."""
+
+    name: str
+    counts: npt.NDArray[np.float64]
+    """(pieces,)."""
+
+
+def frequencies(tokenizer_file: Path, file: str | Path | None = None) -> Frequencies:
+    """Count the pieces of a vocabulary in the texts of ``file``, or in the English list that ships.
+
+    Args:
+        tokenizer_file: the model's tokenizer.json.
+        file: texts as ``embed`` reads them; None for the 30,000 English words that ship.
+
+    Raises:
+        InputError: the file cannot be read or holds no text.
+    """
+    if file is not None:
+        texts = [text for text in read_texts(file, allow_empty=True) if text.strip()]
+        if not texts:
+            raise InputError(f"{file} holds no text to count pieces in")
+        return Frequencies(Path(file).name, _piece_counts(tokenizer_file, texts, [1] * len(texts)))
+    stored = resources.files("edge_embed_conversion") / "data" / "word_counts.tsv"
+    pairs = [line.split("\t") for line in stored.read_text(encoding="utf-8").splitlines()]
+    words, often = [word for word, _ in pairs], [int(count) for _, count in pairs]
+    return Frequencies("edge_embed English words", _piece_counts(tokenizer_file, words, often))
+
+
+def _piece_counts(
+    tokenizer_file: Path, texts: Sequence[str], often: Sequence[int]
+) -> npt.NDArray[np.float64]:
+    """Count each piece in ``texts``, text i being there ``often[i]`` times: float64 (pieces,)."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    counts = np.zeros(tokenizer.get_vocab_size(), np.float64)
+    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    for encoding, times in zip(encodings, often, strict=True):
+        np.add.at(counts, encoding.ids, times)
+    return counts
