@@ -11,6 +11,7 @@ import click
 from edge_embed.cli.demo import demo_texts
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import check_suffix
 
 _COPIES = 12
@@ -57,6 +58,7 @@ def bench_command(
         require_matplotlib()
         if parts and not PANELS.keys() & set(parts):
             raise click.UsageError(f"--plot draws {', '.join(PANELS)}: measure one of them")
+    claim_paths(reads={"-i": source}, files={"--json": json_file, "--plot": plot_file})
     texts = list(
         islice(read_texts(source, column=column), most) if source else _short_queries(most)
     )

@@ -7,6 +7,7 @@ import click
 
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import check_suffix
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
@@ -94,6 +95,12 @@ def cluster_command(
     if earlier is not None and (report is not None or plot is not None):
         raise click.UsageError("--assign makes no new clusters: leave out --report and --plot")
     target = Path(output)
+    work = Path(work_folder or f"{output}.work")
+    claim_paths(
+        reads={"-i": source, "--assign": earlier},
+        files={"-o": output, "--report": report, "--plot": plot},
+        work={"--work-folder": work},
+    )
     check_row_output(target)
     check_suffix("report", report, ".json", ".csv")
     check_suffix("plot", plot, ".png")
@@ -101,7 +108,7 @@ def cluster_command(
         require_map()
     known = None if earlier is None else ClusterReport.read(Path(earlier))
     records = RecordFile(source, column, allow_empty)
-    embedding = CorpusEmbedding(options, Path(work_folder or f"{output}.work"))
+    embedding = CorpusEmbedding(options, work)
     vectors = _embed(embedding, records)
     if known is None:
         found = cluster(

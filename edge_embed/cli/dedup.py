@@ -10,6 +10,7 @@ import click
 
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import check_suffix, progress_bar
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
@@ -109,6 +110,12 @@ def dedup_command(
     target = Path(output)
     check_suffix("report", report, ".jsonl")
     limit = threshold or (_THRESHOLD if target_size is None else _TARGET_THRESHOLD)
+    work = None if cluster is not None else work_folder or f"{output}.work"
+    claim_paths(
+        reads={"-i": source, "--against": against, "--rethreshold": earlier},
+        files={"-o": output, "--report": report},
+        work={"--work-folder": work},
+    )
     if cluster is not None:
         from edge_embed.integrations.ray.dedup import RayRecords, ray_cluster
 
@@ -133,7 +140,7 @@ def dedup_command(
     check_row_output(target)
     records = RecordFile(source, column, allow_empty)
     reference = None if against is None else RecordFile(against, column, allow_empty)
-    embedding = CorpusEmbedding(options, Path(work_folder or f"{output}.work"))
+    embedding = CorpusEmbedding(options, Path(work or ""))
     if earlier is not None:
         outcome = _rethreshold(Path(earlier), source, records, reference, limit)
     else:

@@ -4,6 +4,7 @@ import click
 
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.extras import conversion_errors
+from edge_embed.cli.paths import claim_paths
 
 
 @click.command("distill")
@@ -86,6 +87,12 @@ def distill_command(
         from edge_embed_conversion.distillation import Recipe, StudentShape, distill, work_folder
 
         work = work_folder(output, work_dir)
+        read = {f"--corpus {file}": file for file in corpus}
+        claim_paths(
+            reads={**read, "--teacher": teacher, "--dev": dev, "--tokenizer": tokenizer},
+            folders={"-o": output},
+            work={"--work-dir": work},
+        )
         try:
             distill(
                 teacher,

@@ -6,6 +6,7 @@ from itertools import islice
 import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import progress_bar
 from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError
@@ -60,6 +61,7 @@ def embed_command(
         raise click.UsageError("give texts, or -i FILE ('-i -' reads standard input), not both")
     if output is not None:
         check_output(output)
+    claim_paths(reads={"-i": source}, files={"-o": output})
     stream = (
         _arguments(texts, allow_empty=allow_empty)
         if source is None

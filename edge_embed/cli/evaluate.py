@@ -9,6 +9,7 @@ import click
 
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, several_model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import check_suffix
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
@@ -54,12 +55,21 @@ def _options(function: _Function) -> _Function:
     return function
 
 
+def _claimed(data: Sequence[Path], options: dict[str, Any]) -> None:
+    """Compare the paths of an evaluation, before anything is read."""
+    claim_paths(
+        reads={f"DATA {path}": path for path in data},
+        files={"--json": options["json_file"], "--plot": options["plot_file"]},
+    )
+
+
 @eval_command.command("sts")
 @_options
 def sts_command(data: Sequence[Path], **options: Any) -> None:  # noqa: ANN401
     """Semantic similarity: tables with score, sentence1, sentence2; a folder is one set."""
     from edge_embed.evaluation import StsSet
 
+    _claimed(data, options)
     datasets = [StsSet.read(path) for path in data]  # a bad file is told before a model is loaded
     _Run(**options).evaluate("sts", datasets)
 
@@ -75,6 +85,7 @@ def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any)
     """Paraphrases or not: tables with label (0 or 1), sentence1, sentence2."""
     from edge_embed.evaluation import PairSet
 
+    _claimed(data, options)
     if save_threshold and (len(data) > 1 or options["dims"]):
         raise click.UsageError("--save-threshold takes one DATA and no --dim")
     datasets = [PairSet.read(path) for path in data]
@@ -100,6 +111,7 @@ def retrieval_command(data: Sequence[Path], split: str, **options: Any) -> None:
     """Search: folders with corpus, queries and qrels as .tsv or .jsonl (BEIR's form)."""
     from edge_embed.evaluation import RetrievalSet
 
+    _claimed(data, options)
     datasets = [RetrievalSet.read(path, split=split) for path in data]
     for dataset in datasets:
         if dataset.left_out:
@@ -118,6 +130,7 @@ def clustering_command(data: Sequence[Path], **options: Any) -> None:  # noqa: A
     """Clusters: tables with label and text (needs scikit-learn)."""
     from edge_embed.evaluation import ClusterSet
 
+    _claimed(data, options)
     datasets = [ClusterSet.read(path) for path in data]
     _Run(**options).evaluate("clustering", datasets)
 

@@ -13,6 +13,7 @@ import click
 
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
@@ -50,6 +51,7 @@ def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # n
     from edge_embed.model.fingerprint import model_fingerprint
     from edge_embed.tasks import Index
 
+    claim_paths(files={"INDEX": index})
     model = options.load()
     # The name is what -m defaults to from now on; a folder is found from anywhere.
     folder = options.model is not None and Path(options.model).is_dir()
@@ -86,6 +88,7 @@ def add_command(
 
     if source is None:
         raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
+    claim_paths(reads={"-i": source}, updates={"INDEX": index})
     rows = read_rows(source, column=column, allow_empty=allow_empty)
     first = list(islice(rows, _CHUNK))  # a bad input is told before the model is loaded
     with Index(index) as store:

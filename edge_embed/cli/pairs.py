@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
@@ -78,6 +79,7 @@ def pairs_command(
         check_row_output(Path(output))
         if as_json:
             raise click.UsageError("give -o FILE or --json, not both")
+    claim_paths(reads={"-i": source}, files={"-o": output})
     if given:
         first, second = _given(source)
         model = options.load()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from edge_embed.cli.paths import claim_paths
 from edge_embed.embedder import Embedder
 from edge_embed.files.atomic import check_folder
 from edge_embed.files.readers import read_texts
@@ -49,6 +50,7 @@ def project_command(
         sample_vectors,
     )
 
+    claim_paths(reads={"MODEL": model, "--fit": fit}, folders={"-o": output})
     check_folder(Path(output), force=force)
     embedder = Embedder(model, variant=variant)
     sample = sample_vectors(embedder, read_texts(fit, column=column), name=Path(fit).name)

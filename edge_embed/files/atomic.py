@@ -7,29 +7,24 @@ a lock on that, which the system let go with it: the next one that writes NAME r
 holds a lock on.
 """
 
-import errno
 import os
 import shutil
+import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge_embed.errors import OutputError
+from edge_embed.files.lock import owned_file
+from edge_embed.files.write_errors import output_error
 
-__all__ = ["atomic_file", "atomic_folder", "check_folder", "output_error"]
+__all__ = ["atomic_file", "atomic_folder", "check_folder"]
 
-
-def output_error(path: Path, error: OSError) -> OutputError:
-    """Say in one line why ``path`` cannot be written and what to do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"cannot write {path}: the disk is full; free some space and run again")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"cannot write {path}: no permission; choose another place with -o")
-    if error.errno == errno.ENOENT:
-        return OutputError(f"cannot write {path}: its folder {path.parent} does not exist")
-    return OutputError(f"cannot write {path}: {error.strerror or error}")
+# Another thread that writes the same output must not take ours for abandoned before it is locked.
+_making = threading.Lock()
 
 
 @contextmanager
@@ -42,25 +37,24 @@ def atomic_file(path: Path) -> Iterator[Path]:
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    try:
-        if path.is_dir():
-            raise OutputError(f"cannot write {path}: it is a folder; give a file name")
-        _remove_abandoned(path)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise output_error(path, error) from error
-    temporary = Path(name)
-    try:
-        _lock(handle)
-        yield temporary
-        _keep_mode(path, temporary)
-        _sync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise output_error(path, error) from error
-    finally:
-        os.close(handle)
-        temporary.unlink(missing_ok=True)
+    with owned_file(path):
+        try:
+            if path.is_dir():
+                raise OutputError(f"cannot write {path}: it is a folder; give a file name")
+            _remove_abandoned(path)
+            handle, temporary = _part(path)
+        except OSError as error:
+            raise output_error(path, error) from error
+        try:
+            yield temporary
+            _keep_mode(path, temporary)
+            _sync(temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise output_error(path, error) from error
+        finally:
+            os.close(handle)
+            temporary.unlink(missing_ok=True)
 
 
 def check_folder(path: Path, *, force: bool = False) -> None:
@@ -89,51 +83,72 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     path = Path(path).resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
-        check_folder(path, force=force)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        handle = os.open(temporary, os.O_RDONLY)
     except OSError as error:
         raise output_error(path, error) from error
-    retired = temporary.with_suffix(".old")
-    try:
-        _lock(handle)
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _sync(file)
-        temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            path.rename(retired)
+    with owned_file(path):
         try:
-            temporary.rename(path)
-        except OSError:
-            if retired.exists():
-                retired.rename(path)
-            raise
-    except OSError as error:
-        raise output_error(path, error) from error
-    finally:
-        os.close(handle)
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
+            _remove_abandoned(path)
+            check_folder(path, force=force)
+            handle, temporary = _part(path, folder=True)
+        except OSError as error:
+            raise output_error(path, error) from error
+        retired = temporary.with_suffix(".old")
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else _new_mode())
+            if path.exists():
+                path.rename(retired)
+            try:
+                temporary.rename(path)
+            except OSError:
+                if retired.exists():
+                    retired.rename(path)
+                raise
+        except OSError as error:
+            raise output_error(path, error) from error
+        finally:
+            os.close(handle)
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(retired, ignore_errors=True)
+
+
+def _part(path: Path, *, folder: bool = False) -> tuple[int, Path]:
+    """Make an unfinished output beside ``path``, open and locked."""
+    name = {"prefix": f".{path.name}.", "suffix": ".part", "dir": str(path.parent)}
+    with _making:
+        if folder:
+            temporary = Path(tempfile.mkdtemp(**name))
+            handle = os.open(temporary, os.O_RDONLY)
+        else:
+            handle, made = tempfile.mkstemp(**name)
+            temporary = Path(made)
+        _lock(handle)
+        return handle, temporary
+
+
+def _new_mode() -> int:
+    return 0o777 & ~_umask()
 
 
 def _remove_abandoned(path: Path) -> None:
     """Remove what killed processes left beside ``path``."""
     prefix = f".{path.name}."
-    for part in path.parent.iterdir():
-        if not (part.name.startswith(prefix) and part.suffix == ".part"):
-            continue
-        try:
-            handle = os.open(part, os.O_RDONLY)
-        except OSError:  # gone meanwhile, or not ours
-            continue
-        try:
-            if _lock(handle):
-                _undo(part, path)
-        finally:
-            os.close(handle)
+    with _making:
+        for part in path.parent.iterdir():
+            if not (part.name.startswith(prefix) and part.suffix == ".part"):
+                continue
+            try:
+                handle = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            except OSError:  # gone meanwhile, or not ours
+                continue
+            try:
+                if _lock(handle):
+                    _undo(part, path)
+            finally:
+                os.close(handle)
 
 
 def _undo(part: Path, path: Path) -> None:

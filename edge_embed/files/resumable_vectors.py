@@ -6,8 +6,8 @@ whole. The manifest is replaced after its chunk is on the disk, so it never prom
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.files.atomic import atomic_file, output_error
+from edge_embed.files.atomic import atomic_file
+from edge_embed.files.lock import LOCK_NAME
+from edge_embed.files.write_errors import output_error
 
 __all__ = ["ResumableVectors", "VectorsKey"]
 
@@ -59,7 +61,7 @@ class ResumableVectors:
             if (folder / _MANIFEST).exists():
                 self.done = self._read_manifest()
                 os.truncate(self._file, self.done * self._row_bytes)
-            elif any(folder.iterdir()) and not self._file.exists():
+            elif any(not _is_ours(file) for file in folder.iterdir()):
                 raise InputError(
                     f"{folder} is not a work folder of this program: choose another one with "
                     "--work-folder"
@@ -103,8 +105,11 @@ class ResumableVectors:
             yield part
 
     def remove(self) -> None:
-        """Remove the folder: the run is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what the run has written, and the folder if nothing else is in it."""
+        for name in (_MANIFEST, _VECTORS):
+            (self.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _write_manifest(self) -> None:
         content = {"schema": SCHEMA, **asdict(self._key), "done": self.done}
@@ -136,3 +141,10 @@ class ResumableVectors:
             f"the work folder {self.folder} of an earlier run {what}: delete it, or choose another "
             "one with --work-folder"
         )
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file of a folder without a manifest is of a run that was killed early."""
+    if file.name == _VECTORS:
+        return file.stat().st_size == 0
+    return file.name == LOCK_NAME or file.name.startswith(f".{_MANIFEST}.")

@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.files.atomic import output_error
+from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.vectors import Floats, Rows, unit_rows
 
 __all__ = ["WANTED", "InvertedFile", "Probes", "bounding_heads", "spherical_k_means"]

@@ -169,12 +169,14 @@ def test_kill_9_leaves_the_old_file(tmp_path: Path) -> None:
     path.write_text("old")
 
     def write_too() -> None:
-        with atomic_file(path) as temporary:
-            temporary.write_text("meanwhile")
-        assert len(list(tmp_path.iterdir())) == 2, "what another process writes is not touched"
+        before = sorted(tmp_path.iterdir())
+        refused = pytest.raises(OutputError, match=r"written by another process \(process \d+, ")
+        with refused, atomic_file(path):
+            pass
+        assert sorted(tmp_path.iterdir()) == before, "what another process writes is not touched"
 
     killed_writing(path, meanwhile=write_too)
-    assert path.read_text() == "meanwhile"
+    assert path.read_text() == "old"
     with atomic_file(path) as temporary:
         temporary.write_text("new")
     assert [file.name for file in tmp_path.iterdir()] == ["out"]

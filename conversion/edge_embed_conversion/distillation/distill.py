@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 
 from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_folder
+from edge_embed.files.lock import owned_folder
 from edge_embed.model.receipt import Receipt
 from edge_embed.runtime.config import InferencePrecision
 from edge_embed_conversion.calibration import TextSet
@@ -100,7 +101,7 @@ def distill(
     where = _device(device)
     output = Path(output)
     work = work_folder(output, work_dir)
-    with atomic_folder(output, force=force) as folder, quiet_tools():
+    with owned_folder(work), atomic_folder(output, force=force) as folder, quiet_tools():
         source = resolve_source(teacher)
         texts = read_corpus(corpus, seed=recipe.seed, column=column)
         claim(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import MissingExtraError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.lock import owned_file
 from edge_embed.tasks.vectors import Floats
 
 __all__ = ["HnswFile", "require_usearch"]
@@ -103,24 +104,25 @@ class HnswFile:
             OutputError: it cannot be written.
         """
         require_usearch()
-        threads = len(os.sched_getaffinity(0))
-        graph = _graph(dim)
-        newest = 0
-        if extend and (before := cls.open(path, store=store, dim=dim)) is not None:
-            newest = before.newest
-            graph.load(str(path))
-        for numbers, vectors in parts:
-            graph.add(numbers.astype(np.uint64), vectors, threads=threads)
-            newest = max(newest, int(numbers.max(initial=0)))
-            if progress is not None:
-                progress(len(numbers))
-        with atomic_file(path) as temporary:
-            graph.save(str(temporary))
-            size, checksum = temporary.stat().st_size, _checksum(temporary)
-        # A kill between the two leaves a file whose manifest does not fit: it is made again.
-        manifest = _Manifest(_SCHEMA, store, dim, len(graph), newest, checksum, size)
-        with atomic_file(_manifest_file(path)) as temporary:
-            temporary.write_text(json.dumps(asdict(manifest)) + "\n", encoding="utf-8")
+        with owned_file(path):
+            threads = len(os.sched_getaffinity(0))
+            graph = _graph(dim)
+            newest = 0
+            if extend and (before := cls.open(path, store=store, dim=dim)) is not None:
+                newest = before.newest
+                graph.load(str(path))
+            for numbers, vectors in parts:
+                graph.add(numbers.astype(np.uint64), vectors, threads=threads)
+                newest = max(newest, int(numbers.max(initial=0)))
+                if progress is not None:
+                    progress(len(numbers))
+            with atomic_file(path) as temporary:
+                graph.save(str(temporary))
+                size, checksum = temporary.stat().st_size, _checksum(temporary)
+            # A kill between the two leaves a file whose manifest does not fit: it is made again.
+            manifest = _Manifest(_SCHEMA, store, dim, len(graph), newest, checksum, size)
+            with atomic_file(_manifest_file(path)) as temporary:
+                temporary.write_text(json.dumps(asdict(manifest)) + "\n", encoding="utf-8")
         return cls.open(path, store=store, dim=dim)
 
     def candidates(self, query: Floats, count: int) -> Numbers:

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, OutputError
+from edge_embed.files.lock import owned_file
+from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.vectors import Floats, unit_rows
 
 __all__ = ["Entry", "Store", "StoreFacts", "VectorType", "Where", "check_model", "where_choices"]
@@ -151,26 +153,18 @@ class Store:
             raise OutputError(f"cannot write {path}: its folder {path.parent} does not exist")
         # Made beside and renamed, so that a kill leaves no half index.
         temporary = path.with_name(f".{path.name}.part")
-        temporary.unlink(missing_ok=True)
         try:
-            with _told(path):
-                connection = sqlite3.connect(temporary, isolation_level=None)
+            with owned_file(path), _told(path):
+                if path.exists():  # made by another process since
+                    raise OutputError(f"{path} already exists: another process has made it")
+                temporary.unlink(missing_ok=True)
                 try:
-                    connection.executescript(_TABLES)
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-                    values = vars(facts) | {"schema": _SCHEMA, "identity": uuid.uuid4().hex}
-                    connection.executemany(
-                        "INSERT INTO facts VALUES (?, ?)",
-                        [(name, str(value)) for name, value in values.items()],
-                    )
+                    _fill(temporary, facts)
+                    temporary.rename(path)
                 finally:
-                    connection.close()
-            try:
-                temporary.rename(path)
-            except OSError as error:
-                raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+                    temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise output_error(path, error) from error
         return cls(path)
 
     def add(
@@ -322,6 +316,21 @@ class Store:
 
     def _damaged(self, what: str) -> InputError:
         return InputError(f"the index {self.path} is damaged ({what}): restore it from a copy")
+
+
+def _fill(path: Path, facts: StoreFacts) -> None:
+    """Write an empty store."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript(_TABLES)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        values = vars(facts) | {"schema": _SCHEMA, "identity": uuid.uuid4().hex}
+        connection.executemany(
+            "INSERT INTO facts VALUES (?, ?)",
+            [(name, str(value)) for name, value in values.items()],
+        )
+    finally:
+        connection.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

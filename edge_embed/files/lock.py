@@ -1,0 +1,160 @@
+"""One owner for every file and folder that a run writes, or comes back to.
+
+The owner holds a lock (flock(2)) on a small file that names it; the system lets go of it with the
+process, however that ends. Another process is refused with the owner's number and command.
+"""
+
+import errno
+import os
+import re
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge_embed.errors import OutputError
+from edge_embed.files.write_errors import output_error
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["LOCK_NAME", "owned_file", "owned_folder"]
+
+LOCK_NAME = ".lock"
+"""The lock's name inside a folder that a run comes back to."""
+
+_NAME_BYTES = 200
+# What a file system without locks answers: NFS without its lock service, some network mounts.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS})
+
+_held: dict[str, int] = {}
+"""Locks of this process by their path, and how many blocks hold each."""
+_changed = threading.Lock()
+
+
+@contextmanager
+def owned_file(path: Path) -> Iterator[None]:
+    """Own an output for the block; its lock lies beside it, hidden, and goes with the block.
+
+    Blocks of the same process may own it together. What is no regular file or folder (a device, a
+    pipe) has no owner.
+
+    Raises:
+        OutputError: another process is writing it, or the lock cannot be written.
+    """
+    real = Path(os.path.realpath(path))
+    if _is_special(real):
+        yield
+        return
+    with _owned(real.with_name(f".{real.name}{LOCK_NAME}"), path):
+        yield
+
+
+@contextmanager
+def owned_folder(path: Path) -> Iterator[None]:
+    """Own a folder for the block, made where it is missing and removed if it is empty at the end.
+
+    Raises:
+        OutputError: another process is at work in it, or it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"cannot write {path}: it is a file; give a folder") from None
+    except OSError as error:
+        raise output_error(path, error) from error
+    try:
+        with _owned(path / LOCK_NAME, path):
+            yield
+    finally:
+        with suppress(OSError):
+            path.rmdir()
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def _owned(lock: Path, path: Path) -> Iterator[None]:
+    key = os.path.realpath(lock)
+    with _changed:
+        handle = _acquire(lock, path) if key not in _held else None
+        _held[key] = _held.get(key, 0) + 1
+        if handle is not None:
+            _handles[key] = handle
+    try:
+        yield
+    finally:
+        with _changed:
+            _held[key] -= 1
+            if not _held[key]:
+                del _held[key]
+                _release(lock, _handles.pop(key, None))
+
+
+_handles: dict[str, int] = {}
+
+
+def _acquire(lock: Path, path: Path) -> int | None:
+    """Lock and sign a file; None where the system has no locks."""
+    if sys.platform == "win32":
+        return None
+    while True:
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise output_error(path, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last owner may have removed it between the two calls.
+            if _same(lock, handle):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, _signature(), 0)
+                return handle
+        except BlockingIOError:
+            owner = os.pread(handle, 2 * _NAME_BYTES, 0).decode("utf-8", "replace").strip()
+            os.close(handle)
+            raise OutputError(
+                f"{path} is being written by another process"
+                f"{f' ({owner})' if owner.isprintable() and owner else ''}: wait until that is "
+                "done, or choose another place"
+            ) from None
+        except OSError as error:
+            os.close(handle)
+            if error.errno in _NO_LOCKS:
+                return None
+            raise output_error(path, error) from error
+        os.close(handle)
+
+
+def _release(lock: Path, handle: int | None) -> None:
+    if handle is None:
+        return
+    with suppress(OSError):
+        if _same(lock, handle):
+            lock.unlink()
+    os.close(handle)
+
+
+def _same(lock: Path, handle: int) -> bool:
+    try:
+        there = os.stat(lock, follow_symlinks=False)  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(handle))
+
+
+def _signature() -> bytes:
+    """Name this process: its number, program and subcommand; arguments may be secret."""
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    program = {"": "python", "-c": "python", "__main__.py": "edge-embed"}.get(program, program)
+    words = [program, *(word for word in sys.argv[1:2] if re.fullmatch(r"[a-z][a-z-]*", word))]
+    name = f"process {os.getpid()}, {' '.join(words)}"
+    return name.encode("utf-8", "replace")[:_NAME_BYTES] + b"\n"
