@@ -117,13 +117,13 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
 
 def _part(path: Path, *, folder: bool = False) -> tuple[int, Path]:
     """Make an unfinished output beside ``path``, open and locked."""
-    name = {"prefix": f".{path.name}.", "suffix": ".part", "dir": str(path.parent)}
+    prefix = f".{path.name}."
     with _making:
         if folder:
-            temporary = Path(tempfile.mkdtemp(**name))
+            temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=path.parent))
             handle = os.open(temporary, os.O_RDONLY)
         else:
-            handle, made = tempfile.mkstemp(**name)
+            handle, made = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
             temporary = Path(made)
         _lock(handle)
         return handle, temporary
