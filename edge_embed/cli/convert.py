@@ -88,12 +88,12 @@ def convert_command(
         raise click.UsageError("--column names a column of --calibration FILE")
     if without_fp32 and precision in ("fp16", "fp32"):
         raise click.UsageError(f"--without-fp32 leaves nothing of a {precision} folder")
-<<<<<<< HEAD
     if frequencies is not None and embedding_rank is None:
         raise click.UsageError("--frequencies serves --embedding-rank R")
-=======
-    claim_paths(reads={"SOURCE": source, "--calibration": calibration}, folders={"-o": output})
->>>>>>> 7cfb6aa (One owner for every output and work folder; the paths of a command are compared before anything is read)
+    claim_paths(
+        reads={"SOURCE": source, "--calibration": calibration, "--frequencies": frequencies},
+        folders={"-o": output},
+    )
     with conversion_errors(), clean_termination():
         from edge_embed_conversion.calibration import read_text_set
         from edge_embed_conversion.convert import convert
