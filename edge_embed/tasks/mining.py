@@ -50,7 +50,7 @@ def paraphrase_mining(
     found = nearest(Rows(vectors), top_k, exact=exact)
     row, column = np.nonzero((found.rows >= 0) & (found.scores >= threshold - 1e-6))
     other = found.rows[row, column]
-    scores = np.minimum(found.scores[row, column], np.float32(1))
+    scores = found.scores[row, column]
     low, high = np.minimum(row, other), np.maximum(row, other)
     order = np.lexsort((high, low, -scores))
     pairs: dict[tuple[int, int], float] = {}

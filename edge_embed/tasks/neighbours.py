@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.tasks.inverted_file import InvertedFile, bounding_heads
-from edge_embed.tasks.vectors import Floats, Rows
+from edge_embed.tasks.vectors import Floats, Rows, pair_cosines
 
 __all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "nearest"]
 
@@ -33,8 +33,10 @@ _PROBE_BLOCK = 8192
 _MAX_PROBE_BLOCK = 65_536
 # Similarities held at once when rows are compared with a list.
 _HELD = 1 << 23
-# What rounding to half floats may take from a bound.
+# What rounding to half floats may take from a bound or a cosine.
 _SLACK = np.float32(2e-3)
+# What rounding may take from a product of two vectors of unit length.
+_PRODUCT_SLACK = np.float32(1e-5)
 # Pairs whose vectors are held at once.
 _PAIRS = 1 << 14
 
@@ -142,7 +144,7 @@ class LinkSearch:
                     columns = columns[self.live[first:last]]
                 whole = len(columns) == last - first
                 scores = block @ (unit[first:last] if whole else unit[columns]).T
-                parts.append(self._found(scores, np.arange(start, end, dtype=np.int32), columns))
+                parts.append(self._found(scores, np.arange(start, end, dtype=np.int32), columns, unit))
             yield end, Links.join(parts)
 
     def _by_inverted_file(self) -> Iterator[tuple[int, Links]]:
@@ -163,7 +165,8 @@ class LinkSearch:
         self, inverted: InvertedFile, count: int, start: int, end: int, *, few: bool
     ) -> Links | None:
         """Return the links of the rows from ``start`` to ``end``; None if ``few`` and too many."""
-        block = inverted.rotate(self._rows.take(self._order[start:end]))
+        unit = self._rows.take(self._order[start:end])
+        block = inverted.rotate(unit)
         heads = bounding_heads(block)
         parts, found = [], 0
         for number, inside in inverted.probed(block, count):
@@ -180,24 +183,34 @@ class LinkSearch:
                 i, j = np.divmod(np.flatnonzero(bounded), len(members))
                 before = members[j] < start + some[i]
                 left, j = some[i[before]], j[before]
-                scores = _cosines(block, left, inverted, own_places[j])
+                cosines = _near_cosines(block, left, inverted, own_places[j])
+                near = cosines >= self._threshold - _SLACK
+                left, right = left[near], members[j[near]]
+                scores = self._scores(unit, left, right)
                 close = scores >= self._threshold
-                left, right = (start + left[close]).astype(np.int32), members[j[close]]
-                parts.append(Links(left, right, np.minimum(scores[close], np.float32(1))))
-                found += len(left)
+                numbers = (start + left[close]).astype(np.int32)
+                parts.append(Links(numbers, right[close], scores[close]))
+                found += len(numbers)
                 if few and found > _HELD:
                     return None
         return Links.join(parts)
 
-    def _found(self, scores: Floats, left: Numbers, right: Numbers) -> Links:
-        i, j = np.nonzero(scores >= self._threshold)
+    def _found(self, products: Floats, left: Numbers, right: Numbers, unit: Floats) -> Links:
+        i, j = np.nonzero(products >= self._threshold - _PRODUCT_SLACK)
         before = right[j] < left[i]
-        i, j = i[before], j[before]
-        return Links(left[i], right[j], np.minimum(scores[i, j], np.float32(1)))
+        numbers, others = left[i[before]], right[j[before]]
+        scores = pair_cosines(unit, numbers, unit, others)
+        close = scores >= self._threshold
+        return Links(numbers[close], others[close], scores[close])
+
+    def _scores(self, unit: Floats, left: Places, right: Numbers) -> Floats:
+        """Return the cosines of some rows of a block with rows that lie elsewhere."""
+        others, j = np.unique(right, return_inverse=True)
+        return pair_cosines(unit, left, self._rows.take(self._order[others]), j)
 
 
-def _cosines(block: Floats, rows: Places, inverted: InvertedFile, places: Places) -> Floats:
-    """Return the cosine of each of some rows of a block with a vector in the lists."""
+def _near_cosines(block: Floats, rows: Places, inverted: InvertedFile, places: Places) -> Floats:
+    """Return the cosine of each of some rows of a block with a vector in the lists, to 1e-3."""
     out = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _PAIRS):
         part = slice(start, start + _PAIRS)
@@ -243,7 +256,21 @@ def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
                 for first in range(0, len(inside), size):
                     some = inside[first : first + size]
                     _merge(found, scores, start + some, members, block_unit[some] @ unit.T)
+    _rescore(rows, found, scores)
     return Nearest(found, np.where(found < 0, np.float32(0), scores), recall)
+
+
+def _rescore(rows: Rows, found: Numbers, scores: Floats) -> None:
+    """Put the pairs' own cosines in the place of the products, and sort by them, in place."""
+    for start in range(0, len(found), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        i, column = np.nonzero(found[block] >= 0)
+        others, j = np.unique(found[block][i, column], return_inverse=True)
+        unit = rows.take(np.arange(start, min(start + _BLOCK, len(found))))
+        scores[block][i, column] = pair_cosines(unit, i, rows.take(others), j)
+        best = np.lexsort((found[block], -scores[block]), axis=1)
+        found[block] = np.take_along_axis(found[block], best, axis=1)
+        scores[block] = np.take_along_axis(scores[block], best, axis=1)
 
 
 def _merge(

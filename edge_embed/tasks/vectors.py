@@ -8,13 +8,15 @@ import numpy.typing as npt
 from edge_embed.errors import InputError
 from edge_embed.vectors import unit_length
 
-__all__ = ["Floats", "Rows", "Vectors", "fitting_rows", "unit_rows"]
+__all__ = ["Floats", "Rows", "Vectors", "fitting_rows", "pair_cosines", "unit_rows"]
 
 Vectors = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
 _BLOCK = 8192
+# Pairs whose vectors are held at once.
+_PAIRS = 1 << 12
 
 
 class Rows:
@@ -107,6 +109,26 @@ def unit_rows(block: Vectors, numbers: Sequence[int] | Indices | None = None) ->
             "again, or leave it out"
         )
     return unit_length(block)
+
+
+def pair_cosines(left: Floats, i: Indices, right: Floats, j: Indices) -> Floats:
+    """Return the cosine of row ``left[i]`` with row ``right[j]``, float32 (len(i),), in [-1, 1].
+
+    The score of a pair, wherever one decides or is shown. A matrix product gives another last bit
+    for a block of another shape and on another processor, so it may propose pairs but not choose
+    among them; this sum, in double precision, depends on the two rows alone.
+
+    Args:
+        left: Unit length, float32 (n, dim).
+        i: Rows of ``left``.
+        right: Unit length, float32 (m, dim).
+        j: Rows of ``right``, as many as ``i``.
+    """
+    out = np.empty(len(i), np.float32)
+    for start in range(0, len(i), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        out[part] = np.einsum("ij,ij->i", left[i[part]], right[j[part]], dtype=np.float64)
+    return np.clip(out, -1, 1, out=out)
 
 
 def _shape(value: object) -> str:
