@@ -16,6 +16,7 @@ from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.hardware.machine import instructions
 from edge_embed.model.card import ModelCard
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.consistency import check_consistency
 from edge_embed.model.locate import resolve_model
 from edge_embed.model.precision import Precision, Ranges, fit_ranges, quantize_embeddings
 from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
@@ -120,6 +121,12 @@ class Embedder(SentenceTransformersApi):
         )
         self.tokenizer = Tokenizer(self.config)
         self.engine = Engine(self.config, self.runtime, file=file)
+        check_consistency(
+            self.config,
+            self.engine.tables,
+            highest_id=self.tokenizer.vocabulary_size - 1,
+            pad_id=self.tokenizer.pad_id,
+        )
         if cache is True:
             prune(default_cache_dir())
         self.planner = BatchPlanner(

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,28 @@ import openvino as ov
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import VARIANTS, ModelConfig
+from edge_embed.model.consistency import check_consistency
 from edge_embed.model.receipt import Fidelity, VariantReceipt
+from edge_embed.runtime.graph import embedding_tables
+from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion import export, quantize, reference
-from edge_embed_conversion.calibration import TextSet, model_inputs
+from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
 from edge_embed_conversion.console import say
 from edge_embed_conversion.exits import EXITS_FILE, find_exits
 from edge_embed_conversion.factorise import factorise_words, frequencies
-from edge_embed_conversion.fidelity import EvaluationSet, loss
+from edge_embed_conversion.fidelity import EvaluationSet, compare, loss
 from edge_embed_conversion.sources import Source, WeightsKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["Build"]
+
+# A graph made of a checkpoint is this close to it, stored in FP16 too; one of another is not.
+_SAME_MODEL = 0.999
+_COMPARED_TEXTS = 32
+# An INT8 graph that is further from the FP32 graph beside it was not made of that.
+_SAME_INT8 = 0.9
 
 # From here on a conversion proposes what loses less; an encoder quantized well loses half of it.
 _NOTABLE_LOSS = 1.0
@@ -60,6 +70,7 @@ class Build:
             export.copy_graph(source.weights_path, self._fp32)
             if export.stored_in_half(export.read_graph(self._fp32)):
                 say("graph: its weights are stored in FP16, and stay so where FP32 is named")
+            self._compare_with_checkpoint()
         elif source.weights.kind is WeightsKind.CHECKPOINT:
             from edge_embed_conversion.checkpoint import load_checkpoint
 
@@ -71,6 +82,41 @@ class Build:
             self._origin, self.reference_name = "converted", "the FP32 graph made from ONNX"
             say(f"graph: converting {source.weights.file} with OpenVINO alone")
             export.save_graph(export.read_onnx(source.weights_path), self._fp32)
+        tokenizer = Tokenizer(self._config)
+        check_consistency(
+            self._config,
+            embedding_tables(export.read_graph(self._fp32)),
+            highest_id=tokenizer.vocabulary_size - 1,
+            pad_id=tokenizer.pad_id,
+        )
+
+    def _compare_with_checkpoint(self) -> None:
+        """Refuse a graph that was not made of the checkpoint beside it.
+
+        Raises:
+            ModelFormatError: their vectors of the same texts differ.
+        """
+        source = self._source
+        if source.checkpoint is None:
+            return
+        if find_spec("torch") is None or find_spec("transformers") is None:
+            say(
+                f"graph: not compared with {source.checkpoint} beside it, which needs torch: "
+                "--re-export takes that"
+            )
+            return
+        texts = shipped_texts("evaluation").texts[:_COMPARED_TEXTS]
+        states = reference.graph_states(export.read_graph(self._fp32))
+        ours = reference.embed(states, self._config, texts)
+        theirs = reference.embed(reference.source_states(source), self._config, texts)
+        cosine = compare(ours, theirs).cosine_mean
+        if not cosine >= _SAME_MODEL:
+            raise ModelFormatError(
+                f"{source.weights.file} was not made of {source.checkpoint} beside it: the cosine "
+                f"of their vectors is {cosine:.3f}; --re-export takes the checkpoint, or remove "
+                "the one of the two that is out of date"
+            )
+        say(f"graph: {source.checkpoint} beside it gives the same vectors (cosine {cosine:.5f})")
 
     def factorise_words(self, rank: int, file: str | Path | None) -> None:
         """Factorise the word table of the FP32 graph, from which the variants are then made.
@@ -168,6 +214,12 @@ class Build:
                     f"  int8 loses {loss(fidelity):.1f} points of 100 in the order of "
                     "similarities: --calibration FILE with texts like yours, or --precision w8 "
                     "(as small, slower) lose less"
+                )
+            if variant.origin == "adopted" and name == "int8" and fidelity.cosine_mean < _SAME_INT8:
+                raise ModelFormatError(
+                    f"the INT8 graph of the source was not made of its {self.reference_name}: the "
+                    f"cosine of their vectors is {fidelity.cosine_mean:.3f}; --re-export quantizes "
+                    "anew"
                 )
             measured[name] = replace(variant, fidelity=fidelity)
         return measured

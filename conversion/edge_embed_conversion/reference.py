@@ -64,7 +64,11 @@ def graph_states(model: ov.Model) -> TokenStates:
 
 
 def source_states(source: Source) -> TokenStates:
-    """Compute token states with the source's own FP32 weights."""
+    """Compute token states with the source's own FP32 weights: its checkpoint's, if it has one."""
+    if source.checkpoint is not None:
+        from edge_embed_conversion.checkpoint import load_checkpoint
+
+        return torch_states(load_checkpoint((source.folder / source.checkpoint).parent))
     if source.weights.kind is WeightsKind.CHECKPOINT:
         from edge_embed_conversion.checkpoint import load_checkpoint
 

@@ -74,6 +74,7 @@ class Source:
         revision: the hub's commit or the package's version; None for a folder.
         licence: from the model card's front matter, as written there.
         languages: from the model card's front matter.
+        checkpoint: a checkpoint beside an OpenVINO graph, which may be newer than that.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Source:
     revision: str | None = None
     licence: str | None = None
     languages: tuple[str, ...] = ()
+    checkpoint: str | None = None
 
     @property
     def weights_path(self) -> Path:
@@ -129,6 +131,9 @@ def resolve_source(name: str, *, revision: str | None = None, re_export: bool = 
         )
     _refuse_pointer(folder / weights.file)
     licence, languages = _card(folder)
+    beside = choose_weights(files, re_export=True)
+    adopted = weights.kind is WeightsKind.OPENVINO
+    checkpoint = adopted and beside is not None and beside.kind is WeightsKind.CHECKPOINT
     return Source(
         name=name,
         kind=kind,
@@ -137,6 +142,7 @@ def resolve_source(name: str, *, revision: str | None = None, re_export: bool = 
         revision=found_revision,
         licence=licence,
         languages=languages,
+        checkpoint=beside.file if beside is not None and checkpoint else None,
     )
 
 

@@ -4,9 +4,7 @@ Every reader yields as it reads, so memory does not grow with the file, and name
 whatever it cannot read. All but .parquet may be compressed with gzip (.txt.gz).
 """
 
-import csv
 import gzip
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from edge_embed.errors import InputError, MissingExtraError
+from edge_embed.errors import InputError
+from edge_embed.files.arrow_values import parquet_rows
+from edge_embed.files.json_values import parse_line
+from edge_embed.files.tables import table_rows
+from edge_embed.files.text_lines import decoded_lines
 
 __all__ = ["READABLE", "Record", "Row", "read_records", "read_rows", "read_texts"]
 
@@ -27,8 +29,6 @@ _Pick = Callable[[Sequence[str], str], Sequence[str]]
 # Where a file has several columns and none is named.
 _DEFAULT_COLUMN = "text"
 
-_PARQUET_ROWS = 8192
-
 
 def read_texts(
     source: str | Path, *, column: str | None = None, allow_empty: bool = False
@@ -38,7 +38,9 @@ def read_texts(
     Args:
         source: A path whose ending says the format, or ``-`` for standard input, one text a line.
             .txt is one text a line; .jsonl one object (or string) a line; .csv is RFC 4180 with a
-            header line; .tsv has a header line and no quoting (IANA text/tab-separated-values).
+            header line, or the same with semicolons, tabs or bars where that is beyond doubt;
+            .tsv has a header line and no quoting (IANA text/tab-separated-values). UTF-8, or
+            UTF-16 and UTF-32 with their byte order mark.
         column: Name of the column; needed where a file has several and none is ``text``.
         allow_empty: Yield empty texts too, instead of refusing them.
 
@@ -101,6 +103,7 @@ def read_records(
             if match is not None:
                 found.append(column)
                 picked.append(match)
+        _refuse_twice(picked, names, where)
         return picked
 
     absent = dict.fromkeys(columns, "")
@@ -119,6 +122,8 @@ class Row:
 
     place: str
     """Such as ``line 12``, for messages."""
+    column: str
+    """The name of the column that is the text."""
     text: str
     values: Mapping[str, object]
     """Every column; a .txt file has the one column ``text``."""
@@ -142,9 +147,7 @@ def read_rows(
         nonlocal names, text_column
         if found is not names:
             (text_column,) = one(found, where)
-            twice = next((n for i, n in enumerate(found) if n in found[:i]), None)
-            if twice is not None:
-                raise InputError(f"{where} has two columns {twice!r}: rename one")
+            _refuse_twice(found, found, where)
             names = found
         return found
 
@@ -158,7 +161,7 @@ def read_rows(
             raise InputError(
                 f"{name}, {place}: the text is empty; remove it, or give --allow-empty to keep it"
             )
-        yield Row(place, text, row)
+        yield Row(place, text_column, text, row)
         empty = False
     if empty:
         raise InputError(f"{name} is empty: there is nothing to read")
@@ -185,6 +188,7 @@ def _one_column(column: str | None) -> _Pick:
                 )
         if column not in names:
             raise _no_column(column, names, where)
+        _refuse_twice([column], names, where)
         return [column]
 
     return pick
@@ -197,6 +201,8 @@ def _rows(
     if str(source) == "-":
         if named:
             raise InputError("standard input has no columns: leave out --column")
+        if sys.stdin is None:
+            raise InputError("there is no standard input to read: give a file with -i FILE")
         yield from _txt(sys.stdin.buffer, name)
         return
     path = Path(source)
@@ -205,7 +211,7 @@ def _rows(
         raise InputError(f"{name} has no columns: leave out --column")
     try:
         if ending == ".parquet":
-            yield from _parquet(path, name, pick)
+            yield from parquet_rows(path, name, pick)
             return
         with _open(path) as file:
             if ending == ".txt":
@@ -245,21 +251,8 @@ def _open(path: Path) -> Iterator[BinaryIO]:
             yield file
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    """Decode line by line, so that an error names its line. A byte order mark is dropped."""
-    for number, line in enumerate(file, 1):
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name}, line {number}: not UTF-8 (byte 0x{line[error.start]:02x}); "
-                "convert the file, for example with iconv -t UTF-8"
-            ) from None
-        yield text.removeprefix("\ufeff") if number == 1 else text
-
-
 def _txt(file: BinaryIO, name: str) -> Iterator[tuple[str, list[object]]]:
-    for number, line in enumerate(_lines(file, name), 1):
+    for number, line in enumerate(decoded_lines(file, name), 1):
         yield f"line {number}", [line.rstrip("\r\n")]
 
 
@@ -267,12 +260,9 @@ def _jsonl(
     file: BinaryIO, name: str, pick: _Pick, *, named: bool
 ) -> Iterator[tuple[str, list[object]]]:
     """Read objects; where no column is named, strings too."""
-    for number, line in enumerate(_lines(file, name), 1):
+    for number, line in enumerate(decoded_lines(file, name), 1):
         place = f"line {number}"
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{name}, {place}: not JSON ({error})") from None
+        record = parse_line(line, f"{name}, {place}")
         if isinstance(record, dict):
             where = name if number == 1 else f"{name}, {place}"
             yield place, [record[column] for column in pick(list(record), where)]
@@ -285,46 +275,21 @@ def _jsonl(
 def _table(
     file: BinaryIO, name: str, pick: _Pick, *, tabs: bool
 ) -> Iterator[tuple[str, list[object]]]:
-    csv.field_size_limit(1 << 30)
-    lines = _lines(file, name)
-    if tabs:
-        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        rows = csv.reader(lines, strict=True)
-    try:
-        header = next(rows, None)
-        if not header:
-            return
-        indices = [header.index(column) for column in pick(header, name)]
-        for row in rows:
-            place = f"line {rows.line_num}"
-            if not row:  # a blank line, as files end with
-                continue
-            if len(row) != len(header):
-                raise InputError(
-                    f"{name}, {place}: {len(row)} fields, the header has {len(header)}"
-                )
-            yield place, [row[index] for index in indices]
-    except csv.Error as error:
-        raise InputError(f"{name}, line {rows.line_num}: {error}") from None
+    rows = table_rows(decoded_lines(file, name), name, tabs=tabs)
+    first = next(rows, None)
+    if first is None:
+        return
+    _, header = first
+    indices = [header.index(column) for column in pick(header, name)]
+    for number, row in rows:
+        yield f"line {number}", [row[index] for index in indices]
 
 
-def _parquet(path: Path, name: str, pick: _Pick) -> Iterator[tuple[str, list[object]]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingExtraError("reading .parquet files", "parquet", "pyarrow") from None
-    try:
-        with parquet.ParquetFile(path, memory_map=True) as table:
-            columns = list(pick(table.schema_arrow.names, name))
-            row = 0
-            for batch in table.iter_batches(_PARQUET_ROWS, columns=columns):
-                for values in zip(*(batch.column(c).to_pylist() for c in columns), strict=True):
-                    yield f"row {row}", list(values)
-                    row += 1
-    except pyarrow.ArrowException as error:
-        raise InputError(f"{name} is not a readable Parquet file: {error}") from error
+def _refuse_twice(wanted: Sequence[str], names: Sequence[str], where: str) -> None:
+    """Refuse a wanted column whose name another one has too: which is meant cannot be told."""
+    twice = next((name for name in wanted if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{where} has two columns {twice!r}: rename one")
 
 
 def _no_column(column: str, columns: Sequence[str], name: str) -> InputError:

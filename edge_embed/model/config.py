@@ -1,5 +1,6 @@
 """What a model folder says about itself, read from its files; nothing is guessed."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,13 @@ class ModelConfig:
     similarity: str = "cosine"
     exits: Mapping[int, str] = field(default_factory=dict)
     """Number of layers after which the model may end as well, to the graph's node to end at."""
+    transformer: str = ""
+    """Where the transformer's files are, below the folder."""
+
+    @property
+    def transformer_folder(self) -> Path:
+        """The folder of the transformer's config.json."""
+        return self.folder / self.transformer
 
     @property
     def dim(self) -> int:
@@ -153,6 +161,7 @@ class ModelConfig:
             default_prompt_name=extra.get("default_prompt_name"),
             similarity=str(extra.get("similarity_fn_name") or "cosine"),
             exits=_exits(folder / EXITS_FILE),
+            transformer=os.path.relpath(transformer_folder, folder),
         )
 
 

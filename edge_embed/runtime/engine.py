@@ -47,6 +47,8 @@ class Engine:
         self._compiled = compile_graph(core, graph.model, runtime, file=file)
         self.packed = graph.packed
         self.why_not_packed = graph.why_not_packed
+        self.tables = graph.tables
+        """Rows of the tables that the graph reads."""
         self._dim = config.dim
         self._inputs = [port.get_any_name() for port in self._compiled.inputs]
         requests = int(self._compiled.get_property(props.optimal_number_of_infer_requests))

@@ -17,11 +17,12 @@ from openvino.utils import replace_node
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import EXITS_FILE, ModelConfig, PoolingMode
+from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import DenseLayer
 from edge_embed.runtime.batch import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.runtime.packing import CannotPackError, pack
 
-__all__ = ["Graph", "build_graph", "build_token_graph", "read_ir"]
+__all__ = ["Graph", "build_graph", "build_token_graph", "embedding_tables", "read_ir"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Graph:
     ``position_ids``; otherwise ``input_ids`` and ``attention_mask``, and ``pooling_mask`` for
     models whose prompt does not take part in pooling."""
     why_not_packed: str = ""
+    tables: EmbeddingTables = EmbeddingTables(None, None)
 
 
 def read_ir(core: ov.Core, file: Path) -> ov.Model:
@@ -55,6 +57,46 @@ def read_ir(core: ov.Core, file: Path) -> ov.Model:
         ) from error
 
 
+def embedding_tables(model: ov.Model) -> EmbeddingTables:
+    """Return how many rows the tables of words and of positions have, in a graph as it was read."""
+    named = {name: port.get_node() for port in model.inputs for name in port.get_names()}
+    words = [gather for gather in _reads_of("input_ids", named) if _table_shape(gather)]
+    if not words:
+        return EmbeddingTables(None, None)
+    rows, width = _table_shape(words[0]) or (0, 0)
+    known = {gather.get_friendly_name() for gather in (*words, *_reads_of("token_type_ids", named))}
+    # What else is as wide and read by row, but for the few rows of types, is of positions.
+    positions = [
+        shape[0]
+        for gather in model.get_ordered_ops()
+        if gather.get_type_name() == "Gather" and gather.get_friendly_name() not in known
+        if (shape := _table_shape(gather)) is not None and shape[1] == width and shape[0] > 2
+    ]
+    return EmbeddingTables(rows, max(positions, default=None))
+
+
+def _reads_of(name: str, inputs: dict[str, ov.Node]) -> list[ov.Node]:
+    """Return the nodes that read rows of a table by the ids of an input."""
+    found: list[ov.Node] = []
+    waiting = [inputs[name]] if name in inputs else []
+    while waiting:
+        for port in waiting.pop().output(0).get_target_inputs():
+            node = port.get_node()
+            if node.get_type_name() == "Convert":
+                waiting.append(node)
+            elif node.get_type_name() == "Gather" and port.get_index() == 1:
+                found.append(node)
+    return found
+
+
+def _table_shape(gather: ov.Node) -> tuple[int, int] | None:
+    """Return rows and width of the table that is read, where both are known."""
+    shape = gather.input_value(0).get_partial_shape()
+    if shape.rank.is_dynamic or shape.rank.get_length() != 2 or shape.is_dynamic:
+        return None
+    return shape[0].get_length(), shape[1].get_length()
+
+
 def build_graph(
     model: ov.Model, config: ModelConfig, *, packed: bool = True, layers: int | None = None
 ) -> Graph:
@@ -72,6 +114,7 @@ def build_graph(
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     _check_inputs(model, config)
+    tables = embedding_tables(model)
     # A result, since packing may replace the node that it reads.
     end = _token_states(model, config) if layers is None else _exit(model, config, layers)
     input_ids = model.input("input_ids").get_node()
@@ -93,7 +136,7 @@ def build_graph(
     result.output(0).set_names({"sentence_embedding"})
     model = ov.Model([result], [input_ids, *parameters], "sentence_embedding")
     keep_tables_compressed(model)
-    return Graph(model, not why_not, why_not)
+    return Graph(model, not why_not, why_not, tables)
 
 
 def build_token_graph(model: ov.Model, config: ModelConfig) -> ov.Model:

@@ -81,9 +81,8 @@ class Tokenizer:
         self._cut_left = side.get("truncation_side") == "left"
         # Published files differ in which of the two names it; -1 is no token.
         names = read_json(config.folder / "special_tokens_map.json", optional=True) | side
-        name = names.get("unk_token")
-        name = name.get("content") if isinstance(name, dict) else name
-        unknown_id = self._tokenizer.token_to_id(name) if isinstance(name, str) else None
+        name = _token_name(names.get("unk_token"))
+        unknown_id = None if name is None else self._tokenizer.token_to_id(name)
         self._unknown_id = -1 if unknown_id is None else unknown_id
         # How many special tokens the template puts before and after a text.
         template = self._tokenizer.encode("a")
@@ -93,7 +92,12 @@ class Tokenizer:
         self._suffix = mask[::-1].index(0) if 0 in mask else 0
         self._before = template.ids[: self._prefix]
         self._after = template.ids[len(mask) - self._suffix :]
-        self.vocabulary_size = self._tokenizer.get_vocab_size()
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        # Not the number of its words: ids may have gaps, where words were added or removed.
+        self.vocabulary_size = 1 + max(vocabulary.values(), default=-1)
+        pad = _token_name(names.get("pad_token"))
+        self.pad_id: int | None = None if pad is None else vocabulary.get(pad)
+        """The id of the padding token, where the folder names one."""
         if self.max_length <= self._prefix + self._suffix:
             raise ModelFormatError(
                 f"{config.folder}: a token limit of {self.max_length} leaves no room for text "
@@ -251,6 +255,13 @@ def check_texts(texts: Sequence[object]) -> None:
                 f"text {index} holds a lone surrogate (U+{code:04X} at character {error.start}), "
                 "which no UTF-8 text can: repair the text where it was decoded"
             ) from None
+
+
+def _token_name(value: object) -> str | None:
+    """Return the token that a file names, as a text or as an object with its content."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else None
 
 
 def _load(path: Path) -> FastTokenizer:

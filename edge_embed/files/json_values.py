@@ -1,0 +1,93 @@
+"""Lines of JSON that hold nothing which could not be written again.
+
+Python's reader takes more than JSON and more than Python's own writer: NaN, half a surrogate pair,
+objects that are nested until the stack ends, a name twice. Each is refused with its line when it is
+read, and not after everything has been embedded.
+"""
+
+import json
+from typing import Any, NoReturn
+
+from edge_embed.errors import InputError
+
+__all__ = ["MAX_DEPTH", "find_surrogate", "parse_line"]
+
+MAX_DEPTH = 100
+"""Objects and lists inside one another."""
+
+
+def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
+    """Return the value of a line of JSON.
+
+    Raises:
+        InputError: it is no JSON, or holds what cannot be carried along; it begins with ``where``.
+    """
+    if line.count("[") + line.count("{") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
+        raise InputError(f"{where}: nested more than {MAX_DEPTH} deep: flatten it")
+    try:
+        value = json.loads(line, object_pairs_hook=_object, parse_constant=_constant)
+    except _UnusableError as error:
+        raise InputError(f"{where}: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{where}: not JSON ({error})") from None
+    # Nothing but an escape can make one, as the line itself was decoded.
+    if "\\u" in line and (found := find_surrogate(value)) is not None:
+        raise InputError(
+            f"{where}: a text holds half a surrogate pair (U+{ord(found):04X}), such as a cut "
+            "emoji leaves, which no UTF-8 text can: repair or remove it"
+        )
+    return value
+
+
+def find_surrogate(value: object) -> str | None:
+    """Return a lone surrogate in a JSON value, its names included; None where there is none."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            if not part.isascii():
+                found = next((c for c in part if "\ud800" <= c <= "\udfff"), None)
+                if found is not None:
+                    return found
+        elif isinstance(part, dict):
+            waiting += (*part.keys(), *part.values())
+        elif isinstance(part, (list, tuple)):
+            waiting += part
+    return None
+
+
+class _UnusableError(Exception):
+    """JSON that is refused for what it says."""
+
+
+def _depth(line: str) -> int:
+    """Return how deep a line nests: the most brackets that are open at once, outside strings."""
+    deepest = depth = 0
+    inside = escaped = False
+    for character in line:
+        if escaped:
+            escaped = False
+        elif inside:
+            escaped = character == "\\"
+            inside = character != '"'
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _UnusableError(f"the name {twice!r} stands twice in one object: rename one")
+    return made
+
+
+def _constant(name: str) -> NoReturn:
+    raise _UnusableError(f"{name} is no JSON: write null for a number that is missing")

@@ -1,0 +1,105 @@
+"""Tables in text: which character separates the columns, and rows as wide as their header.
+
+.csv is RFC 4180. Programs of much of Europe write semicolons for commas, and Excel announces that
+with a first line ``sep=;``: the separator is read there, or found where header and first rows leave
+no doubt, and refused where they do.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+
+from edge_embed.errors import InputError
+
+__all__ = ["table_rows"]
+
+_SEPARATORS = (",", ";", "\t", "|")
+_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+
+# Lines that a separator is looked for in.
+_SEEN_LINES = 50
+
+
+def table_rows(lines: Iterator[str], name: str, *, tabs: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, fields); the first is the header, the others are as wide.
+
+    Args:
+        lines: Of the file, with their line ends.
+        name: Of the file, for errors.
+        tabs: IANA's text/tab-separated-values: tabs, and no quoting.
+
+    Raises:
+        InputError: a row is wider or narrower than the header, a quote is not closed, or the
+            separator cannot be told.
+    """
+    csv.field_size_limit(1 << 30)
+    skipped = 0
+    if tabs:
+        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        seen = list(islice(lines, _SEEN_LINES))
+        separator = _announced(seen[0]) if seen else None
+        if separator is not None:
+            skipped = 1
+        whole = len(seen) < _SEEN_LINES
+        separator = separator or _separator(seen, name, whole=whole)
+        rows = csv.reader(chain(seen[skipped:], lines), delimiter=separator, strict=True)
+    width = 0
+    try:
+        for row in rows:
+            if not row and width != 0:  # a blank line, as files end with
+                continue
+            if not row:
+                return
+            if width and len(row) != width:
+                raise InputError(
+                    f"{name}, line {rows.line_num + skipped}: {len(row)} fields, the header has "
+                    f"{width}"
+                )
+            width = width or len(row)
+            yield rows.line_num + skipped, row
+    except csv.Error as error:
+        raise InputError(f"{name}, line {rows.line_num + skipped}: {error}") from None
+
+
+def _announced(line: str) -> str | None:
+    """Return the separator that a first line such as ``sep=;`` names."""
+    match = re.fullmatch(r'"?sep=(.)"?', line.rstrip("\r\n"), re.IGNORECASE)
+    return match[1] if match else None
+
+
+def _separator(lines: Sequence[str], name: str, *, whole: bool) -> str:
+    """Return the separator: the comma, unless another one alone makes columns of these lines."""
+    widths = {separator: _widths(lines, separator, whole=whole) for separator in _SEPARATORS}
+    several = [s for s, found in widths.items() if found and found[0] > 1]
+    even = [s for s in several if len(set(widths[s])) == 1]
+    if "," in even or not several or several == [","]:
+        if len(even) > 1:
+            named = " and ".join(_NAMES[separator] for separator in even)
+            raise InputError(
+                f"{name}: its columns may be separated by {named}: put 'sep=,' (or the other one) "
+                "into a line before the header"
+            )
+        return ","
+    if len(even) == 1:
+        return even[0]
+    if "," in several:
+        return ","  # the row that is not as wide as the header is named where it is read
+    raise InputError(
+        f"{name}: its columns seem to be separated by {_NAMES[several[0]]}, but not every line has "
+        f"as many as the first: save it with commas, or put 'sep={several[0]}' into a line before "
+        "the header"
+    )
+
+
+def _widths(lines: Sequence[str], separator: str, *, whole: bool) -> list[int]:
+    """Return the number of fields of each row; empty where the lines are no such table."""
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    widths: list[int] = []
+    try:
+        widths += (len(row) for row in rows if row)
+    except csv.Error:
+        # A quote that is open at the end of what was seen may be closed beyond it.
+        return widths if widths and not whole and rows.line_num == len(lines) else []
+    return widths

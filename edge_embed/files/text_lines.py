@@ -1,0 +1,72 @@
+"""Lines of a text file in whichever Unicode encoding its byte order mark names.
+
+UTF-8, with a mark or without, and UTF-16 and UTF-32 with theirs. Anything else is named in the
+error and not guessed: a wrong guess would embed other texts than were written.
+"""
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from edge_embed.errors import InputError
+
+__all__ = ["decoded_lines"]
+
+# UTF-32's mark begins like UTF-16's, so it is looked for first.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decoded_lines(file: BinaryIO, name: str) -> Iterator[str]:
+    """Yield the lines of ``file`` with their line ends, without a byte order mark.
+
+    Raises:
+        InputError: a line is not in the encoding; the message names the line.
+    """
+    buffered = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
+    start = buffered.peek(4)[:4]  # type: ignore[attr-defined]
+    encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in start:
+        raise InputError(
+            f"{name} is not UTF-8 but looks like UTF-16 without its byte order mark, or is no "
+            "text: convert it, for example with iconv -f UTF-16LE -t UTF-8"
+        )
+    if encoding in ("utf-8", "utf-8-sig"):
+        yield from _utf8(buffered, name)
+    else:
+        yield from _marked(buffered, name, encoding)
+
+
+def _utf8(file: BinaryIO, name: str) -> Iterator[str]:
+    """Decode line by line, which is faster than through a wrapper and names the line."""
+    for number, line in enumerate(file, 1):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}, line {number}: not UTF-8 (byte 0x{line[error.start]:02x}); convert the "
+                "file, for example with iconv -f WINDOWS-1252 -t UTF-8"
+            ) from None
+        yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _marked(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+    # newline="\n": lines end where they do in the other encodings, and keep what they end with.
+    lines = io.TextIOWrapper(file, encoding=encoding, newline="\n")
+    number = 1
+    try:
+        for number, line in enumerate(lines, 1):
+            yield line
+    except UnicodeError as error:
+        raise InputError(
+            f"{name}, about line {number}: not {encoding.upper()}, which its byte order mark says "
+            f"it is ({error}); copy or convert it again"
+        ) from None
+    finally:
+        lines.detach()  # the file is closed by whoever opened it

@@ -1,0 +1,85 @@
+"""Files of a model folder that contradict each other are refused when the model is loaded."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_embed import Embedder
+from edge_embed.errors import EdgeEmbedError, ModelFormatError
+
+
+@pytest.fixture
+def folder(tiny_model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model, tmp_path / "model"))
+
+
+def change(path: Path, **changes: Any) -> None:
+    content = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(content | changes))
+
+
+def load(folder: Path) -> Embedder:
+    return Embedder(folder, threads=1, cache=False)
+
+
+def test_a_sound_folder_loads_and_knows_its_tables(folder: Path) -> None:
+    model = load(folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert model.engine.tables.words == config["vocab_size"]
+    assert model.engine.tables.positions == config["max_position_embeddings"]
+
+
+def test_words_that_were_added_without_resizing_the_model(folder: Path) -> None:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
+    word = {"id": rows, "content": "<sofa>", "single_word": False, "lstrip": False}
+    word |= {"rstrip": False, "normalized": False, "special": False}
+    tokenizer["added_tokens"].append(word)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelFormatError, match=rf"ids up to {rows}, .* up to {rows - 1}"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("config.json", {"vocab_size": 17}, "vocab_size 17"),
+        ("config.json", {"hidden_size": 48}, "hidden_size 48"),
+        ("1_Pooling/config.json", {"word_embedding_dimension": 48}, "48"),
+        ("sentence_bert_config.json", {"max_seq_length": 512}, "512"),
+    ],
+)
+def test_configurations_of_another_model(
+    folder: Path, file: str, changes: dict[str, Any], message: str
+) -> None:
+    change(folder / file, **changes)
+    if file == "sentence_bert_config.json":  # bounded by config.json's positions otherwise
+        change(folder / "config.json", max_position_embeddings=512)
+    with pytest.raises(ModelFormatError, match=message):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "file", ["tokenizer.json", "config.json", "1_Pooling/config.json", "openvino"]
+)
+def test_parts_of_another_model(
+    tiny_model: Path, tiny_albert: Path, folder: Path, file: str
+) -> None:
+    """Every file is swapped for that of a model whose vocabulary or width is another."""
+    source, target = tiny_albert / file, folder / file
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(source, target)
+    before = load(tiny_model).encode(["a parcel"])
+    try:
+        model = load(folder)
+    except EdgeEmbedError as error:
+        assert str(folder) in str(error)
+        return
+    # The two may be so alike in form that nothing contradicts; then nothing may have changed.
+    assert file == "1_Pooling/config.json"
+    assert model.encode(["a parcel"]) == pytest.approx(before)
