@@ -40,7 +40,7 @@ class TextSet:
 def shipped_texts(name: str) -> TextSet:
     """Return a text set of this package: ``calibration`` or ``evaluation``."""
     file = resources.files("edge_embed_conversion") / "data" / f"{name}.txt"
-    texts = file.read_text(encoding="utf-8").splitlines()
+    texts = file.read_text(encoding="utf-8-sig").splitlines()
     return TextSet(f"edge_embed {name}", tuple(texts))
 
 

@@ -95,7 +95,7 @@ def write_layout(source: Path, folder: Path, *, pooling: PoolingMode | None = No
 
 def _copy_modules(source: Path, folder: Path) -> Path:
     """Copy modules.json and what it names; return the transformer's folder."""
-    modules = json.loads((source / "modules.json").read_text(encoding="utf-8"))
+    modules = json.loads((source / "modules.json").read_text(encoding="utf-8-sig"))
     transformer = source
     moved = False
     for module in modules:

@@ -246,7 +246,7 @@ def _card(folder: Path) -> tuple[str | None, tuple[str, ...]]:
     front = _front_matter(folder / "README.md")
     if not front:
         try:
-            front = json.loads((folder / "edge_embed.json").read_text(encoding="utf-8"))
+            front = json.loads((folder / "edge_embed.json").read_text(encoding="utf-8-sig"))
         except (OSError, ValueError):
             return None, ()
         front = front if isinstance(front, dict) else {}

@@ -109,7 +109,7 @@ def cluster_command(
     known = None if earlier is None else ClusterReport.read(Path(earlier))
     records = RecordFile(source, column, allow_empty)
     embedding = CorpusEmbedding(options, work)
-    vectors = _embed(embedding, records)
+    vectors = _embed(embedding, records, target)
     if known is None:
         found = cluster(
             vectors,
@@ -137,11 +137,13 @@ def cluster_command(
     embedding.finish()
 
 
-def _embed(embedding: CorpusEmbedding, records: RecordFile) -> "npt.NDArray[np.float16]":
+def _embed(
+    embedding: CorpusEmbedding, records: RecordFile, output: Path
+) -> "npt.NDArray[np.float16]":
     from edge_embed.tasks import TextKeys
 
     keys = TextKeys()
-    for row in records.rows():
+    for row in records.checked_rows(output):
         keys.add(row.text)
         taken = next((name for name in _COLUMNS if name in row.values), None)
         if taken is not None:
@@ -196,7 +198,7 @@ def _write(
     clusters: ClusterReport,
 ) -> None:
     names = [entry.name for entry in clusters.clusters]
-    with open_row_writer(output) as writer:
+    with open_row_writer(output, like=Path(records.path)) as writer:
         for row, label, score in zip(records.rows(), labels.tolist(), scores.tolist(), strict=True):
             own = (label, round(score, 4), names[label] if label >= 0 else "")
             writer.write({**row.values, **dict(zip(_COLUMNS, own, strict=True))})

@@ -144,7 +144,7 @@ def dedup_command(
     if earlier is not None:
         outcome = _rethreshold(Path(earlier), source, records, reference, limit)
     else:
-        outcome = _deduplicate(embedding, records, reference, limit, keep)
+        outcome = _deduplicate(embedding, records, reference, limit, keep, target)
         if target_size is not None:
             outcome = _shrunk(outcome, target_size)
     _write(outcome, records, reference, target, None if report is None else Path(report))
@@ -157,6 +157,7 @@ def _deduplicate(
     reference: RecordFile | None,
     threshold: float,
     keep: str,
+    output: Path,
 ) -> "DedupReport":
     import numpy as np
 
@@ -165,7 +166,7 @@ def _deduplicate(
     from edge_embed.tasks.deduplication.removals import ExactDuplicates
     from edge_embed.tasks.deduplication.report import DedupReport
 
-    scan = source.scan(keep)
+    scan = source.scan(keep, output=output)
     known = TextKeys() if reference is None else reference.scan().keys
     groups, of_reference = scan.keys.match(known)
     order = keep_order(len(scan.keys), values=scan.values, ties=scan.keys.ties)

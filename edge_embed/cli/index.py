@@ -17,6 +17,7 @@ from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
+from edge_embed.files.json_values import json_value
 from edge_embed.files.readers import Row, read_rows
 
 if TYPE_CHECKING:
@@ -302,14 +303,11 @@ def _id(row: Row, column: str) -> str:
 
 
 def _metadata(row: Row, id_column: str | None) -> dict[str, object]:
-    """Return the columns besides text and id; dates and the like as text."""
-    text_column = next(name for name, value in row.values.items() if value is row.text)
+    """Return the columns besides text and id as JSON holds them."""
     return {
-        name: value
-        if isinstance(value, (str, int, float, bool, list, dict, type(None)))
-        else str(value)
+        name: json_value(value)
         for name, value in row.values.items()
-        if name not in (text_column, id_column)
+        if name not in (row.column, id_column)
     }
 
 

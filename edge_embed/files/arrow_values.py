@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_embed.errors import InputError, MissingExtraError
 
-__all__ = ["ArrowValue", "parquet_rows", "pyarrow_column"]
+__all__ = ["ArrowValue", "arrow_column", "parquet_rows"]
 
 _ROWS = 8192
 
@@ -63,7 +63,7 @@ def parquet_rows(
         raise InputError(f"{name} is not a readable Parquet file: {error}") from error
 
 
-def pyarrow_column(values: Sequence[object], kind: Any) -> Any:  # noqa: ANN401
+def arrow_column(values: Sequence[object], kind: Any) -> Any:  # noqa: ANN401
     """Return values of one column as an Arrow array of type ``kind``; None lets Arrow choose."""
     import pyarrow
 

@@ -5,12 +5,14 @@ objects that are nested until the stack ends, a name twice. Each is refused with
 read, and not after everything has been embedded.
 """
 
+import base64
 import json
+import math
 from typing import Any, NoReturn
 
 from edge_embed.errors import InputError
 
-__all__ = ["MAX_DEPTH", "find_surrogate", "parse_line"]
+__all__ = ["MAX_DEPTH", "find_surrogate", "json_value", "parse_line"]
 
 MAX_DEPTH = 100
 """Objects and lists inside one another."""
@@ -37,6 +39,25 @@ def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
             "emoji leaves, which no UTF-8 text can: repair or remove it"
         )
     return value
+
+
+def json_value(value: object) -> object:
+    """Return a value of any file as JSON has it: times as ISO 8601, bytes as Base64, NaN as null.
+
+    Args:
+        value: As :func:`edge_embed.files.readers.read_rows` gives it.
+    """
+    if isinstance(value, dict):
+        return {str(name): json_value(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return str(value)
 
 
 def find_surrogate(value: object) -> str | None:

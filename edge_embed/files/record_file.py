@@ -3,10 +3,12 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_embed.errors import InputError
 from edge_embed.files.readers import Row, read_rows
+from edge_embed.files.row_writers import open_row_check
 
 if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early should not wait for it
     from edge_embed.tasks import TextKeys
@@ -35,6 +37,17 @@ class RecordFile:
         """Yield the rows; see :func:`edge_embed.files.readers.read_rows`."""
         return read_rows(self.path, column=self.column, allow_empty=self.allow_empty)
 
+    def checked_rows(self, output: Path) -> Iterator[Row]:
+        """Yield the rows, after a look whether each can be written to ``output``.
+
+        Raises:
+            InputError: one cannot, or as for :meth:`rows`.
+        """
+        with open_row_check(output, like=Path(self.path)) as check:
+            for row in self.rows():
+                check.write(row.values)
+                yield row
+
     def texts(self, wanted: Sequence[int] | None = None) -> Iterator[str]:
         """Yield the texts, or those of some rows, given ascending."""
         if wanted is None:
@@ -47,11 +60,12 @@ class RecordFile:
                 yield row.text
                 following = next(chosen, None)
 
-    def scan(self, keep: str = "first") -> Scan:
+    def scan(self, keep: str = "first", *, output: Path | None = None) -> Scan:
         """Read all texts for exact duplicates, and how good each record is.
 
         Args:
             keep: ``first``, ``longest``, or the name of a column of numbers.
+            output: Where the records will be written; one that does not fit its format is refused.
 
         Raises:
             InputError: as for :meth:`rows`, or the column is missing or holds no number.
@@ -59,7 +73,7 @@ class RecordFile:
         from edge_embed.tasks import TextKeys
 
         keys, values = TextKeys(), array("d")
-        for row in self.rows():
+        for row in self.rows() if output is None else self.checked_rows(output):
             keys.add(row.text)
             if keep == "longest":
                 values.append(len(row.text))

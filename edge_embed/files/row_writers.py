@@ -2,9 +2,12 @@
 
 The counterpart of :func:`edge_embed.files.readers.read_rows`: what was read comes out with all of
 its columns. A file appears whole or not at all, and memory does not grow with the number of rows.
+Where a format has no such type, bytes are written as Base64 and times as ISO 8601.
 """
 
+import base64
 import csv
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,9 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from edge_embed.errors import InputError, MissingExtraError
+from edge_embed.files.arrow_values import arrow_column
 from edge_embed.files.atomic import atomic_file
 
-__all__ = ["WRITABLE_ROWS", "RowWriter", "check_row_output", "open_row_writer"]
+__all__ = ["WRITABLE_ROWS", "RowWriter", "check_row_output", "open_row_check", "open_row_writer"]
 
 WRITABLE_ROWS = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
 
@@ -60,6 +64,32 @@ def open_row_writer(path: Path, *, like: Path | None = None) -> Iterator[RowWrit
             writer = _LINE_WRITERS[path.suffix](file, path)
             yield writer
             writer.close()
+
+
+@contextmanager
+def open_row_check(path: Path, *, like: Path | None = None) -> Iterator[RowWriter]:
+    """Open what takes rows as the writer of ``path`` will, and writes nothing.
+
+    So a row that does not fit the format is told while the input is read, before any work is done.
+
+    Raises:
+        InputError: as for :func:`open_row_writer`.
+    """
+    check_row_output(path)
+    writer: RowWriter
+    if path.suffix == ".parquet":
+        import pyarrow
+
+        writer = _ParquetWriter(pyarrow.MockOutputStream(), path, like)
+    else:
+        writer = _LINE_WRITERS[path.suffix](_Nowhere(), path)
+    yield writer
+    writer.close()
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def check_row_output(path: Path) -> None:
@@ -113,7 +143,7 @@ class _TxtWriter(_LineWriter):
 
 class _JsonlWriter(_LineWriter):
     def write(self, values: Values) -> None:
-        self._file.write(json.dumps(dict(values), ensure_ascii=False, default=str) + "\n")
+        self._file.write(json.dumps(dict(values), ensure_ascii=False, default=_plain) + "\n")
 
 
 class _CsvWriter(_LineWriter):
@@ -159,10 +189,10 @@ _LINE_WRITERS: Mapping[str, Callable[[TextIO, Path], RowWriter]] = {
 
 
 class _ParquetWriter:
-    def __init__(self, temporary: Path, path: Path, like: Path | None) -> None:
-        self._temporary, self._path = temporary, path
+    def __init__(self, sink: Any, path: Path, like: Path | None) -> None:  # noqa: ANN401
+        self._sink, self._path = sink, path
         self._writer: Any = None
-        self._rows: list[dict[str, object]] = []
+        self._rows: list[Values] = []
         self._schema: Any = None
         if like is not None and like.suffix.lower() == ".parquet":
             from pyarrow import parquet
@@ -179,18 +209,35 @@ class _ParquetWriter:
         from pyarrow import parquet
 
         try:
-            table = pyarrow.Table.from_pylist(self._rows, schema=self._schema)
+            table = self._table()
             if self._writer is None:
                 self._schema = table.schema
-                self._writer = parquet.ParquetWriter(
-                    self._temporary, table.schema, compression="zstd"
-                )
+                self._writer = parquet.ParquetWriter(self._sink, table.schema, compression="zstd")
             self._writer.write_table(table)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError) as error:
             raise InputError(
                 f"cannot write {self._path}: a column mixes types ({error}); choose .jsonl"
             ) from error
         self._rows = []
+
+    def _table(self) -> Any:  # noqa: ANN401
+        """Return the rows as a table: known columns as they are, new ones as Arrow sees them."""
+        import pyarrow
+
+        known = [] if self._schema is None else list(self._schema.names)
+        names = dict.fromkeys([*known, *(name for row in self._rows for name in row)])
+        columns = {}
+        for name in names:
+            kind = self._schema.field(name).type if name in known else None
+            columns[name] = arrow_column([row.get(name) for row in self._rows], kind)
+        if self._writer is not None and len(columns) > len(known):
+            raise InputError(
+                f"cannot write {self._path}: rows have different columns; choose .jsonl"
+            )
+        table = pyarrow.table(columns)
+        return (
+            table if self._schema is None else table.replace_schema_metadata(self._schema.metadata)
+        )
 
     def close(self) -> None:
         if self._rows or self._writer is None:
@@ -205,5 +252,12 @@ def _field(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, (bool, list, dict)):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    """Write a value that JSON has no type for."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
     return str(value)

@@ -59,13 +59,14 @@ def _utf8(file: BinaryIO, name: str) -> Iterator[str]:
 def _marked(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
     # newline="\n": lines end where they do in the other encodings, and keep what they end with.
     lines = io.TextIOWrapper(file, encoding=encoding, newline="\n")
-    number = 1
+    number = 0
     try:
-        for number, line in enumerate(lines, 1):
+        for line in lines:
+            number += 1
             yield line
     except UnicodeError as error:
         raise InputError(
-            f"{name}, about line {number}: not {encoding.upper()}, which its byte order mark says "
+            f"{name}, after line {number}: not {encoding.upper()}, which its byte order mark says "
             f"it is ({error}); copy or convert it again"
         ) from None
     finally:

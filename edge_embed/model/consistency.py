@@ -23,8 +23,8 @@ __all__ = ["EmbeddingTables", "check_consistency"]
 class EmbeddingTables:
     """Rows of the tables that a graph reads; None where it has none that can be told."""
 
-    words: int | None
-    positions: int | None
+    words: int | None = None
+    positions: int | None = None
 
 
 def check_consistency(

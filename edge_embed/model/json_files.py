@@ -28,7 +28,7 @@ def load_json(path: Path, *, optional: bool = False) -> object:
         ModelFormatError: the file is missing, unreadable, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         if optional:
             return {}

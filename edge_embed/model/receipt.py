@@ -141,7 +141,7 @@ def read_receipt(folder: Path) -> Receipt | None:
     """
     path = folder / RECEIPT
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -7,7 +7,7 @@ zeros says which tokens belong to which text, and pooling is written once, on th
 follows sentence-transformers' Pooling module, mode by mode.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class Graph:
     ``position_ids``; otherwise ``input_ids`` and ``attention_mask``, and ``pooling_mask`` for
     models whose prompt does not take part in pooling."""
     why_not_packed: str = ""
-    tables: EmbeddingTables = EmbeddingTables(None, None)
+    tables: EmbeddingTables = field(default_factory=EmbeddingTables)
 
 
 def read_ir(core: ov.Core, file: Path) -> ov.Model:
@@ -62,7 +62,7 @@ def embedding_tables(model: ov.Model) -> EmbeddingTables:
     named = {name: port.get_node() for port in model.inputs for name in port.get_names()}
     words = [gather for gather in _reads_of("input_ids", named) if _table_shape(gather)]
     if not words:
-        return EmbeddingTables(None, None)
+        return EmbeddingTables()
     rows, width = _table_shape(words[0]) or (0, 0)
     known = {gather.get_friendly_name() for gather in (*words, *_reads_of("token_type_ids", named))}
     # What else is as wide and read by row, but for the few rows of types, is of positions.

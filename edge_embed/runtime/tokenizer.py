@@ -266,7 +266,7 @@ def _token_name(value: object) -> str | None:
 
 def _load(path: Path) -> FastTokenizer:
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ModelFormatError(
             f"{path.parent} is not a complete model: tokenizer.json is missing"

@@ -33,7 +33,7 @@ class ApiKeys:
             InputError: it cannot be read, or holds no key.
         """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the API keys in {path}: {error}") from error
         return cls(line for line in lines if not line.startswith("#"))

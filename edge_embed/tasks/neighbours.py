@@ -144,7 +144,9 @@ class LinkSearch:
                     columns = columns[self.live[first:last]]
                 whole = len(columns) == last - first
                 scores = block @ (unit[first:last] if whole else unit[columns]).T
-                parts.append(self._found(scores, np.arange(start, end, dtype=np.int32), columns, unit))
+                parts.append(
+                    self._found(scores, np.arange(start, end, dtype=np.int32), columns, unit)
+                )
             yield end, Links.join(parts)
 
     def _by_inverted_file(self) -> Iterator[tuple[int, Links]]:

@@ -51,9 +51,7 @@ def test_a_graph_of_an_older_checkpoint_is_refused(both: Path, tmp_path: Path) -
     assert verify(tmp_path / "out", against=str(both)).passed
 
 
-def test_verify_holds_an_older_graph_against_the_checkpoint(
-    both: Path, tiny_model: Path
-) -> None:
+def test_verify_holds_an_older_graph_against_the_checkpoint(both: Path, tiny_model: Path) -> None:
     train_further(both)
     checks = {check.name: check.status for check in verify(tiny_model, against=str(both)).checks}
     assert checks["fp32"] == "failed"

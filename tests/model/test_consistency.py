@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_embed import Embedder
-from edge_embed.errors import EdgeEmbedError, ModelFormatError
+from edge_embed.errors import ModelFormatError
 
 
 @pytest.fixture
@@ -62,24 +62,12 @@ def test_configurations_of_another_model(
         load(folder)
 
 
-@pytest.mark.parametrize(
-    "file", ["tokenizer.json", "config.json", "1_Pooling/config.json", "openvino"]
-)
-def test_parts_of_another_model(
-    tiny_model: Path, tiny_albert: Path, folder: Path, file: str
-) -> None:
-    """Every file is swapped for that of a model whose vocabulary or width is another."""
+@pytest.mark.parametrize("file", ["tokenizer.json", "config.json", "openvino"])
+def test_parts_of_another_model(tiny_albert: Path, folder: Path, file: str) -> None:
     source, target = tiny_albert / file, folder / file
     if source.is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)
     else:
         shutil.copyfile(source, target)
-    before = load(tiny_model).encode(["a parcel"])
-    try:
-        model = load(folder)
-    except EdgeEmbedError as error:
-        assert str(folder) in str(error)
-        return
-    # The two may be so alike in form that nothing contradicts; then nothing may have changed.
-    assert file == "1_Pooling/config.json"
-    assert model.encode(["a parcel"]) == pytest.approx(before)
+    with pytest.raises(ModelFormatError, match=str(folder)):
+        load(folder)

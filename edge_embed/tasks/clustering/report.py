@@ -83,7 +83,7 @@ class ClusterReport:
             InputError: the file is missing, no such report, damaged, or newer than this version.
         """
         try:
-            content: Any = json.loads(path.read_text(encoding="utf-8"))
+            content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
             if content["format"] != _FORMAT:
                 raise ValueError
             if content["schema"] > SCHEMA:

@@ -114,7 +114,7 @@ class DedupReport:
         damaged = InputError(f"{path} is not a whole report of 'edge-embed dedup': make it again")
         arrays: dict[str, list[Any]] = {name: [] for name in _ARRAYS}
         try:
-            with path.open(encoding="utf-8") as file:
+            with path.open(encoding="utf-8-sig") as file:
                 header = json.loads(next(file))
                 if header["format"] != _FORMAT:
                     raise damaged
