@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.files.arrow_values import arrow_column
@@ -82,7 +82,7 @@ def open_row_check(path: Path, *, like: Path | None = None) -> Iterator[RowWrite
 
         writer = _ParquetWriter(pyarrow.MockOutputStream(), path, like)
     else:
-        writer = _LINE_WRITERS[path.suffix](_Nowhere(), path)
+        writer = _LINE_WRITERS[path.suffix](cast(TextIO, _Nowhere()), path)
     yield writer
     writer.close()
 

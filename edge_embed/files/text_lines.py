@@ -29,7 +29,7 @@ def decoded_lines(file: BinaryIO, name: str) -> Iterator[str]:
     Raises:
         InputError: a line is not in the encoding; the message names the line.
     """
-    buffered = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[type-var]
+    buffered = file if hasattr(file, "peek") else io.BufferedReader(file)
     start = buffered.peek(4)[:4]  # type: ignore[attr-defined]
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in start:

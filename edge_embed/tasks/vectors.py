@@ -1,6 +1,7 @@
 """Vectors as the tasks take them: any float array, a memory map included, read block by block."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ __all__ = ["Floats", "Rows", "Vectors", "fitting_rows", "pair_cosines", "unit_ro
 
 Vectors = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.signedinteger[Any]]
 
 _BLOCK = 8192
 # Pairs whose vectors are held at once.

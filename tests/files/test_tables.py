@@ -101,7 +101,7 @@ def test_byte_order_marks(tmp_path: Path, ending: str, encoding: str, *, packed:
 
 
 def test_byte_order_mark_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    stdin = io.BufferedReader(io.BytesIO("one\ntwo\n".encode("utf-16")))  # type: ignore[arg-type]
+    stdin = io.BufferedReader(io.BytesIO("one\ntwo\n".encode("utf-16")))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stdin))
     assert list(read_texts("-")) == ["one", "two"]
 
