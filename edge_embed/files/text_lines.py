@@ -7,7 +7,7 @@ error and not guessed: a wrong guess would embed other texts than were written.
 import codecs
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from edge_embed.errors import InputError
 
@@ -29,8 +29,8 @@ def decoded_lines(file: BinaryIO, name: str) -> Iterator[str]:
     Raises:
         InputError: a line is not in the encoding; the message names the line.
     """
-    buffered = file if hasattr(file, "peek") else io.BufferedReader(file)
-    start = buffered.peek(4)[:4]  # type: ignore[attr-defined]
+    buffered: Any = file if hasattr(file, "peek") else io.BufferedReader(cast(Any, file))
+    start = buffered.peek(4)[:4]
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in start:
         raise InputError(
