@@ -18,7 +18,6 @@ from edge_embed.files.row_writers import check_row_output, open_row_writer
 
 if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early should not wait for it
     from edge_embed.embedder import Embedder
-    from edge_embed.integrations.ray.dedup import RayRecords
     from edge_embed.tasks.deduplication.report import DedupReport
 
 _THRESHOLD = 0.9
@@ -123,7 +122,7 @@ def dedup_command(
         many.check_output(target)
         with ray_cluster(cluster, progress=sys.stderr.isatty()):
             if earlier is not None:
-                outcome = _rethreshold(Path(earlier), source, many, None, limit)
+                outcome = _rethreshold(Path(earlier), source, many.scan().keys.digest, None, limit)
             else:
                 outcome = many.deduplicate(
                     _actors_model(options),
@@ -142,7 +141,11 @@ def dedup_command(
     reference = None if against is None else RecordFile(against, column, allow_empty)
     embedding = CorpusEmbedding(options, Path(work or ""))
     if earlier is not None:
-        outcome = _rethreshold(Path(earlier), source, records, reference, limit)
+        from edge_embed.tasks.deduplication.scan import scan_records
+
+        digest = scan_records(records).keys.digest
+        known = None if reference is None else scan_records(reference).keys.digest
+        outcome = _rethreshold(Path(earlier), source, digest, known, limit)
     else:
         outcome = _deduplicate(embedding, records, reference, limit, keep, target)
         if target_size is not None:
@@ -165,9 +168,10 @@ def _deduplicate(
     from edge_embed.tasks.deduplication.exact import TextKeys
     from edge_embed.tasks.deduplication.removals import ExactDuplicates
     from edge_embed.tasks.deduplication.report import DedupReport
+    from edge_embed.tasks.deduplication.scan import scan_records
 
-    scan = source.scan(keep, output=output)
-    known = TextKeys() if reference is None else reference.scan().keys
+    scan = scan_records(source, keep, output=output)
+    known = TextKeys() if reference is None else scan_records(reference).keys
     groups, of_reference = scan.keys.match(known)
     order = keep_order(len(scan.keys), values=scan.values, ties=scan.keys.ties)
     exact = ExactDuplicates.find(groups, order, of_reference)
@@ -219,16 +223,17 @@ def _actors_model(options: ModelOptions) -> "Callable[[], Embedder]":
 def _rethreshold(
     path: Path,
     name: str,
-    source: "RecordFile | RayRecords",
-    reference: RecordFile | None,
+    texts: str,
+    against: str | None,
     threshold: float,
 ) -> "DedupReport":
+    """Apply a threshold to the report at ``path``, if it is of these texts (hashes of both)."""
     from edge_embed.tasks.deduplication.report import DedupReport
 
     outcome = DedupReport.read(path)
-    if source.scan().keys.digest != outcome.texts:
+    if texts != outcome.texts:
         raise InputError(f"{path} is not of {name}: give the file that it was made of")
-    if (None if reference is None else reference.scan().keys.digest) != outcome.against:
+    if against != outcome.against:
         raise InputError(f"{path} was made with another --against: give the same")
     return replace(outcome, result=outcome.result.rethreshold(threshold))
 

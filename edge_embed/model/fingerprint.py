@@ -5,8 +5,9 @@ stores this beside them, and refuses those of another model.
 """
 
 import hashlib
+from typing import Protocol
 
-from edge_embed.embedder import Embedder
+from edge_embed.model.config import ModelConfig
 from edge_embed.model.pair_threshold import PAIR_THRESHOLD
 from edge_embed.model.precision import RANGES_FILE
 from edge_embed.model.receipt import RECEIPT, file_hash
@@ -17,7 +18,19 @@ __all__ = ["model_fingerprint"]
 _BESIDE = frozenset({RECEIPT, RANGES_FILE, PAIR_THRESHOLD, "README.md", "LICENSE"})
 
 
-def model_fingerprint(model: Embedder) -> str:
+class LoadedModel(Protocol):
+    """What is asked of a model: :class:`edge_embed.Embedder` has it."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """What its folder says."""
+
+    @property
+    def variant(self) -> str:
+        """Which of the folder's weights it runs."""
+
+
+def model_fingerprint(model: LoadedModel) -> str:
     """Return 64 hexadecimal digits: equal for copies of a model folder and the same variant."""
     folder = model.config.folder
     _, graph = model.config.variant_file(model.variant)

@@ -29,7 +29,7 @@ from edge_embed.embedder import Embedder, TruncationWarning, cut_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder, check_folder
 from edge_embed.files.readers import READABLE
-from edge_embed.files.record_file import RecordFile, Scan
+from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
 from edge_embed.integrations.ray.cluster import (
     cluster_errors,
@@ -43,6 +43,7 @@ from edge_embed.runtime.text_warnings import TextWarning
 from edge_embed.tasks import TextKeys, keep_order
 from edge_embed.tasks.deduplication.removals import ExactDuplicates
 from edge_embed.tasks.deduplication.report import DedupReport
+from edge_embed.tasks.deduplication.scan import Scan, scan_records
 from edge_embed.tasks.deduplication.semantic import from_links
 from edge_embed.tasks.neighbours import EXACT_ROWS, check_threshold
 
@@ -113,13 +114,13 @@ class RayRecords:
             check_row_output(name)
 
     def scan(self, keep: str = "first") -> Scan:
-        """Read all texts for exact duplicates, as a record file's scan does.
+        """Read all texts for exact duplicates, as :func:`scan_records` does of one file.
 
         Raises:
             InputError: a file cannot be read, or lacks a column; the message names it.
             ClusterError: the cluster cannot finish.
         """
-        scans: list[Scan] = run_each(RecordFile.scan, [(file, keep) for file in self._files])
+        scans: list[Scan] = run_each(scan_records, [(file, keep) for file in self._files])
         keys, values = TextKeys(), array("d")
         for scan in scans:
             keys.extend(scan.keys)

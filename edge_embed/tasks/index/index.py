@@ -6,7 +6,7 @@ from it and made again where it is missing, stale or damaged.
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, OutputError
-from edge_embed.tasks.index.hnsw_file import HnswFile, require_usearch
-from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, Where, check_model
+from edge_embed.tasks.index.filters import Where
+from edge_embed.tasks.index.hnsw_file import HnswFile
+from edge_embed.tasks.index.hnsw_rebuild import HnswSearch
+from edge_embed.tasks.index.ranking import FUSED, Hit, Ranking, best_of, fuse
+from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, check_model
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows
 
 __all__ = ["Hit", "Index", "IndexInfo"]
@@ -26,28 +29,6 @@ Numbers = npt.NDArray[np.int64]
 
 # Up to here every vector is compared, which takes a few milliseconds.
 _EXACT = 20_000
-# A neighbour file may lag behind by this share of the entries before it is made anew.
-_LAG = 0.2
-# Candidates looked at for each hit wanted, and at least; their true cosines decide.
-_CANDIDATES = 4
-_MIN_CANDIDATES = 100
-_BLOCK = 4096
-# Rankings are fused over so many places (Cormack, Clarke & Büttcher 2009 use k = 60).
-_FUSED = 100
-_RRF = 60
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A text that was found."""
-
-    id: str
-    text: str
-    metadata: Mapping[str, Any]
-    score: float
-    """Its cosine with the query."""
-    fused: float | None = None
-    """In hybrid search what it is ranked by: the sum of 1 / (60 + rank) over both rankings."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +72,8 @@ class Index:
             except InputError:
                 self._store.close()
                 raise
-        self._file = self._store.path.with_name(f"{self._store.path.name}.neighbours")
-        self._opened: HnswFile | None = None
-        self._opened_at: tuple[int, int] | None = None
+        path = self._store.path.with_name(f"{self._store.path.name}.neighbours")
+        self._hnsw = HnswSearch(self._store, path)
         self._held: tuple[tuple[int, int], Numbers, Floats] | None = None
 
     @classmethod
@@ -216,7 +196,7 @@ class Index:
         if queries is not None and len(queries) != len(rows):
             raise InputError(f"{len(queries)} query texts for {len(rows)} vectors: give one each")
         unit = rows.take(np.arange(len(rows)))
-        depth = k if queries is None else max(k, _FUSED)
+        depth = k if queries is None else max(k, FUSED)
         found = self._nearest(unit, depth, where, exact=exact)
         if queries is None:
             return [
@@ -242,11 +222,11 @@ class Index:
         """
         if len(self._store) <= _EXACT:
             return False
-        file = self._neighbours()
+        file = self._hnsw.current()
         if file is None:
-            self._build(progress)
+            self._hnsw.rebuild(progress)
         elif len(later := self._store.numbers(after=file.newest)):
-            self._build(progress, later)
+            self._hnsw.rebuild(progress, later)
         else:
             return False
         return True
@@ -254,10 +234,10 @@ class Index:
     def info(self) -> IndexInfo:
         """Return what the index holds."""
         facts = self._store.facts
-        there = self._file.is_file()
+        there = self._hnsw.path.is_file()
         opened = None
         if there:
-            opened = HnswFile.open(self._file, store=facts.identity, dim=facts.dim)
+            opened = HnswFile.open(self._hnsw.path, store=facts.identity, dim=facts.dim)
         return IndexInfo(
             len(self._store),
             facts.dim,
@@ -266,12 +246,12 @@ class Index:
             facts.model_name,
             0 if opened is None else opened.count,
             self._store.path.stat().st_size,
-            self._file.stat().st_size if there else 0,
+            self._hnsw.path.stat().st_size if there else 0,
         )
 
     def close(self) -> None:
         """Close the files."""
-        self._opened = None
+        self._hnsw.close()
         self._store.close()
 
     def __enter__(self) -> "Index":
@@ -290,7 +270,7 @@ class Index:
 
     def _nearest(
         self, unit: Floats, depth: int, where: Where | None, *, exact: bool
-    ) -> list[list[tuple[int, float]]]:
+    ) -> list[Ranking]:
         """Return (number, cosine) of the nearest entries of each query, best first."""
         allowed = None if where is None else self._store.numbers(where)
         total = len(self._store) if allowed is None else len(allowed)
@@ -298,55 +278,29 @@ class Index:
             return [[] for _ in unit]
         if total <= _EXACT and allowed is None:
             numbers, vectors = self._all()
-            return _best([(numbers, vectors)], unit, depth)
+            return best_of([(numbers, vectors)], unit, depth)
         if exact or total <= _EXACT:
             numbers = self._store.numbers() if allowed is None else allowed
-            return _best(self._blocks(numbers), unit, depth)
-        file = self._neighbours()
+            return best_of(self._store.blocks(numbers), unit, depth)
+        file = self._hnsw.current()
         if file is None:
             try:
-                file = self._build(None)
+                file = self._hnsw.rebuild(None)
             except OutputError as error:
                 warnings.warn(f"{error}; every entry is compared instead", stacklevel=4)
-                return _best(self._blocks(self._store.numbers(where)), unit, depth)
-        later = self._later(file)
-        return [self._proposed(file, later, vector, depth, allowed) for vector in unit]
-
-    def _proposed(
-        self,
-        file: HnswFile,
-        later: tuple[Numbers, Floats],
-        vector: Floats,
-        depth: int,
-        allowed: Numbers | None,
-    ) -> list[tuple[int, float]]:
-        count = max(_CANDIDATES * depth, _MIN_CANDIDATES)
-        while True:
-            numbers = file.candidates(vector, count)
-            if allowed is not None:
-                numbers = numbers[np.isin(numbers, allowed)]
-            near = self._store.vectors(numbers)
-            if len(near[0]) >= depth or count >= file.count:
-                fresh = later
-                if allowed is not None:
-                    fits = np.isin(later[0], allowed)
-                    fresh = later[0][fits], later[1][fits]
-                return _best([near, fresh], vector[None], depth)[0]
-            count *= 4  # a filter, or deletions, took too many
+                return best_of(self._store.blocks(self._store.numbers(where)), unit, depth)
+        return [self._hnsw.search(file, vector, depth, allowed) for vector in unit]
 
     def _fused(
         self,
         query: str,
         vector: Floats,
-        ranking: list[tuple[int, float]],
+        ranking: Ranking,
         k: int,
         where: Where | None,
     ) -> list[Hit]:
-        by_words = self._store.words(query, max(k, _FUSED), where)
-        fused: dict[int, float] = {}
-        for numbers in ([number for number, _ in ranking], by_words):
-            for rank, number in enumerate(numbers, 1):
-                fused[number] = fused.get(number, 0.0) + 1 / (_RRF + rank)
+        by_words = self._store.words(query, max(k, FUSED), where)
+        fused = fuse([[number for number, _ in ranking], by_words])
         best = sorted(fused, key=lambda number: (-fused[number], number))[:k]
         there, vectors = self._store.vectors(best)
         scores = dict(zip(there.tolist(), (vectors @ vector).tolist(), strict=True))
@@ -377,81 +331,6 @@ class Index:
         if held is None or held[0] != version:
             held = self._held = (version, *self._store.vectors(self._store.numbers()))
         return held[1:]
-
-    def _later(self, file: HnswFile) -> tuple[Numbers, Floats]:
-        """Return what was added after the neighbour file was made, held in memory as well."""
-        version, held = self._store.version(), self._held
-        if held is None or held[0] != version:
-            numbers = self._store.numbers(after=file.newest)
-            held = self._held = (version, *self._store.vectors(numbers))
-        return held[1:]
-
-    def _blocks(self, numbers: Numbers) -> Iterator[tuple[Numbers, Floats]]:
-        for start in range(0, len(numbers), _BLOCK):
-            yield self._store.vectors(numbers[start : start + _BLOCK])
-
-    def _neighbours(self) -> HnswFile | None:
-        """Return the neighbour file, or None where it is missing, damaged or too far behind."""
-        require_usearch()
-        version = self._store.version()
-        if self._opened is not None and self._opened_at == version:
-            return self._opened  # nothing was written since it was looked at
-        facts = self._store.facts
-        file = self._opened
-        if file is None:
-            self._held = None
-            file = HnswFile.open(self._file, store=facts.identity, dim=facts.dim)
-        self._opened = None
-        if file is None or file.newest > self._store.newest_ever():
-            return None  # the latter: of a time before the store was restored from a copy
-        count, later = len(self._store), len(self._store.numbers(after=file.newest))
-        gone = file.count - (count - later)
-        if max(later, gone) > _LAG * count:
-            return None
-        self._opened, self._opened_at = file, version
-        return file
-
-    def _build(
-        self, progress: Callable[[int], None] | None, later: Numbers | None = None
-    ) -> HnswFile:
-        """Make the neighbour file of everything, or put ``later`` entries into it."""
-        self._held = None
-        facts = self._store.facts
-        self._opened_at = self._store.version()
-        self._opened = HnswFile.build(
-            self._file,
-            self._blocks(self._store.numbers() if later is None else later),
-            store=facts.identity,
-            dim=facts.dim,
-            extend=later is not None,
-            progress=progress,
-        )
-        if self._opened is None:
-            raise OutputError(f"cannot read back {self._file}: the disk does not keep what it gets")
-        return self._opened
-
-
-def _best(
-    parts: Iterator[tuple[Numbers, Floats]] | Sequence[tuple[Numbers, Floats]],
-    unit: Floats,
-    depth: int,
-) -> list[list[tuple[int, float]]]:
-    """Return (number, cosine) of the best of all parts for each query; ties by number."""
-    numbers = np.empty((len(unit), 0), np.int64)
-    scores = np.empty((len(unit), 0), np.float32)
-    for part_numbers, vectors in parts:
-        products = unit @ vectors.T
-        numbers = np.concatenate([numbers, np.broadcast_to(part_numbers, products.shape)], axis=1)
-        scores = np.concatenate([scores, products], axis=1)
-        if scores.shape[1] > depth:
-            best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-            numbers = np.take_along_axis(numbers, best, axis=1)
-            scores = np.take_along_axis(scores, best, axis=1)
-    order = np.lexsort((numbers, -scores), axis=1)
-    return [
-        [(int(n[i]), min(float(s[i]), 1.0)) for i in row]
-        for n, s, row in zip(numbers, scores, order, strict=True)
-    ]
 
 
 def _text_id(text: str) -> str:

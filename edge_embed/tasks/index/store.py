@@ -22,17 +22,19 @@ import numpy.typing as npt
 from edge_embed.errors import InputError, OutputError
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
+from edge_embed.tasks.index.filters import Where, sql_condition
+from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.vectors import Floats, unit_rows
 
-__all__ = ["Entry", "Store", "StoreFacts", "VectorType", "Where", "check_model", "where_choices"]
+__all__ = ["Entry", "Store", "StoreFacts", "VectorType", "check_model"]
 
 VectorType = Literal["float32", "int8"]
 Numbers = npt.NDArray[np.int64]
-Where = Mapping[str, object]
 
 _APPLICATION = 0x45456D62  # "EEmb": tells the file from any other SQLite database
 _SCHEMA = 1
 _WAIT = 30.0
+_BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
 
 _TABLES = """
@@ -113,7 +115,7 @@ class Store:
             )
         self._lock = threading.RLock()
         self._counted: tuple[tuple[int, int], int] | None = None
-        with self._told():
+        with sqlite_errors(self.path):
             self._connection = _connect(self.path)
             try:
                 (application,) = self._connection.execute("PRAGMA application_id").fetchone()
@@ -154,7 +156,7 @@ class Store:
         # Made beside and renamed, so that a kill leaves no half index.
         temporary = path.with_name(f".{path.name}.part")
         try:
-            with owned_file(path), _told(path):
+            with owned_file(path), sqlite_errors(path):
                 if path.exists():  # made by another process since
                     raise OutputError(f"{path} already exists: another process has made it")
                 temporary.unlink(missing_ok=True)
@@ -219,9 +221,9 @@ class Store:
 
     def numbers(self, where: Where | None = None, *, after: int = 0) -> Numbers:
         """Return the numbers of entries whose metadata is as ``where`` says, ascending."""
-        condition, values = _condition(where)
+        clause, values = sql_condition(where)
         rows = self._query(
-            f"SELECT number FROM entries WHERE number > ?{condition} ORDER BY number",  # noqa: S608
+            f"SELECT number FROM entries WHERE number > ?{clause} ORDER BY number",  # noqa: S608
             (after, *values),
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
@@ -242,6 +244,11 @@ class Store:
         unit = np.asarray(stored) if kind is np.float32 else unit_rows(stored.astype(np.float32))
         return np.array([row[0] for row in found], np.int64), unit
 
+    def blocks(self, numbers: Numbers) -> Iterator[tuple[Numbers, Floats]]:
+        """Yield what :meth:`vectors` returns, for some thousand numbers at a time."""
+        for start in range(0, len(numbers), _BLOCK):
+            yield self.vectors(numbers[start : start + _BLOCK])
+
     def entries(self, numbers: Sequence[int] | Numbers) -> dict[int, Entry]:
         """Return entries that are still there, by number."""
         rows = self._by_number("entries", "number, id, text, metadata", numbers)
@@ -260,10 +267,10 @@ class Store:
         terms = [f'"{word}"' for word in _words(query)]
         if not terms:
             return []
-        condition, values = _condition(where)
+        clause, values = sql_condition(where)
         rows = self._query(
             "SELECT words.rowid FROM words JOIN entries ON entries.number = words.rowid "  # noqa: S608
-            f"WHERE words MATCH ?{condition} ORDER BY bm25(words), words.rowid LIMIT ?",
+            f"WHERE words MATCH ?{clause} ORDER BY bm25(words), words.rowid LIMIT ?",
             (" OR ".join(terms), *values, count),
         )
         return [row[0] for row in rows]
@@ -293,13 +300,13 @@ class Store:
             )
 
     def _query(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, self._told():
+        with self._lock, sqlite_errors(self.path):
             return self._connection.execute(statement, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Run the block as one transaction: all of it, on the disk, or nothing."""
-        with self._lock, self._told():
+        with self._lock, sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -308,11 +315,6 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        with _told(self.path):
-            yield
 
     def _damaged(self, what: str) -> InputError:
         return InputError(f"the index {self.path} is damaged ({what}): restore it from a copy")
@@ -340,35 +342,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line with its remedy."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "full" in text:
-            raise OutputError(
-                f"cannot write {path}: the disk is full; free some space and run again"
-            ) from error
-        if "locked" in text or "busy" in text:
-            raise OutputError(
-                f"{path} is being written by another process: try again when it is done"
-            ) from error
-        if "fts5" in text:
-            raise InputError(
-                "this Python's SQLite lacks full-text search (FTS5): install a Python whose "
-                "sqlite3 has it"
-            ) from error
-        if "no such table" in text:
-            raise InputError(f"{path} is not an index of edge-embed") from error
-        raise OutputError(f"cannot use the index {path}: {text}") from error
-    except sqlite3.DatabaseError as error:
-        raise InputError(
-            f"the index {path} is damaged or no index ({error}): restore it from a copy"
-        ) from error
-
-
 def _as_json(metadata: Mapping[str, Any], text: str) -> str:
     """Write metadata down, after a look whether the text can be."""
     try:
@@ -387,30 +360,3 @@ def _as_json(metadata: Mapping[str, Any], text: str) -> str:
 def _words(query: str) -> list[str]:
     """Return the words of a query, without what FTS5 would read as syntax."""
     return "".join(c if c.isalnum() else " " for c in query).split()
-
-
-def where_choices(where: Where) -> dict[str, list[Any]]:
-    """Return for each name the values of which an entry's metadata must have one.
-
-    Raises:
-        InputError: a value is neither a text, a number nor a truth value, or a list of these.
-    """
-    named = {}
-    for name, wanted in where.items():
-        choices = list(wanted) if isinstance(wanted, (list, tuple, set)) else [wanted]
-        if '"' in name or not all(isinstance(c, (str, int, float, bool)) for c in choices):
-            raise InputError(
-                f"cannot filter by {name}={wanted!r}: texts, numbers and truth values are compared"
-            )
-        named[name] = choices
-    return named
-
-
-def _condition(where: Where | None) -> tuple[str, list[object]]:
-    """Return SQL for metadata that equals ``where``; a list is any of its values."""
-    parts, values = [], []
-    for name, choices in where_choices(where or {}).items():
-        marks = ",".join("?" * len(choices))
-        parts.append(f" AND json_extract(entries.metadata, ?) IN ({marks})")
-        values += [f'$."{name}"', *choices]
-    return "".join(parts), values

@@ -1,0 +1,68 @@
+"""Order what was found: the best of several parts, and two rankings fused into one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.tasks.vectors import Floats
+
+__all__ = ["FUSED", "Hit", "Ranking", "best_of", "fuse"]
+
+Numbers = npt.NDArray[np.int64]
+Ranking = list[tuple[int, float]]
+"""Entries and their cosines, best first."""
+
+FUSED = 100
+"""How many places of each ranking are fused."""
+_RRF = 60
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A text that was found."""
+
+    id: str
+    text: str
+    metadata: Mapping[str, Any]
+    score: float
+    """Its cosine with the query."""
+    fused: float | None = None
+    """In hybrid search what it is ranked by: the sum of 1 / (60 + rank) over both rankings."""
+
+
+def best_of(
+    parts: Iterable[tuple[Numbers, Floats]],
+    unit: Floats,
+    depth: int,
+) -> list[Ranking]:
+    """Return (number, cosine) of the best of all parts for each query; ties by number."""
+    numbers = np.empty((len(unit), 0), np.int64)
+    scores = np.empty((len(unit), 0), np.float32)
+    for part_numbers, vectors in parts:
+        products = unit @ vectors.T
+        numbers = np.concatenate([numbers, np.broadcast_to(part_numbers, products.shape)], axis=1)
+        scores = np.concatenate([scores, products], axis=1)
+        if scores.shape[1] > depth:
+            best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+            numbers = np.take_along_axis(numbers, best, axis=1)
+            scores = np.take_along_axis(scores, best, axis=1)
+    order = np.lexsort((numbers, -scores), axis=1)
+    return [
+        [(int(n[i]), min(float(s[i]), 1.0)) for i in row]
+        for n, s, row in zip(numbers, scores, order, strict=True)
+    ]
+
+
+def fuse(rankings: Iterable[Sequence[int]]) -> dict[int, float]:
+    """Return the sum of 1 / (60 + rank) of each entry over all rankings.
+
+    Reciprocal rank fusion, Cormack, Clarke & Büttcher 2009, https://doi.org/10.1145/1571941.1572114.
+    """
+    fused: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, number in enumerate(ranking, 1):
+            fused[number] = fused.get(number, 0.0) + 1 / (_RRF + rank)
+    return fused

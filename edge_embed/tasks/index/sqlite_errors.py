@@ -1,0 +1,39 @@
+"""SQLite's errors as those of this package, each in one line with its remedy."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_embed.errors import InputError, OutputError
+
+__all__ = ["sqlite_errors"]
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one line with its remedy."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text:
+            raise OutputError(
+                f"cannot write {path}: the disk is full; free some space and run again"
+            ) from error
+        if "locked" in text or "busy" in text:
+            raise OutputError(
+                f"{path} is being written by another process: try again when it is done"
+            ) from error
+        if "fts5" in text:
+            raise InputError(
+                "this Python's SQLite lacks full-text search (FTS5): install a Python whose "
+                "sqlite3 has it"
+            ) from error
+        if "no such table" in text:
+            raise InputError(f"{path} is not an index of edge-embed") from error
+        raise OutputError(f"cannot use the index {path}: {text}") from error
+    except sqlite3.DatabaseError as error:
+        raise InputError(
+            f"the index {path} is damaged or no index ({error}): restore it from a copy"
+        ) from error
