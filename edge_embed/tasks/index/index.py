@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, OutputError
-from edge_embed.tasks.index.filters import Where
 from edge_embed.tasks.index.hnsw_file import HnswFile
 from edge_embed.tasks.index.hnsw_rebuild import HnswSearch
+from edge_embed.tasks.index.metadata import Where
 from edge_embed.tasks.index.ranking import FUSED, Hit, Ranking, best_of, fuse
 from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, check_model
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError, OutputError
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
-from edge_embed.tasks.index.filters import Where, sql_condition
+from edge_embed.tasks.index.metadata import Where, metadata_as_json, sql_condition
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.vectors import Floats, unit_rows
 
@@ -181,7 +181,7 @@ class Store:
         Vectors are of unit length, float32 (n, dim).
         """
         rows = [
-            (id_, text, _as_json(data, text), blob)
+            (id_, text, metadata_as_json(data, text), blob)
             for id_, text, data, blob in zip(ids, texts, metadata, self._pack(vectors), strict=True)
         ]
         with self._writing() as connection:
@@ -340,21 +340,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-def _as_json(metadata: Mapping[str, Any], text: str) -> str:
-    """Write metadata down, after a look whether the text can be."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        code = ord(text[error.start])
-        raise InputError(
-            f"a text has a lone surrogate (U+{code:04X}), which is no character: mend its encoding"
-        ) from None
-    try:
-        return json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the metadata of {text!r:.40} is not JSON: {error}") from error
 
 
 def _words(query: str) -> list[str]:

@@ -1,11 +1,12 @@
-"""Filters of a search by metadata: checked, and as SQL."""
+"""Metadata of entries: checked, as JSON, and as a filter in SQL."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from edge_embed.errors import InputError
 
-__all__ = ["Where", "sql_condition", "where_choices"]
+__all__ = ["Where", "metadata_as_json", "sql_condition", "where_choices"]
 
 Where = Mapping[str, object]
 
@@ -35,3 +36,22 @@ def sql_condition(where: Where | None) -> tuple[str, list[object]]:
         parts.append(f" AND json_extract(entries.metadata, ?) IN ({marks})")
         values += [f'$."{name}"', *choices]
     return "".join(parts), values
+
+
+def metadata_as_json(metadata: Mapping[str, Any], text: str) -> str:
+    """Return metadata as JSON.
+
+    Raises:
+        InputError: it cannot be written so, or ``text`` holds what is no character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise InputError(
+            f"a text has a lone surrogate (U+{code:04X}), which is no character: mend its encoding"
+        ) from None
+    try:
+        return json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the metadata of {text!r:.40} is not JSON: {error}") from error
