@@ -30,7 +30,7 @@ UNKNOWN_TO = {"tasks": {"hardware", "model", "runtime", "encoding", "embedder"}}
 OPENVINO = ("edge_embed.runtime.",)
 MAX_LOOSE, MAX_LINES = 8, 355
 # Files that are still longer: they may not grow.
-LONGER = {"embedder.py": 480}
+LONGER = {"embedder.py": 480, "graph.py": 390}
 
 
 def modules() -> dict[str, Path]:

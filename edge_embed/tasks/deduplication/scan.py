@@ -22,9 +22,7 @@ class Scan:
     """A number for each record, (n,), the highest is the best; None where the first is the best."""
 
 
-def scan_records(
-    records: RecordFile, keep: str = "first", *, output: Path | None = None
-) -> Scan:
+def scan_records(records: RecordFile, keep: str = "first", *, output: Path | None = None) -> Scan:
     """Read all texts for exact duplicates, and how good each record is.
 
     Args:
