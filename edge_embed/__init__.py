@@ -1,7 +1,8 @@
 """Sentence embeddings at the edge: INT8 OpenVINO models on a CPU, without torch."""
 
 import edge_embed.runtime.no_telemetry  # noqa: F401 - first, see there
-from edge_embed.embedder import Embedder, TruncationWarning
+from edge_embed.embedder import Embedder
+from edge_embed.encoding import TruncationWarning
 from edge_embed.errors import (
     ClusterError,
     EdgeEmbedError,
@@ -12,7 +13,10 @@ from edge_embed.errors import (
     OutputError,
     OverloadedError,
     SearchEngineError,
+    TextError,
+    TextTooLongError,
 )
+from edge_embed.runtime.text_warnings import TextWarning
 
 __all__ = [
     "ClusterError",
@@ -25,6 +29,9 @@ __all__ = [
     "OutputError",
     "OverloadedError",
     "SearchEngineError",
+    "TextError",
+    "TextTooLongError",
+    "TextWarning",
     "TruncationWarning",
     "__version__",
 ]

@@ -6,19 +6,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.encoding import (
+    Truncation,
+    TruncationWarning,
+    check_choice,
+    finish,
+    prepare,
+    truncation_message,
+)
+from edge_embed.errors import InputError, ModelFormatError, TextError
 from edge_embed.hardware.machine import instructions
 from edge_embed.model.card import ModelCard
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import check_consistency
 from edge_embed.model.locate import resolve_model
-from edge_embed.model.precision import Precision, Ranges, fit_ranges, quantize_embeddings
+from edge_embed.model.precision import Precision, Ranges
 from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.compile_cache import default_cache_dir, prune
@@ -26,7 +34,7 @@ from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.engine import Engine
 from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
-from edge_embed.runtime.tokenizer import TokenizedTexts, Tokenizer
+from edge_embed.runtime.tokenizer import Tokenizer, check_texts
 from edge_embed.sentence_transformers_api import (
     OutputValue,
     SentenceTransformersApi,
@@ -35,23 +43,14 @@ from edge_embed.sentence_transformers_api import (
 )
 from edge_embed.vectors import unit_length
 
-__all__ = ["Embedder", "Encoded", "Truncation", "TruncationWarning"]
+__all__ = ["Embedder", "Encoded"]
 
-Truncation = Literal["warn", "error", "ignore"]
 Vectors = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
 
 # Texts tokenized at a time: enough to fill batches of equal length, few enough that the first
 # batch starts at once and memory stays flat.
 _CHUNK = 2048
-
-
-class TruncationWarning(UserWarning):
-    """Some texts were longer than the model reads."""
-
-
-# Python shows a repeated warning once a program; a cut must be said at every call.
-warnings.filterwarnings("always", category=TruncationWarning, append=True)
 
 
 class Embedder(SentenceTransformersApi):
@@ -236,15 +235,8 @@ class Embedder(SentenceTransformersApi):
             precision=precision,
             normalize=normalize or normalize_embeddings,
             dim=dim if dim is not None else truncate_dim,
-            refuse_long=truncation == "error",
+            truncation=truncation,
         )
-        _check_choice("truncation", truncation, Truncation)
-        if truncation == "warn" and len(encoded.truncated):
-            warnings.warn(
-                cut_message(len(encoded.truncated), len(encoded.vectors), self.max_seq_length),
-                TruncationWarning,
-                stacklevel=2,
-            )
         return as_tensors(  # type: ignore[no-any-return]
             encoded.vectors[0] if isinstance(texts, str) else encoded.vectors,
             convert_to_numpy=convert_to_numpy,
@@ -261,34 +253,42 @@ class Embedder(SentenceTransformersApi):
         precision: Precision = "float32",
         normalize: bool = False,
         dim: int | None = None,
-        refuse_long: bool = False,
+        truncation: Truncation = "ignore",
     ) -> "Encoded":
         """Embed texts and return what :meth:`encode` only warns about.
 
-        Options mean what they mean there; ``refuse_long`` is its ``truncation="error"``.
+        Options mean what they mean there.
 
         Raises:
             InputError: an item is no text or too long, or an option has no such value.
         """
         texts = list(texts)
-        _check_choice("precision", precision, Precision)
+        check_choice("precision", precision, Precision)
+        check_choice("truncation", truncation, Truncation)
         self.check_dim(dim)
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; it must be at least 1")
-        call = _Call(prompt, batch_size, show_progress, refuse_long)
-        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        vectors, lengths, full_lengths = self._embed(list(rows), call)
+        call = _Call(prompt, batch_size, show_progress, truncation)
+        rows = _distinct(texts)
+        try:
+            vectors, lengths, full_lengths = self._embed(list(rows), call)
+        except TextError as error:
+            refused = list(rows)[error.index]
+            raise error.numbered(texts.index(refused)) from None
         if len(rows) < len(texts):  # exact repeats were embedded once
             index = [rows[text] for text in texts]
             vectors, lengths, full_lengths = vectors[index], lengths[index], full_lengths[index]
-        vectors = vectors[:, :dim]
-        if normalize:
-            vectors = unit_length(vectors)
-        ranges = None
-        if precision in ("int8", "uint8") and len(vectors):
-            ranges = self._ranges_for(vectors, normalize=normalize)
-        result = quantize_embeddings(vectors, precision, ranges=ranges)
-        return Encoded(np.ascontiguousarray(result), lengths, full_lengths)
+        result = finish(
+            vectors, dim=dim, normalize=normalize, precision=precision, ranges=self.ranges
+        )
+        encoded = Encoded(result, lengths, full_lengths)
+        if truncation == "warn" and len(encoded.truncated):
+            warnings.warn(
+                truncation_message(len(encoded.truncated), len(texts), self.max_seq_length),
+                TruncationWarning,
+                stacklevel=3,
+            )
+        return encoded
 
     def similarity(
         self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
@@ -330,7 +330,7 @@ class Embedder(SentenceTransformersApi):
         return self.ranges
 
     def _embed(self, texts: list[str], call: "_Call") -> tuple[Vectors, Counts, Counts]:
-        """Embed distinct texts; return vectors (n, dim), tokens kept and tokens before any cut."""
+        """Embed distinct texts; return vectors (n, dim), tokens read and whole tokens."""
         out = np.empty((len(texts), self.dim), np.float32)
         lengths, full_lengths = np.empty((2, len(texts)), np.int64)
         prompt_length = self.prompt_length(call.prompt)
@@ -340,10 +340,15 @@ class Embedder(SentenceTransformersApi):
         def batches() -> Iterator[Batch]:
             """Tokenize chunk by chunk and yield batches, while earlier ones are computed."""
             for start in range(0, len(texts), size):
-                tokenized = self.tokenizer(texts[start : start + size], prompt=call.prompt)
-                if call.refuse_long:
-                    self._refuse_long(tokenized, start)
-                guard.add(texts[start : start + size], tokenized)
+                some = texts[start : start + size]
+                tokenized = prepare(
+                    self.tokenizer,
+                    some,
+                    prompt=call.prompt,
+                    truncation=call.truncation,
+                    first=start,
+                )
+                guard.add(some, tokenized)
                 chunk = slice(start, start + size)
                 lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
                 for batch in self.planner.plan(
@@ -361,13 +366,6 @@ class Embedder(SentenceTransformersApi):
                 self._warned.add(kind)
                 warnings.warn(message, TextWarning, stacklevel=4)
         return out, lengths, full_lengths
-
-    def _refuse_long(self, tokenized: TokenizedTexts, start: int) -> None:
-        for row in tokenized.truncated[:1].tolist():
-            raise InputError(
-                f"text {start + row} has {tokenized.full_lengths[row]} tokens, the model reads "
-                f"{self.max_seq_length}: shorten or split it, or allow the cut (truncation='warn')"
-            )
 
     def prompt(self, prompt: str | None = None, *, name: str | None = None) -> str:
         """Return the text put before each input: as given, by its name, or the model's default.
@@ -399,19 +397,6 @@ class Embedder(SentenceTransformersApi):
         if dim is not None and not 1 <= dim <= self.dim:
             raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.dim}")
 
-    def _ranges_for(self, vectors: Vectors, *, normalize: bool) -> Vectors:
-        """Return the stored int8 ranges, or ones of these vectors with a warning."""
-        if self.ranges is not None:
-            return self.ranges.select(normalize=normalize, dim=vectors.shape[1])
-        ranges = fit_ranges(vectors)
-        warnings.warn(
-            f"the model has no stored int8 ranges, so they were taken from these {len(vectors)} "
-            "texts: vectors of other calls will not be comparable; fit them once with "
-            "fit_ranges(texts).save(folder) or 'edge-embed ranges'",
-            stacklevel=3,
-        )
-        return ranges
-
     def _vectors(self, side: npt.NDArray[Any] | Sequence[str] | str) -> Vectors:
         if isinstance(side, np.ndarray):
             return np.atleast_2d(side).astype(np.float32)
@@ -442,15 +427,7 @@ class _Call:
     prompt: str
     batch_size: int | None
     show_progress: bool
-    refuse_long: bool
-
-
-def cut_message(cut: int, total: int, limit: int) -> str:
-    """Say how many texts were cut."""
-    return (
-        f"{cut} of {total} texts are longer than {limit} tokens and were cut: shorten or split "
-        "them (truncation='error' refuses them)"
-    )
+    truncation: Truncation
 
 
 def _verify(folder: Path) -> None:
@@ -467,10 +444,13 @@ def _verify(folder: Path) -> None:
         )
 
 
-def _check_choice(name: str, value: str, choices: object) -> None:
-    known = get_args(choices)
-    if value not in known:
-        raise InputError(f"unknown {name} {value!r}: choose one of {', '.join(known)}")
+def _distinct(texts: Sequence[str]) -> dict[str, int]:
+    """Number the distinct texts, in order."""
+    try:
+        return {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    except TypeError:  # such as a list among the texts
+        check_texts(texts)
+        raise
 
 
 def _progress(total: int) -> "tqdm[NoReturn]":

@@ -4,6 +4,8 @@
     ├── ModelNotFoundError      no such folder, shipped model or hub repository
     ├── ModelFormatError        the folder is there, but a file in it is missing or broken
     ├── InputError              the caller's text, option or file is wrong (also a ValueError)
+    │   └── TextError           one of several texts is; it is named by its place
+    │       └── TextTooLongError    it has more tokens than the model reads
     ├── OutputError             a result cannot be written
     ├── OverloadedError         the queue is full; try again later
     ├── SearchEngineError       Qdrant or Milvus cannot be reached, or refuses
@@ -12,6 +14,12 @@
 
 Each message names the thing and the remedy in one line: the command line prints it as it stands.
 """
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "ClusterError",
@@ -23,6 +31,8 @@ __all__ = [
     "OutputError",
     "OverloadedError",
     "SearchEngineError",
+    "TextError",
+    "TextTooLongError",
 ]
 
 
@@ -40,6 +50,36 @@ class ModelFormatError(EdgeEmbedError):
 
 class InputError(EdgeEmbedError, ValueError):
     """A text, an option or an input file that cannot be used as it is."""
+
+
+class TextError(InputError):
+    """One of several texts that cannot be used as it is; the message names its place."""
+
+    def __init__(self, index: int, fault: str, *, place: str | None = None) -> None:
+        named = f"text {index}" if place is None else f"{place}: the text"
+        super().__init__(f"{named} {fault}")
+        self.index = index
+        """The text's number in the caller's input, from 0."""
+        self.fault = fault
+        """What is wrong, such as ``is not a string but int``."""
+        self.place = place
+        """Where the text stands, such as ``texts.txt, line 3``; None is its number."""
+
+    def numbered(self, index: int) -> "Self":
+        """Return the same error of another number."""
+        return type(self)(index, self.fault)
+
+    def at(self, place: str) -> "Self":
+        """Return the same error, named by a place."""
+        return type(self)(self.index, self.fault, place=place)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let other processes raise it."""
+        return partial(type(self), place=self.place), (self.index, self.fault)
+
+
+class TextTooLongError(TextError):
+    """A text with more tokens than the model reads, where truncation is refused."""
 
 
 class OutputError(EdgeEmbedError):

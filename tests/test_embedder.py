@@ -1,6 +1,7 @@
 """The front door: the same vectors however they are asked for, and sentence-transformers' names."""
 
 import json
+import pickle
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_embed import Embedder, InputError, ModelFormatError, TruncationWarning
+from edge_embed import (
+    Embedder,
+    InputError,
+    ModelFormatError,
+    TextError,
+    TextTooLongError,
+    TruncationWarning,
+)
 from edge_embed.errors import EdgeEmbedError
 from edge_embed.model.precision import fit_ranges, quantize_embeddings
 from edge_embed.runtime.batch import Batch
@@ -129,6 +137,7 @@ def test_tokens(model: Embedder) -> None:
     (tokens,) = model.tokenize(["what time"])
     assert tokens[0] == "[CLS]"
     assert tokens[-1] == "[SEP]"
+    assert "".join(tokens[1:-1]).replace("#", "") == "whattime"
     assert model.count_tokens(["what time"]).tolist() == [len(tokens)]
     long = "time " * 500
     assert model.count_tokens([long])[0] > model.max_seq_length == len(model.tokenize([long])[0])
@@ -146,6 +155,41 @@ def test_a_cut_is_said_once_a_call_with_its_count(model: Embedder) -> None:
     detailed = model.encode_detailed(texts)
     assert detailed.truncated.tolist() == [1, 2, 3]
     assert detailed.lengths.tolist() == [3, 128, 128, 128]
+
+
+@pytest.mark.parametrize("repeats", [1, 3, 5000])
+def test_a_refused_text_is_named_by_its_place_in_the_input(model: Embedder, repeats: int) -> None:
+    # Distinct texts before the refused ones fill more than one chunk; repeats come between.
+    before = [f"text {number}" for number in range(2500 if repeats == 3 else 1)]
+    texts: list[Any] = [*before, *["hi"] * repeats]
+    for refused, fault in (
+        ("long " * 300, "tokens, the model"),
+        (None, "not a string but NoneType"),
+    ):
+        given: list[Any] = [*texts, refused, "hi", refused]
+        with pytest.raises(TextError, match=rf"^text {len(texts)} .*{fault}") as caught:
+            model.encode(given, truncation="error", prompt="say: ")
+        assert caught.value.index == len(texts)
+        assert isinstance(caught.value, TextTooLongError) == (refused is not None)
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("odd", [["b"], ("a", "b"), 5, b"bytes", None, {}])
+@pytest.mark.parametrize("prompt", ["", "say: "])
+def test_an_item_that_is_no_text_is_refused(model: Embedder, odd: object, prompt: str) -> None:
+    with pytest.raises(TextError, match=f"^text 1 is not a string but {type(odd).__name__}$"):
+        model.encode(["a", odd], prompt=prompt)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("option", ["precision", "truncation"])
+def test_an_unknown_choice_is_refused_before_anything_is_embedded(
+    model: Embedder, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(model, "tokenizer", None)
+    choice: Any = {option: "maybe"}
+    for embed in (model.encode, model.encode_detailed):
+        with pytest.raises(InputError, match=f"unknown {option} 'maybe'"):
+            embed(["one"], **choice)
 
 
 def test_a_refused_call_leaves_the_model_usable(model: Embedder) -> None:

@@ -88,6 +88,9 @@ def test_the_public_names() -> None:
             "OutputError",
             "OverloadedError",
             "SearchEngineError",
+            "TextError",
+            "TextTooLongError",
+            "TextWarning",
             "TruncationWarning",
             "__version__",
         ]

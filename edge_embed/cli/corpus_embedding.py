@@ -10,7 +10,7 @@ import click
 
 from edge_embed.cli.options import ModelOptions
 from edge_embed.cli.terminal import progress_bar
-from edge_embed.embedder import TruncationWarning, cut_message
+from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import EdgeEmbedError
 from edge_embed.files.resumable_vectors import ResumableVectors, VectorsKey
 
@@ -77,7 +77,9 @@ class CorpusEmbedding:
             ) from None
         if cut:
             warnings.warn(
-                cut_message(cut, count, model.max_seq_length), TruncationWarning, stacklevel=2
+                truncation_message(cut, count, model.max_seq_length),
+                TruncationWarning,
+                stacklevel=2,
             )
         return stored.vectors()
 

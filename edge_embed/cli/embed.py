@@ -8,10 +8,11 @@ import click
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import progress_bar
-from edge_embed.embedder import Embedder, TruncationWarning, cut_message
+from edge_embed.embedder import Embedder
+from edge_embed.encoding import Truncation, TruncationWarning, truncation_message
 from edge_embed.errors import InputError
 from edge_embed.files.readers import read_texts
-from edge_embed.files.vector_writers import check_output, open_writer
+from edge_embed.files.vector_writers import WRITABLE, check_output, open_writer
 from edge_embed.model.precision import Precision
 
 # Texts embedded and written at a time.
@@ -22,7 +23,10 @@ _CHUNK = 8192
 @click.argument("texts", nargs=-1)
 @input_options
 @click.option(
-    "-o", "--output", metavar="FILE", help="Vectors: .npy, .jsonl or .parquet. Else JSON on stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help=f"Vectors: {', '.join(WRITABLE)}. Else JSON on stdout.",
 )
 @click.option("--dim", type=click.IntRange(min=1), help="Keep the first so many dimensions.")
 @click.option(
@@ -51,7 +55,7 @@ def embed_command(
     dim: int | None,
     precision: Precision,
     prompt_name: str | None,
-    truncation: str,
+    truncation: Truncation,
     *,
     allow_empty: bool,
     normalize: bool,
@@ -85,7 +89,7 @@ def embed_command(
                 precision=precision,
                 normalize=normalize,
                 dim=dim,
-                refuse_long=truncation == "error",
+                truncation=truncation,
             )
             writer.write(chunk, encoded.vectors)
             cut += len(encoded.truncated)
@@ -106,4 +110,5 @@ def _arguments(texts: tuple[str, ...], *, allow_empty: bool) -> Iterator[str]:
 def _warn(model: Embedder, cut: int, total: int) -> None:
     import warnings
 
-    warnings.warn(cut_message(cut, total, model.max_seq_length), TruncationWarning, stacklevel=2)
+    message = truncation_message(cut, total, model.max_seq_length)
+    warnings.warn(message, TruncationWarning, stacklevel=2)

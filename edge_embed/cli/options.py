@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from edge_embed.embedder import Embedder
+from edge_embed.files.readers import READABLE
 from edge_embed.model.config import VARIANTS
 from edge_embed.runtime.config import Hint, InferencePrecision
 
@@ -176,7 +177,7 @@ def input_options(function: _Function) -> _Function:
             "source",
             metavar="FILE",
             type=click.Path(path_type=str, allow_dash=True),
-            help="Texts: .txt, .jsonl, .csv, .tsv, .parquet, or - for standard input.",
+            help=f"Texts: {', '.join(READABLE)}, or - for standard input.",
         ),
         click.option("--column", help="The column of the texts, where the file has several."),
         click.option("--allow-empty", is_flag=True, help="Embed empty texts instead of refusing."),

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.embedder import Embedder, Truncation
+from edge_embed.embedder import Embedder
+from edge_embed.encoding import Truncation
 
 __all__ = ["Model", "RoleEncoder"]
 

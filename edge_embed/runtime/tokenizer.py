@@ -7,19 +7,20 @@ planner pads, and the limit is the model's (:attr:`ModelConfig.max_seq_length`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as FastTokenizer
 
-from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.errors import InputError, ModelFormatError, TextError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.json_files import read_json
 
-__all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer"]
+__all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer", "TruncationSide"]
 
 TokenIds = npt.NDArray[np.int64]
+TruncationSide = Literal["left", "right"]
 _Item = TypeVar("_Item")
 
 
@@ -78,7 +79,7 @@ class Tokenizer:
         self._lowercase = config.lowercase
         self.max_length = config.max_seq_length
         side = read_json(config.folder / "tokenizer_config.json", optional=True)
-        self._cut_left = side.get("truncation_side") == "left"
+        self._side: TruncationSide = "left" if side.get("truncation_side") == "left" else "right"
         # Published files differ in which of the two names it; -1 is no token.
         names = read_json(config.folder / "special_tokens_map.json", optional=True) | side
         name = _token_name(names.get("unk_token"))
@@ -105,23 +106,27 @@ class Tokenizer:
             )
 
     def __call__(
-        self, texts: Sequence[str], *, prompt: str = "", cut_left: bool | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str = "",
+        truncation_side: TruncationSide | None = None,
     ) -> TokenizedTexts:
         """Tokenize ``texts``, each with ``prompt`` put before it.
 
         Args:
             texts: n texts.
             prompt: Put before each.
-            cut_left: Whether texts over the limit lose their beginning; None is the model's way.
+            truncation_side: Which end texts over the limit lose; None is the model's way.
 
         Raises:
-            InputError: an item is not a string, or cannot be written as UTF-8.
+            TextError: an item is not a string, or cannot be written as UTF-8.
         """
         encodings = self._encode(self._prepare(texts, prompt))
-        return self._tokenized([encoding.ids for encoding in encodings], cut_left)
+        return self._tokenized([encoding.ids for encoding in encodings], truncation_side)
 
     def from_ids(
-        self, texts: Sequence[Sequence[int]], *, cut_left: bool | None = None
+        self, texts: Sequence[Sequence[int]], *, truncation_side: TruncationSide | None = None
     ) -> TokenizedTexts:
         """Take texts that are tokenized already: this model's ids, special tokens included.
 
@@ -139,7 +144,7 @@ class Tokenizer:
                     f"{self._after}, as this model's tokenizer writes them, so they may be of "
                     "another: send text, or this model's ids"
                 )
-        return self._tokenized(texts, cut_left)
+        return self._tokenized(texts, truncation_side)
 
     def pieces(self, texts: Sequence[str], *, special_tokens: bool = True) -> list[list[Piece]]:
         """Return each whole text's tokens and where they stand, before any cut.
@@ -187,16 +192,19 @@ class Tokenizer:
                     f"text {number} has the token id {wrong}; this model's are from 0 to {size - 1}"
                 )
 
-    def _tokenized(self, texts: Sequence[Sequence[int]], cut_left: bool | None) -> TokenizedTexts:
+    def _tokenized(
+        self, texts: Sequence[Sequence[int]], side: TruncationSide | None
+    ) -> TokenizedTexts:
         full = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
-        ids = [np.asarray(self._cut(text, cut_left), np.int64) for text in texts]
+        ids = [np.asarray(self._truncated(text, side), np.int64) for text in texts]
         unknown = np.fromiter((np.count_nonzero(i == self._unknown_id) for i in ids), np.int64)
         kept = np.minimum(full, self.max_length)
         return TokenizedTexts(ids, kept, full, unknown, self._prefix + self._suffix)
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the pieces of each text, special tokens included, cut at the limit."""
-        return [list(self._cut(e.tokens)) for e in self._encode(self._prepare(texts, ""))]
+        encodings = self._encode(self._prepare(texts, ""), named=True)
+        return [list(self._truncated(e.tokens)) for e in encodings]
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return how many tokens each whole text has, special tokens included, before any cut."""
@@ -210,50 +218,54 @@ class Tokenizer:
         return len(self._encode(self._prepare([prompt], ""))[0]) - self._suffix
 
     def _prepare(self, texts: Sequence[str], prompt: str) -> Sequence[str]:
+        # The tokenizer would take a tuple for a pair of texts, so types are checked beforehand.
+        if not all(isinstance(text, str) for text in texts):
+            check_texts(texts)
         if prompt:
             texts = [prompt + text for text in texts]
         if self._lowercase:
             texts = [text.lower() for text in texts]
         return texts
 
-    def _encode(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        # The tokenizer would take a tuple for a pair of texts, so types are checked beforehand.
-        if not all(isinstance(text, str) for text in texts):
-            check_texts(texts)
+    def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        # The fast one leaves the names of tokens empty.
+        encode = self._tokenizer.encode_batch if named else self._tokenizer.encode_batch_fast
         try:
-            return self._tokenizer.encode_batch_fast(texts)
+            return encode(texts)
         except (TypeError, UnicodeEncodeError):
             check_texts(texts)
             raise
 
-    def _cut(self, items: Sequence[_Item], cut_left: bool | None = None) -> Sequence[_Item]:
-        """Cut content, never the template's special tokens."""
+    def _truncated(
+        self, items: Sequence[_Item], side: TruncationSide | None = None
+    ) -> Sequence[_Item]:
+        """Truncate content, never the template's special tokens."""
         if len(items) <= self.max_length:
             return items
         end = len(items) - self._suffix
         room = self.max_length - self._prefix - self._suffix
-        left = self._cut_left if cut_left is None else cut_left
-        start = end - room if left else self._prefix
+        start = end - room if (side or self._side) == "left" else self._prefix
         content = items[start : start + room]
         return [*items[: self._prefix], *content, *items[end:]]
 
 
 def check_texts(texts: Sequence[object]) -> None:
-    """Raise an InputError that names the first item that is no text.
+    """Refuse items that are no texts.
 
     Raises:
-        InputError: an item is not a string, or holds a lone surrogate.
+        TextError: an item is not a string, or holds a lone surrogate.
     """
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"text {index} is not a string but {type(text).__name__}")
+            raise TextError(index, f"is not a string but {type(text).__name__}")
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             code = ord(text[error.start])
-            raise InputError(
-                f"text {index} holds a lone surrogate (U+{code:04X} at character {error.start}), "
-                "which no UTF-8 text can: repair the text where it was decoded"
+            raise TextError(
+                index,
+                f"holds a lone surrogate (U+{code:04X} at character {error.start}), which no UTF-8 "
+                "text can: repair the text where it was decoded",
             ) from None
 
 

@@ -6,8 +6,8 @@ The way of a request: :mod:`~edge_embed.server.connection` (slow clients),
 :mod:`~edge_embed.server.app` (keys, too many requests), :mod:`~edge_embed.server.endpoint` (body
 in, answer or error out), the protocol's handler in ``api/``
 (:mod:`~edge_embed.server.api.openai`, :mod:`~edge_embed.server.api.tei`,
-:mod:`~edge_embed.server.api.tasks`), :mod:`~edge_embed.server.service` (texts to vectors), and the
-model's queue (:mod:`edge_embed.runtime.dynamic_batcher`).
+:mod:`~edge_embed.server.api.tasks`), :mod:`~edge_embed.server.served_model` (texts to vectors),
+and the model's queue (:mod:`edge_embed.runtime.dynamic_batcher`).
 """
 
 from edge_embed.errors import MissingExtraError
@@ -24,8 +24,8 @@ except ModuleNotFoundError as error:
 from edge_embed.server.app import create_app
 from edge_embed.server.auth import ApiKeys
 from edge_embed.server.limits import Limits
-from edge_embed.server.pool import ModelSource
 from edge_embed.server.run import Listen, serve
+from edge_embed.server.served_model import ModelSource
 from edge_embed.server.service import Service
 
 __all__ = ["ApiKeys", "Limits", "Listen", "ModelSource", "Service", "create_app", "serve"]

@@ -4,19 +4,18 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_embed.server.api import openai, tasks, tei
-from edge_embed.server.api.status import RESOURCES, Resource
+from edge_embed.server.api import openai, status, tasks, tei
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import Protocol, StatusError
 from edge_embed.server.openapi import openapi_document, reference_page
 from edge_embed.server.page import html_response, playground
-from edge_embed.server.request import DisconnectedError
+from edge_embed.server.request import Caller, DisconnectedError
 from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS", "create_app"]
@@ -24,15 +23,16 @@ __all__ = ["ENDPOINTS", "create_app"]
 _log = logging.getLogger("edge_embed.server")
 _access = logging.getLogger("edge_embed.access")
 
-Answer = Callable[[Request], Awaitable[Response]]
-
 # Tells a browser to ask for a password: any name, and the key.
 _ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="edge-embed", charset="UTF-8"'}
 
 # Statuses counted as rejections, and how they are called.
 _REASONS = {401: "key", 413: "size", 429: "overload"}
 
-ENDPOINTS = [*openai.ENDPOINTS, *tei.ENDPOINTS, *tasks.ENDPOINTS]
+ENDPOINTS = [*openai.ENDPOINTS, *tei.ENDPOINTS, *tasks.ENDPOINTS, *status.ENDPOINTS]
+
+# Errors of paths that are not there.
+_PROTOCOL: Protocol = "openai"
 
 
 def create_app(service: Service, *, page: bool = True) -> ASGIApp:
@@ -42,26 +42,23 @@ def create_app(service: Service, *, page: bool = True) -> ASGIApp:
         service: Its models; whoever runs the application starts and closes it.
         page: Serve the page at /.
     """
-    document = openapi_document(ENDPOINTS, RESOURCES)
-    paths: dict[str, dict[str, Answer]] = {}
-    for endpoint in ENDPOINTS:
-        paths.setdefault(endpoint.path, {})["POST"] = _post(endpoint, service)
-    for resource in RESOURCES:
-        paths.setdefault(resource.path, {})["GET"] = _get(resource, service)
+    document = openapi_document(ENDPOINTS)
     schema = Response(json.dumps(document), media_type="application/json")
-    paths["/openapi.json"] = {"GET": _fixed(schema)}
-    paths["/docs"] = {"GET": _fixed(html_response(reference_page(document)))}
+    pages = {"/openapi.json": schema, "/docs": html_response(reference_page(document))}
     if page:
-        paths["/"]["GET"] = _fixed(playground())
-    return Application(service, paths)
+        pages["/"] = playground()
+    return Application(service, [*ENDPOINTS, *(_fixed(*pair) for pair in pages.items())])
 
 
 class Application:
     """The ASGI application: refuses before any work is done, and makes errors answers."""
 
-    def __init__(self, service: Service, paths: Mapping[str, Mapping[str, Answer]]) -> None:
-        """Stand before the answers of each path and method."""
-        self._service, self._paths = service, paths
+    def __init__(self, service: Service, endpoints: Sequence[Endpoint]) -> None:
+        """Stand before the endpoints."""
+        self._service = service
+        self._paths: dict[str, dict[str, Endpoint]] = {}
+        for endpoint in endpoints:
+            self._paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         self._at_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +92,7 @@ class Application:
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]
         try:
-            return await self._find(request)(request)
+            return await self._find(request).respond(self._service, request)
         except DisconnectedError:
             return Response(status_code=499)
         except asyncio.CancelledError:  # a stop has waited as long as it was to
@@ -105,20 +102,28 @@ class Application:
             if problem.status == 500:
                 trace = _log.isEnabledFor(logging.DEBUG)
                 _log.error("%s failed: %s", path, error, exc_info=trace)
-        protocol: Protocol = "openai" if path.startswith("/v1/") else "tei"
         return Response(
-            problem.body(protocol), problem.status, problem.headers, media_type="application/json"
+            problem.body(self._protocol(path)),
+            problem.status,
+            problem.headers,
+            media_type="application/json",
         )
 
-    def _find(self, request: Request) -> Answer:
-        """Return what answers a request.
+    def _protocol(self, path: str) -> Protocol:
+        """Return whose errors a path answers with."""
+        return next((e.protocol for e in self._paths.get(path, {}).values()), _PROTOCOL)
+
+    def _find(self, request: Request) -> Endpoint:
+        """Return the endpoint that a request is for.
 
         Raises:
             StatusError: it has no key, there is no room for it, or no such path or method.
         """
         path, method = request.scope["path"], request.scope["method"]
         service = self._service
-        if service.keys is not None and path != "/live":
+        methods = self._paths.get(path, {})
+        endpoint = methods.get("GET" if method == "HEAD" else method)
+        if service.keys is not None and not (endpoint and endpoint.without_key):
             given = request.headers.get("authorization", "").encode("latin-1")
             if not service.keys.accept(given):
                 raise StatusError(
@@ -126,11 +131,9 @@ class Application:
                     "this server needs an API key: send the header 'Authorization: Bearer KEY'",
                     headers=_ASK_FOR_KEY,
                 )
-        methods = self._paths.get(path)
-        if methods is None:
+        if not methods:
             raise StatusError(404, "there is no such path; /docs lists them")
-        answer = methods.get("GET" if method == "HEAD" else method)
-        if answer is None:
+        if endpoint is None:
             raise StatusError(
                 405,
                 "the path takes another method; /docs lists them",
@@ -141,25 +144,13 @@ class Application:
             raise StatusError(
                 429, f"{most} requests are being answered already", headers={"Retry-After": "1"}
             )
-        return answer
+        return endpoint
 
 
-def _post(endpoint: Endpoint, service: Service) -> Answer:
-    async def answer(request: Request) -> Response:
-        return await endpoint.respond(service, request)
+def _fixed(path: str, response: Response) -> Endpoint:
+    """Return an endpoint that always answers the same."""
 
-    return answer
-
-
-def _get(resource: Resource, service: Service) -> Answer:
-    async def answer(request: Request) -> Response:
-        return await resource.respond(service)
-
-    return answer
-
-
-def _fixed(response: Response) -> Answer:
-    async def answer(request: Request) -> Response:
+    async def answer(service: Service, _: None, caller: Caller) -> Response:
         return response
 
-    return answer
+    return Endpoint(path, _PROTOCOL, None, None, answer, "")

@@ -1,4 +1,7 @@
-"""What a path is: its types, for reading, writing and the OpenAPI schema, and its handler."""
+"""What a path is: its types, for reading, writing and the OpenAPI schema, and its handler.
+
+A new path is an :class:`Endpoint` in one of the lists of :mod:`edge_embed.server.api`.
+"""
 
 import asyncio
 import re
@@ -25,6 +28,8 @@ __all__ = [
     "read_inputs",
 ]
 
+# Takes the service, the request's body (None with GET) and who asks; returns what the endpoint's
+# answer type describes, bytes where that is None, or a whole response.
 Handler = Callable[[Service, Any, Caller], Awaitable[object]]
 
 # Arrays of float32 in answers, as the schema shows them.
@@ -64,18 +69,29 @@ _FEW_TEXTS = 32
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path that takes JSON with POST."""
+    """A path that takes JSON with POST, or is read with GET."""
 
     path: str
     protocol: Protocol
-    body: type
-    """The request, a msgspec struct."""
+    """Whose errors it answers with."""
+    body: type | None
+    """The request, a msgspec struct; None for a path that is read with GET."""
     answer: Any
-    """The type of the answer."""
+    """The type of the answer; None for what is no JSON."""
     handler: Handler
     summary: str
     example: Mapping[str, object] = field(default_factory=dict)
     """A request."""
+    media_type: str = "application/json"
+    problems: Mapping[int, str] = field(default_factory=dict)
+    """Of GET: statuses besides 200 and 401, and when."""
+    without_key: bool = False
+    """Whether it is answered to everybody."""
+
+    @property
+    def method(self) -> str:
+        """``POST`` where there is a body, else ``GET``."""
+        return "GET" if self.body is None else "POST"
 
     async def respond(self, service: Service, request: Request) -> Response:
         """Answer a request.
@@ -84,6 +100,12 @@ class Endpoint:
             Exception: whatever went wrong; :mod:`edge_embed.server.app` makes it an answer.
         """
         caller = Caller(request, service.limits, service.metrics)
+        if self.body is None:
+            answer = await self.handler(service, None, caller)
+            if isinstance(answer, Response):
+                return answer
+            content = answer if isinstance(answer, bytes) else _encode(answer)
+            return Response(content, media_type=self.media_type)
         body = _decode(await caller.body(), self.body)
         answer = await self.handler(service, body, caller)
         with caller.stage("write"):
@@ -91,7 +113,7 @@ class Endpoint:
                 content = await asyncio.to_thread(_encode, answer)
             else:
                 content = _encode(answer)
-        return Response(content, media_type="application/json")
+        return Response(content, media_type=self.media_type)
 
 
 def read_inputs(inputs: Inputs) -> list[str] | list[list[int]]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
+from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError, TextTooLongError
 
 __all__ = ["STATUSES", "OpenAIError", "OpenAIErrorBody", "Protocol", "StatusError", "TeiError"]
 
@@ -51,6 +51,8 @@ class StatusError(EdgeEmbedError):
         """Return what to answer for an error."""
         if isinstance(error, StatusError):
             return error
+        if isinstance(error, TextTooLongError):
+            return cls(413, str(error))
         if isinstance(error, InputError):
             return cls(422, str(error))
         if isinstance(error, OverloadedError):

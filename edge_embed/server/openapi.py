@@ -2,13 +2,12 @@
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from edge_embed import __version__
-from edge_embed.server.api.status import Resource
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import STATUSES, OpenAIErrorBody, Protocol, TeiError
 
@@ -20,13 +19,11 @@ _ERRORS: dict[Protocol, type] = {"openai": OpenAIErrorBody, "tei": TeiError}
 _POST_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
-def openapi_document(
-    endpoints: Sequence[Endpoint], resources: Sequence[Resource]
-) -> dict[str, Any]:
+def openapi_document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Describe every path, OpenAPI 3.1."""
     types: list[Any] = [OpenAIErrorBody, TeiError]
-    types += [kind for endpoint in endpoints for kind in (endpoint.body, endpoint.answer)]
-    types += [resource.answer for resource in resources if resource.answer is not None]
+    bodies_and_answers = [kind for e in endpoints for kind in (e.body, e.answer)]
+    types += [kind for kind in bodies_and_answers if kind is not None]
     schemas, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
@@ -43,36 +40,27 @@ def openapi_document(
         return answer
 
     for endpoint in endpoints:
-        content = {"schema": schema_of[id(endpoint.body)], "example": dict(endpoint.example)}
-        answer = {"application/json": {"schema": schema_of[id(endpoint.answer)]}}
-        responses = {"200": {"description": "Done.", "content": answer}}
+        content: dict[str, Any] = {"schema": {"type": "string"}}
+        if endpoint.answer is not None:
+            content = {"schema": schema_of[id(endpoint.answer)]}
+        kind = endpoint.media_type.partition(";")[0]
+        responses = {"200": {"description": "Done.", "content": {kind: content}}}
         responses |= {
-            str(status): problem(status, STATUSES[status], endpoint.protocol)
-            for status in _POST_PROBLEMS
+            str(status): problem(status, text, endpoint.protocol)
+            for status, text in _problems(endpoint).items()
         }
-        paths.setdefault(endpoint.path, {})["post"] = {
+        method = endpoint.method.lower()
+        operation: dict[str, Any] = {
             "summary": endpoint.summary,
-            "operationId": f"post{endpoint.path.replace('/', '_')}",
-            "requestBody": {"required": True, "content": {"application/json": content}},
+            "operationId": f"{method}{endpoint.path.replace('/', '_')}",
             "responses": responses,
         }
-    for resource in resources:
-        kind = resource.media_type.partition(";")[0]
-        content = {kind: {"schema": {"type": "string"}}}
-        if resource.answer is not None:
-            content = {kind: {"schema": schema_of[id(resource.answer)]}}
-        problems = {401: STATUSES[401]} if resource.path != "/live" else {}
-        responses = {"200": {"description": "Done.", "content": content}}
-        responses |= {
-            str(status): problem(status, text, resource.protocol)
-            for status, text in (problems | dict(resource.problems)).items()
-        }
-        paths.setdefault(resource.path, {})["get"] = {
-            "summary": resource.summary,
-            "operationId": f"get{resource.path.replace('/', '_')}",
-            "responses": responses,
-        }
-    paths["/live"]["get"]["security"] = []
+        if endpoint.body is not None:
+            body = {"schema": schema_of[id(endpoint.body)], "example": dict(endpoint.example)}
+            operation["requestBody"] = {"required": True, "content": {"application/json": body}}
+        if endpoint.without_key:
+            operation["security"] = []
+        paths.setdefault(endpoint.path, {})[method] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,6 +77,14 @@ def openapi_document(
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _problems(endpoint: Endpoint) -> Mapping[int, str]:
+    """Return the statuses besides 200 that an endpoint answers with, and when."""
+    if endpoint.body is not None:
+        return {status: STATUSES[status] for status in _POST_PROBLEMS}
+    of_key = {} if endpoint.without_key else {401: STATUSES[401]}
+    return of_key | dict(endpoint.problems)
 
 
 def reference_page(document: dict[str, Any]) -> str:

@@ -6,130 +6,17 @@ user has left, so no request is dropped.
 
 import asyncio
 import logging
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TypeVar
+from dataclasses import dataclass, field
 
-from edge_embed.embedder import Embedder
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
-from edge_embed.model.config import ModelConfig
-from edge_embed.model.fingerprint import model_fingerprint
-from edge_embed.model.locate import resolve_model
-from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
-from edge_embed.runtime.token_engine import TokenEngine
 from edge_embed.server.errors import StatusError
+from edge_embed.server.served_model import ModelSource, ServedModel
 
-__all__ = ["ModelPool", "ModelSource", "ServedModel"]
+__all__ = ["ModelPool"]
 
 _log = logging.getLogger("edge_embed.server")
-
-_T = TypeVar("_T")
-
-# How far computing stands behind answering; see setpriority(2).
-_NICE = 5
-
-Observer = Callable[[str, BatchReport], None]
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """A model by the name that clients call it, and how to load it."""
-
-    name: str
-    load: Callable[[], Embedder]
-    folder: Path
-    weights_bytes: int
-
-    @classmethod
-    def find(
-        cls,
-        name: str | None,
-        model: str | None,
-        load: Callable[[], Embedder],
-        *,
-        variant: str | None = None,
-        revision: str | None = None,
-    ) -> "ModelSource":
-        """Look at a model without loading it; without a name it is called as its folder.
-
-        Raises:
-            ModelNotFoundError: there is no such model.
-            ModelFormatError: its folder is incomplete.
-        """
-        folder = resolve_model(model, revision=revision)
-        _, graph = ModelConfig.from_folder(folder).variant_file(variant)
-        size = graph.with_suffix(".bin").stat().st_size
-        return cls(name or folder.name, load, folder, size)
-
-    def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """Return what changes when a file of the folder does."""
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        stats = [(file, file.stat()) for file in files]
-        return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
-
-
-class ServedModel:
-    """A loaded model and the queue before it."""
-
-    def __init__(
-        self, source: ModelSource, *, queue_tokens: int, observe: Observer, index: bool = False
-    ) -> None:
-        """Load the model. With ``index`` its fingerprint is made too, which reads every file.
-
-        Raises:
-            EdgeEmbedError: it cannot be loaded.
-        """
-        self.source, self.name = source, source.name
-        self.stamp = source.stamp()
-        self.embedder = _behind_answers(self._warm)
-        self.fingerprint = model_fingerprint(self.embedder) if index else ""
-        self._queue_tokens = queue_tokens
-        self._observe: Callable[[BatchReport], None] = lambda report: observe(self.name, report)
-        self.batcher = DynamicBatcher(
-            self.embedder.engine,
-            self.embedder.planner,
-            dim=self.embedder.dim,
-            queue_tokens=queue_tokens,
-            observe=self._observe,
-        )
-        self._states: DynamicBatcher | None = None
-
-    def _warm(self) -> Embedder:
-        embedder = self.source.load()
-        embedder.warm_up()  # no client should wait for a compilation, nor memory grow later
-        return embedder
-
-    def states(self) -> DynamicBatcher:
-        """Return the queue for token states; the model for them is compiled at the first call."""
-        if self._states is None:
-            config = self.embedder.config
-            _, file = config.variant_file(self.embedder.variant)
-            engine = _behind_answers(lambda: TokenEngine(config, self.embedder.runtime, file=file))
-            self._states = DynamicBatcher(
-                engine,
-                replace(self.embedder.planner, packed=False),
-                dim=None,
-                queue_tokens=self._queue_tokens,
-                observe=self._observe,
-            )
-        return self._states
-
-    @property
-    def waiting_tokens(self) -> int:
-        """Tokens that wait for this model."""
-        states = self._states
-        return self.batcher.waiting_tokens + (states.waiting_tokens if states else 0)
-
-    def close(self) -> None:
-        """Finish what waits and end the threads."""
-        self.batcher.close()
-        if self._states is not None:
-            self._states.close()
 
 
 @dataclass(eq=False)
@@ -284,20 +171,3 @@ class ModelPool:
         await asyncio.to_thread(held.model.close)
         self._retired.discard(held)
         held.closed.set()
-
-
-def _behind_answers(load: Callable[[], _T]) -> _T:
-    """Call ``load`` where threads that it starts give way to those that read and answer.
-
-    Inference keeps every processor busy. At equal priority a request that could be refused or
-    written at once would wait for its turn behind it, and the whole queue with it. Threads inherit
-    the priority of the one that starts them. The batcher's are not among these: one that holds the
-    interpreter's lock must not be held up.
-    """
-    with ThreadPoolExecutor(1, initializer=_lower_priority) as loader:
-        return loader.submit(load).result()
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":  # elsewhere a priority is a process's
-        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICE))

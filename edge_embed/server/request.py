@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import anyio
 from starlette.requests import ClientDisconnect, Request
 
+from edge_embed.errors import InputError
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
@@ -30,6 +31,23 @@ class Caller:
         self._request, self._limits, self._metrics = request, limits, metrics
         self.texts = 0
         """How many texts it has sent."""
+
+    def add_texts(self, count: int) -> None:
+        """Count texts of the request.
+
+        Raises:
+            StatusError: there are too many (413).
+            InputError: there is none.
+        """
+        most = self._limits.inputs
+        if count > most:
+            raise StatusError(
+                413,
+                f"the request has {count} inputs, the server takes {most}: send fewer at a time",
+            )
+        if count == 0:
+            raise InputError("the request has no input: send at least one text")
+        self.texts += count
 
     async def body(self) -> bytes:
         """Return the whole body.

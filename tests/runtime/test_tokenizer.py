@@ -14,7 +14,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.readers import read_texts
 from edge_embed.model.config import ModelConfig
-from edge_embed.runtime.tokenizer import Tokenizer
+from edge_embed.runtime.tokenizer import Tokenizer, TruncationSide
 
 NASTY = [
     "",
@@ -153,10 +153,11 @@ def test_ids_are_taken_and_decoded(source: Path) -> None:
     tokenizer = Tokenizer(ModelConfig.from_folder(source))
     texts = ["how do i reset it", "word " * 300]
     whole = [[piece.id for piece in pieces] for pieces in tokenizer.pieces(texts)]
-    for cut_left in (None, False, True):
+    sides: list[TruncationSide | None] = [None, "right", "left"]
+    for side in sides:
         taken, made = (
-            tokenizer.from_ids(whole, cut_left=cut_left),
-            tokenizer(texts, cut_left=cut_left),
+            tokenizer.from_ids(whole, truncation_side=side),
+            tokenizer(texts, truncation_side=side),
         )
         assert [ids.tolist() for ids in taken.ids] == [ids.tolist() for ids in made.ids]
         assert taken.full_lengths.tolist() == made.full_lengths.tolist()

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from edge_embed.server.api.status import RESOURCES
 from edge_embed.server.app import ENDPOINTS
 from edge_embed.server.openapi import openapi_document
 from tests.support.serving import Program, program
@@ -21,7 +20,7 @@ def server(tiny_model: Path) -> Iterator[Program]:
 
 
 def test_every_path_has_a_summary_an_example_and_its_errors() -> None:
-    document = openapi_document(ENDPOINTS, RESOURCES)
+    document = openapi_document(ENDPOINTS)
     assert set(document["paths"]) >= {"/v1/embeddings", "/embed", "/metrics", "/live"}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

@@ -11,7 +11,10 @@ from edge_embed import Embedder
 from edge_embed.errors import InputError, ModelFormatError, OverloadedError
 from edge_embed.server import ModelSource
 from edge_embed.server.errors import StatusError
-from edge_embed.server.pool import ModelPool, ServedModel
+from edge_embed.server.limits import Limits
+from edge_embed.server.metrics import Metrics
+from edge_embed.server.pool import ModelPool
+from edge_embed.server.served_model import ServedModel
 from tests.support.serving import source
 
 
@@ -27,7 +30,7 @@ class Pool:
 
     def open(self, source: ModelSource) -> ServedModel:
         self.opened.append(source.name)
-        return ServedModel(source, queue_tokens=1000, observe=lambda *_: None)
+        return ServedModel(source, limits=Limits(queue_tokens=1000), metrics=Metrics())
 
     @property
     def loaded(self) -> str:

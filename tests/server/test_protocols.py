@@ -274,7 +274,7 @@ def test_paths_methods_and_types(post: Any) -> None:
         )
         return response
 
-    assert ask("GET", "/nothing").json()["error_type"] == "Validation"
+    assert ask("GET", "/nothing").json()["error"]["type"] == "invalid_request_error"
     assert ask("GET", "/v1/nothing").status_code == 404
     assert "error" in ask("GET", "/v1/nothing").json()
     assert ask("GET", "/v1/embeddings").status_code == 405

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.embedder import Embedder, TruncationWarning, cut_message
+from edge_embed.embedder import Embedder
+from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder, check_folder
 from edge_embed.files.readers import READABLE
@@ -176,7 +177,8 @@ class RayRecords:
             chunks = chunks.materialize()
         found = partitioned_links(chunks, np.argsort(order), threshold, count)
         if found.cut:
-            warnings.warn(cut_message(found.cut, len(own), limit), TruncationWarning, stacklevel=2)
+            message = truncation_message(found.cut, len(own), limit)
+            warnings.warn(message, TruncationWarning, stacklevel=2)
         if found.warnings:
             warnings.warn(found.warnings, TextWarning, stacklevel=2)
         return DedupReport(

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_embed.embedder import Embedder, TruncationWarning, cut_message
+from edge_embed.embedder import Embedder
+from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder, check_folder
 from edge_embed.integrations.ray.cluster import (
@@ -214,6 +215,6 @@ def embed_parquet(
         cut = ray.data.read_parquet(str(temporary), columns=[f"{output}_truncated"])
         result = EmbeddedRows(cut.count(), int(cut.sum(f"{output}_truncated") or 0))
     if result.truncated:
-        message = cut_message(result.truncated, result.rows, limit)
+        message = truncation_message(result.truncated, result.rows, limit)
         warnings.warn(message, TruncationWarning, stacklevel=2)
     return result

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from edge_embed.server.endpoint import INPUTS_SCHEMA, Endpoint, Inputs, read_inputs
 from edge_embed.server.request import Caller
-from edge_embed.server.service import Embedded, Reading, Service
-from edge_embed.vectors import unit_length
+from edge_embed.server.served_model import Embedded, EmbedOptions
+from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS", "ModelList", "Usage", "models"]
 
@@ -90,14 +90,15 @@ async def embeddings(
 ) -> EmbeddingsAnswer:
     """Embed texts."""
     async with service.pool.use(request.model) as served:
-        served.embedder.check_dim(request.dimensions)
-        reading = Reading(request.prompt_name, cut=request.truncate)
-        embedded = await service.embed(caller, served, read_inputs(request.input), reading)
+        options = EmbedOptions(
+            prompt_name=request.prompt_name,
+            truncation="ignore" if request.truncate else "error",
+            dim=request.dimensions,
+            # Fewer dimensions of a unit vector are shorter; the others are as the model gives them.
+            normalize=request.dimensions is not None and served.embedder.config.normalize,
+        )
+        embedded = await served.embed(caller, read_inputs(request.input), options)
         vectors = embedded.vectors
-        if request.dimensions is not None:
-            vectors = vectors[:, : request.dimensions]
-            if served.embedder.config.normalize:
-                vectors = unit_length(vectors)
         rows = _base64(vectors) if request.encoding_format == "base64" else list(vectors)
         data = [EmbeddingObject(number, row) for number, row in enumerate(rows)]
         return EmbeddingsAnswer(data, served.name, Usage.of(embedded))

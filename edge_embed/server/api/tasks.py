@@ -9,9 +9,9 @@ import numpy as np
 from edge_embed.server.api.openai import Usage
 from edge_embed.server.endpoint import Endpoint, Matrix
 from edge_embed.server.request import Caller
-from edge_embed.server.service import Reading, Service
+from edge_embed.server.served_model import EmbedOptions
+from edge_embed.server.service import Service
 from edge_embed.tasks import deduplicate
-from edge_embed.vectors import unit_length
 
 __all__ = ["ENDPOINTS"]
 
@@ -94,8 +94,9 @@ async def similarity(
     """Compare texts."""
     async with service.pool.use(request.model) as served:
         count = len(request.texts)
-        embedded = await service.embed(caller, served, request.texts + (request.others or []))
-        unit = unit_length(embedded.vectors)
+        texts = request.texts + (request.others or [])
+        embedded = await served.embed(caller, texts, EmbedOptions(normalize=True))
+        unit = embedded.vectors
         right = unit if request.others is None else unit[count:]
         matrix = np.clip(unit[:count] @ right.T, -1, 1)  # rounding goes a little beyond
         return SimilarityAnswer(matrix, served.name, Usage.of(embedded))
@@ -104,7 +105,7 @@ async def similarity(
 async def dedup(service: Service, request: DedupRequest, caller: Caller) -> DedupAnswer:
     """Find near-duplicates."""
     async with service.pool.use(request.model) as served:
-        embedded = await service.embed(caller, served, request.texts)
+        embedded = await served.embed(caller, request.texts)
         result = await asyncio.to_thread(
             lambda: deduplicate(embedded.vectors, threshold=request.threshold)
         )
@@ -118,8 +119,8 @@ async def search(service: Service, request: SearchRequest, caller: Caller) -> Se
     queries = [request.query] if isinstance(request.query, str) else request.query
     async with service.pool.use() as served:
         index = service.check_index(served)
-        reading = Reading(served.embedder.role_prompt("query"))
-        embedded = await service.embed(caller, served, queries, reading)
+        options = EmbedOptions(prompt_name=served.embedder.role_prompt("query"))
+        embedded = await served.embed(caller, queries, options)
         found = await asyncio.to_thread(
             lambda: index.search(
                 embedded.vectors,

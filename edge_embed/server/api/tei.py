@@ -1,12 +1,14 @@
 """text-embeddings-inference's protocol: /embed and what goes with it, on the default model."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from edge_embed.runtime.row_widths import TOKEN_BUDGET
+from edge_embed.runtime.tokenizer import TruncationSide
 from edge_embed.server.endpoint import (
     INPUTS_SCHEMA,
     Endpoint,
@@ -15,10 +17,9 @@ from edge_embed.server.endpoint import (
     Vector,
     read_inputs,
 )
-from edge_embed.server.pool import ServedModel
 from edge_embed.server.request import Caller
-from edge_embed.server.service import Reading, Service
-from edge_embed.vectors import unit_length
+from edge_embed.server.served_model import EmbedOptions, ServedModel
+from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS", "Info", "info"]
 
@@ -113,35 +114,31 @@ class Info(msgspec.Struct):
 async def embed(service: Service, request: EmbedRequest, caller: Caller) -> object:
     """Embed texts."""
     async with service.pool.use() as served:
-        served.embedder.check_dim(request.dimensions)
-        texts = read_inputs(request.inputs)
-        embedded = await service.embed(caller, served, texts, _reading(request))
-        vectors = embedded.vectors[:, : request.dimensions]
-        return unit_length(vectors) if request.normalize else vectors
+        options = replace(_options(request), dim=request.dimensions, normalize=request.normalize)
+        return (await served.embed(caller, read_inputs(request.inputs), options)).vectors
 
 
 async def embed_all(service: Service, request: EmbedAllRequest, caller: Caller) -> object:
     """Return the state of each token of each text, special tokens included."""
     async with service.pool.use() as served:
         texts = read_inputs(request.inputs)
-        embedded = await service.embed(caller, served, texts, _reading(request), states=True)
+        embedded = await served.token_states(caller, texts, _options(request))
         return list(embedded.vectors)
 
 
 async def similarity(service: Service, request: SimilarityRequest, caller: Caller) -> object:
     """Return the cosine of a text with each of others."""
-    options = request.parameters or SimilarityParameters()
+    options = replace(_options(request.parameters or SimilarityParameters()), normalize=True)
     async with service.pool.use() as served:
         texts = [request.inputs.source_sentence, *request.inputs.sentences]
-        embedded = await service.embed(caller, served, texts, _reading(options))
-        unit = unit_length(embedded.vectors)
+        unit = (await served.embed(caller, texts, options)).vectors
         return np.clip(unit[1:] @ unit[0], -1, 1)  # rounding goes a little beyond
 
 
 async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -> list[list[Token]]:
     """Return the tokens of whole texts."""
     texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-    service.check_count(caller, len(texts))
+    caller.add_texts(len(texts))
     async with service.pool.use() as served:
         prompt = ""
         if request.prompt_name is not None:
@@ -153,7 +150,7 @@ async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -
 async def decode(service: Service, request: DecodeRequest, caller: Caller) -> list[str]:
     """Return the text of token ids."""
     lists = read_inputs(request.ids)  # type: ignore[arg-type]
-    service.check_count(caller, len(lists))
+    caller.add_texts(len(lists))
     async with service.pool.use() as served:
         tokenizer = served.embedder.tokenizer
         skip = request.skip_special_tokens
@@ -181,10 +178,14 @@ def info(service: Service, served: ServedModel, version: str) -> Info:
     )
 
 
-def _reading(options: EmbedRequest | EmbedAllRequest | SimilarityParameters) -> Reading:
-    direction = options.truncation_direction
-    left = None if direction is None else direction.lower() == "left"
-    return Reading(options.prompt_name, cut=bool(options.truncate), cut_left=left)
+def _options(request: EmbedRequest | EmbedAllRequest | SimilarityParameters) -> EmbedOptions:
+    direction = request.truncation_direction
+    side: TruncationSide = "left" if direction in ("Left", "left") else "right"
+    return EmbedOptions(
+        prompt_name=request.prompt_name,
+        truncation="ignore" if request.truncate else "error",
+        truncation_side=None if direction is None else side,
+    )
 
 
 def _tokens(served: ServedModel, texts: list[str], special_tokens: bool) -> list[list[Token]]:

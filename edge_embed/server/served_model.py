@@ -1,0 +1,262 @@
+"""A model that a server holds: how it is loaded, the queues before it, and texts to vectors."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy.typing as npt
+
+from edge_embed.embedder import Embedder
+from edge_embed.encoding import Truncation, finish, prepare, prepare_ids
+from edge_embed.errors import InputError, OverloadedError
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.fingerprint import model_fingerprint
+from edge_embed.model.locate import resolve_model
+from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
+from edge_embed.runtime.token_engine import TokenEngine
+from edge_embed.runtime.tokenizer import TokenizedTexts, TruncationSide
+from edge_embed.server.errors import StatusError
+from edge_embed.server.limits import Limits
+from edge_embed.server.metrics import Metrics
+from edge_embed.server.request import Caller
+
+__all__ = ["EmbedOptions", "Embedded", "ModelSource", "ServedModel", "Texts"]
+
+Texts = Sequence[str] | Sequence[Sequence[int]]
+"""Texts, or their token ids as the model's tokenizer gives them."""
+
+_T = TypeVar("_T")
+
+# Texts of so few characters are tokenized at once: a thread would take longer to start. More would
+# hold up other requests.
+_FEW_CHARACTERS = 4096
+
+# How far computing stands behind answering; see setpriority(2).
+_NICE = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions:
+    """What a request asks for, besides its texts."""
+
+    prompt_name: str | None = None
+    """One of the model's prompts; None is its default."""
+    truncation: Truncation = "ignore"
+    """``error`` refuses texts over the limit; else they are truncated, and counted."""
+    truncation_side: TruncationSide | None = None
+    """Which end of a long text is cut off; None is the model's way."""
+    dim: int | None = None
+    """Keep the first so many dimensions."""
+    normalize: bool = False
+    """Scale vectors to unit length, after ``dim``."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors and what they took."""
+
+    vectors: npt.NDArray[Any]
+    """Float32 (n, dim), or objects (n,), each float32 (tokens, hidden)."""
+    tokens: int
+    """Tokens embedded."""
+    truncated: int
+    """Texts that were truncated."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model by the name that clients call it, and how to load it."""
+
+    name: str
+    load: Callable[[], Embedder]
+    folder: Path
+    weights_bytes: int
+
+    @classmethod
+    def find(
+        cls,
+        name: str | None,
+        model: str | None,
+        load: Callable[[], Embedder],
+        *,
+        variant: str | None = None,
+        revision: str | None = None,
+    ) -> "ModelSource":
+        """Look at a model without loading it; without a name it is called as its folder.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            ModelFormatError: its folder is incomplete.
+        """
+        folder = resolve_model(model, revision=revision)
+        _, graph = ModelConfig.from_folder(folder).variant_file(variant)
+        size = graph.with_suffix(".bin").stat().st_size
+        return cls(name or folder.name, load, folder, size)
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Return what changes when a file of the folder does."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        stats = [(file, file.stat()) for file in files]
+        return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
+
+
+class ServedModel:
+    """A loaded model and the queues before it."""
+
+    def __init__(
+        self, source: ModelSource, *, limits: Limits, metrics: Metrics, index: bool = False
+    ) -> None:
+        """Load the model. With ``index`` its fingerprint is made too, which reads every file.
+
+        Raises:
+            EdgeEmbedError: it cannot be loaded.
+        """
+        self.source, self.name = source, source.name
+        self.stamp = source.stamp()
+        self.embedder = _behind_answers(self._warm)
+        self.fingerprint = model_fingerprint(self.embedder) if index else ""
+        self._limits, self._metrics = limits, metrics
+        self.batcher = DynamicBatcher(
+            self.embedder.engine,
+            self.embedder.planner,
+            dim=self.embedder.dim,
+            queue_tokens=limits.queue_tokens,
+            observe=self._observe,
+        )
+        self._states: DynamicBatcher | None = None
+        self._opening_states = threading.Lock()
+
+    async def embed(
+        self, caller: Caller, texts: Texts, options: EmbedOptions = EmbedOptions()
+    ) -> Embedded:
+        """Embed texts, together with those of other requests.
+
+        Raises:
+            StatusError: there are too many texts (413), or no result in time (503).
+            InputError: a value is wrong.
+            TextTooLongError: a text is over the limit, and truncation is refused.
+            OverloadedError: too much is waiting.
+        """
+        self.embedder.check_dim(options.dim)
+        caller.add_texts(len(texts))
+        embedded = await self._embed(caller, texts, options, self.batcher)
+        vectors = finish(embedded.vectors, dim=options.dim, normalize=options.normalize)
+        return replace(embedded, vectors=vectors)
+
+    async def token_states(
+        self, caller: Caller, texts: Texts, options: EmbedOptions = EmbedOptions()
+    ) -> Embedded:
+        """Return each token's state instead of one vector a text; else like :meth:`embed`."""
+        caller.add_texts(len(texts))
+        batcher = await asyncio.to_thread(self.states)
+        return await self._embed(caller, texts, options, batcher)
+
+    async def _embed(
+        self, caller: Caller, texts: Texts, options: EmbedOptions, batcher: DynamicBatcher
+    ) -> Embedded:
+        if batcher.waiting_tokens + len(texts) > batcher.queue_tokens:
+            # Refused for its least number of tokens, before they are counted.
+            raise OverloadedError("the queue is full", retry_after=batcher.seconds_to_drain())
+        prompt = self._prompt(texts, options)
+        with caller.stage("tokenize"):
+            if sum(len(text) for text in texts) > _FEW_CHARACTERS:
+                tokenized = await asyncio.to_thread(self._prepare, texts, prompt, options)
+            else:
+                tokenized = self._prepare(texts, prompt, options)
+        tokens = int(tokenized.lengths.sum())
+        if tokens > batcher.queue_tokens:
+            raise StatusError(
+                413,
+                f"the request has {tokens} tokens, the server takes {batcher.queue_tokens}: send "
+                "fewer texts at a time",
+            )
+        prompt_length = self.embedder.prompt_length(prompt)
+        with caller.stage("compute"):
+            future = batcher.submit(tokenized.ids, prompt_length=prompt_length)
+            vectors = await caller.result(future)
+        truncated = len(tokenized.truncated)
+        self._metrics.texts.labels(self.name).inc(len(texts))
+        self._metrics.truncated.labels(self.name).inc(truncated)
+        self._metrics.unknown.labels(self.name).inc(int(tokenized.unknown.sum()))
+        return Embedded(vectors, tokens, truncated)
+
+    def _prompt(self, texts: Texts, options: EmbedOptions) -> str:
+        if not _are_ids(texts):
+            return self.embedder.prompt(name=options.prompt_name)
+        if options.prompt_name is not None:
+            raise InputError("a prompt goes before text, not before token ids")
+        return ""
+
+    def _prepare(self, texts: Texts, prompt: str, options: EmbedOptions) -> TokenizedTexts:
+        tokenizer, side = self.embedder.tokenizer, options.truncation_side
+        if _are_ids(texts):
+            return prepare_ids(tokenizer, texts, truncation=options.truncation, side=side)  # type: ignore[arg-type]
+        return prepare(
+            tokenizer,
+            texts,  # type: ignore[arg-type]
+            prompt=prompt,
+            truncation=options.truncation,
+            side=side,
+        )
+
+    def states(self) -> DynamicBatcher:
+        """Return the queue for token states; the model for them is compiled at the first call."""
+        with self._opening_states:
+            if self._states is None:
+                config, embedder = self.embedder.config, self.embedder
+                _, file = config.variant_file(embedder.variant)
+                self._states = DynamicBatcher(
+                    _behind_answers(lambda: TokenEngine(config, embedder.runtime, file=file)),
+                    replace(embedder.planner, packed=False),
+                    dim=None,
+                    queue_tokens=self._limits.queue_tokens,
+                    observe=self._observe,
+                )
+            return self._states
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that wait for this model."""
+        states = self._states
+        return self.batcher.waiting_tokens + (states.waiting_tokens if states else 0)
+
+    def close(self) -> None:
+        """Finish what waits and end the threads."""
+        self.batcher.close()
+        if self._states is not None:
+            self._states.close()
+
+    def _warm(self) -> Embedder:
+        embedder = self.source.load()
+        embedder.warm_up()  # no client should wait for a compilation, nor memory grow later
+        return embedder
+
+    def _observe(self, report: BatchReport) -> None:
+        self._metrics.observe_batch(self.name, report)
+
+
+def _are_ids(texts: Texts) -> bool:
+    return bool(texts) and not isinstance(texts[0], str)
+
+
+def _behind_answers(load: Callable[[], _T]) -> _T:
+    """Call ``load`` where threads that it starts give way to those that read and answer.
+
+    Inference keeps every processor busy. At equal priority a request that could be refused or
+    written at once would wait for its turn behind it, and the whole queue with it. Threads inherit
+    the priority of the one that starts them. The batcher's are not among these: one that holds the
+    interpreter's lock must not be held up.
+    """
+    with ThreadPoolExecutor(1, initializer=_lower_priority) as loader:
+        return loader.submit(load).result()
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere a priority is a process's
+        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICE))
