@@ -53,7 +53,7 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def link_recall(vectors: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
-    """Count the links that cells find of those that comparing all pairs finds."""
+    """Count the links that the inverted file finds of those that comparing all pairs finds."""
     pairs: dict[bool, set[tuple[int, int]]] = {}
     seconds = {}
     for exact in (True, False):
@@ -132,7 +132,7 @@ def main() -> None:
             np.save(options.vectors, vectors)
     runs = []
     for threshold in options.threshold or (0.8, 0.85, 0.9, 0.95):
-        for name, all_pairs in (("edge_embed", None), ("edge_embed, cells", False)):
+        for name, all_pairs in (("edge_embed", None), ("edge_embed, inverted file", False)):
             started = time.perf_counter()
             result = deduplicate(vectors[own], threshold=threshold, exact=all_pairs)
             seconds = time.perf_counter() - started

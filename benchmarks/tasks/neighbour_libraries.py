@@ -1,4 +1,4 @@
-"""Why the neighbour search is what it is: matrix products, cells, usearch and faiss side by side.
+"""Why the neighbour search is as it is: products, an inverted file, usearch and faiss compared.
 
     python -m benchmarks.tasks.neighbour_libraries vectors.npy --rows 15000 --threshold 0.8
 
@@ -37,7 +37,7 @@ def recall(found: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
 
 def all_pairs(vectors: Floats, threshold: float) -> list[dict[str, Any]]:
     results, truth = [], 0
-    for name, exact in (("products", True), ("cells", False)):
+    for name, exact in (("products", True), ("inverted file", False)):
         search = LinkSearch(Rows(vectors), np.arange(len(vectors)), threshold, exact=exact)
         links, seconds = processor(lambda s=search: sum(len(part) for _, part in s))  # type: ignore[misc]
         truth = truth or links
