@@ -4,6 +4,7 @@
     ├── ModelNotFoundError      no such folder, shipped model or hub repository
     ├── ModelFormatError        the folder is there, but a file in it is missing or broken
     ├── InputError              the caller's text, option or file is wrong (also a ValueError)
+    │   ├── DamagedIndexError   an index holds what this program never writes
     │   └── TextError           one of several texts is; it is named by its place
     │       └── TextTooLongError    it has more tokens than the model reads
     ├── OutputError             a result cannot be written
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClusterError",
+    "DamagedIndexError",
     "EdgeEmbedError",
     "InputError",
     "MissingExtraError",
@@ -80,6 +82,10 @@ class TextError(InputError):
 
 class TextTooLongError(TextError):
     """A text with more tokens than the model reads, where truncation is refused."""
+
+
+class DamagedIndexError(InputError):
+    """An index file that is damaged, or was made by something else."""
 
 
 class OutputError(EdgeEmbedError):

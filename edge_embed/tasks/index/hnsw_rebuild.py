@@ -47,6 +47,8 @@ class HnswSearch:
             return self._opened  # nothing was written since it was looked at
         facts = self._store.facts
         file = self._opened
+        if self._opened_at is not None and self._opened_at[0] != version[0]:
+            file = None  # of the index that was there before
         if file is None:
             self._later = None
             file = HnswFile.open(self.path, store=facts.identity, dim=facts.dim)
@@ -90,6 +92,7 @@ class HnswSearch:
         later = self._added_since(file)
         count = max(_CANDIDATES * depth, _MIN_CANDIDATES)
         while True:
+            self._store.check_stop()
             numbers = file.candidates(vector, count)
             if allowed is not None:
                 numbers = numbers[np.isin(numbers, allowed)]

@@ -7,6 +7,7 @@ from it and made again where it is missing, stale or damaged.
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -249,6 +250,13 @@ class Index:
             self._hnsw.path.stat().st_size if there else 0,
         )
 
+    def stopping(self, stop: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Let ``stop`` end this thread's searches within the block, which raises EdgeEmbedError.
+
+        It is asked about every millisecond.
+        """
+        return self._store.stopping(stop)
+
     def close(self) -> None:
         """Close the files."""
         self._hnsw.close()
@@ -299,6 +307,7 @@ class Index:
         k: int,
         where: Where | None,
     ) -> list[Hit]:
+        self._store.check_stop()
         by_words = self._store.words(query, max(k, FUSED), where)
         fused = fuse([[number for number, _ in ranking], by_words])
         best = sorted(fused, key=lambda number: (-fused[number], number))[:k]

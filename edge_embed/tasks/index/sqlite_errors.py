@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_embed.errors import InputError, OutputError
+from edge_embed.errors import DamagedIndexError, EdgeEmbedError, InputError, OutputError
 
-__all__ = ["sqlite_errors"]
+__all__ = ["sqlite_errors", "stopped"]
+
+
+def stopped() -> EdgeEmbedError:
+    """Say that a search was ended by who asked for it."""
+    return EdgeEmbedError("the search was stopped: it took too long, or nobody waits for it")
 
 
 @contextmanager
@@ -17,6 +22,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         text = str(error)
+        if text == "interrupted":
+            raise stopped() from None
         if "full" in text:
             raise OutputError(
                 f"cannot write {path}: the disk is full; free some space and run again"
@@ -34,6 +41,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             raise InputError(f"{path} is not an index of edge-embed") from error
         raise OutputError(f"cannot use the index {path}: {text}") from error
     except sqlite3.DatabaseError as error:
-        raise InputError(
+        raise DamagedIndexError(
             f"the index {path} is damaged or no index ({error}): restore it from a copy"
         ) from error
+    except (OverflowError, UnicodeError) as error:
+        raise InputError(f"a value cannot be kept in the index {path}: {error}") from None

@@ -6,22 +6,24 @@ and its vector never changes (an update is a new number), so whatever is derived
 lag behind it without ever being wrong about an entry that is still there.
 """
 
-import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import InputError, OutputError
+from edge_embed.errors import DamagedIndexError, InputError, OutputError
+from edge_embed.files.json_text import JsonError, parse_json
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
+from edge_embed.tasks.index.connections import Connections
 from edge_embed.tasks.index.metadata import Where, metadata_as_json, sql_condition
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.vectors import Floats, unit_rows
@@ -33,9 +35,13 @@ Numbers = npt.NDArray[np.int64]
 
 _APPLICATION = 0x45456D62  # "EEmb": tells the file from any other SQLite database
 _SCHEMA = 1
-_WAIT = 30.0
+_MAX_DIM = 1 << 20
 _BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
+# More words than a model reads would take seconds to look up, and add little.
+_MAX_WORDS = 128
+_MAX_WORD = 100  # characters
+_creating = threading.Lock()  # a process owns a file as often as it likes
 
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -109,34 +115,39 @@ class Store:
             InputError: there is no such file, it is no index, damaged, or newer than this version.
         """
         self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(
-                f"no index {self.path}: create it with 'edge-embed index create {self.path}'"
-            )
-        self._lock = threading.RLock()
+        self.facts = StoreFacts(0, "float32", "", "")
         self._counted: tuple[tuple[int, int], int] | None = None
-        with sqlite_errors(self.path):
-            self._connection = _connect(self.path)
-            try:
-                (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-                if application != _APPLICATION:
-                    raise InputError(f"{self.path} is not an index of edge-embed")
-                facts = dict(self._connection.execute("SELECT name, value FROM facts"))
-                if int(facts["schema"]) > _SCHEMA:
-                    raise InputError(
-                        f"{self.path} has schema {facts['schema']}, newer than this version reads "
-                        f"({_SCHEMA}); upgrade edge-embed"
-                    )
-                self.facts = StoreFacts(
-                    int(facts["dim"]),
-                    facts["dtype"],
-                    facts["model"],
-                    facts["model_name"],
-                    facts["identity"],
-                )
-            except BaseException:
-                self._connection.close()
-                raise
+        self._connections = Connections(self.path, self._check)
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Read what the file says of itself; refuse any but a whole index of this program.
+
+        Raises:
+            InputError: it is another kind of file, damaged, or newer than this version.
+        """
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if application != _APPLICATION:
+            raise InputError(f"{self.path} is not an index of edge-embed")
+        try:
+            facts = dict(connection.execute("SELECT name, value FROM facts"))
+            schema, dim = int(facts["schema"]), int(facts["dim"])
+            texts = [facts[name] for name in ("dtype", "model", "model_name", "identity")]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError
+        except (KeyError, ValueError, TypeError):
+            raise self._damaged("its facts are incomplete") from None
+        if schema > _SCHEMA:
+            raise InputError(
+                f"{self.path} has schema {schema}, newer than this version reads "
+                f"({_SCHEMA}); upgrade edge-embed"
+            )
+        strange = _schema(connection).symmetric_difference(_own_schema())
+        if strange:
+            kind, name = min(strange)[:2]
+            raise self._damaged(f"its {kind} {name!r:.40} is not as this program makes it")
+        if not 1 <= dim <= _MAX_DIM or texts[0] not in get_args(VectorType):
+            raise self._damaged("its facts are wrong")
+        self.facts = StoreFacts(dim, *texts)
 
     @classmethod
     def create(cls, path: Path, facts: StoreFacts) -> "Store":
@@ -156,7 +167,7 @@ class Store:
         # Made beside and renamed, so that a kill leaves no half index.
         temporary = path.with_name(f".{path.name}.part")
         try:
-            with owned_file(path), sqlite_errors(path):
+            with _creating, owned_file(path), sqlite_errors(path):
                 if path.exists():  # made by another process since
                     raise OutputError(f"{path} already exists: another process has made it")
                 temporary.unlink(missing_ok=True)
@@ -181,10 +192,10 @@ class Store:
         Vectors are of unit length, float32 (n, dim).
         """
         rows = [
-            (id_, text, metadata_as_json(data, text), blob)
+            (id_, text, metadata_as_json(id_, data, text), blob)
             for id_, text, data, blob in zip(ids, texts, metadata, self._pack(vectors), strict=True)
         ]
-        with self._writing() as connection:
+        with self._connections.writer() as connection:
             connection.executemany("DELETE FROM entries WHERE id = ?", [(id_,) for id_ in ids])
             for *entry, vector in rows:
                 added = connection.execute(
@@ -194,7 +205,7 @@ class Store:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete entries and return how many were there. Durable on return."""
-        with self._writing() as connection:
+        with self._connections.writer() as connection:
             deleted = 0
             for id_ in ids:
                 deleted += connection.execute("DELETE FROM entries WHERE id = ?", (id_,)).rowcount
@@ -210,9 +221,7 @@ class Store:
 
     def version(self) -> tuple[int, int]:
         """Return numbers that change with every write, by this connection or by another."""
-        with self._lock:
-            ((others,),) = self._query("PRAGMA data_version")
-            return int(others), self._connection.total_changes
+        return self._connections.version()
 
     def newest_ever(self) -> int:
         """Return the highest number that was ever given out."""
@@ -236,6 +245,8 @@ class Store:
         """Return numbers that are still there, ascending, and their vectors, float32 (n, dim)."""
         found = list(self._by_number("vectors", "number, vector", numbers))
         found.sort()
+        if not all(isinstance(row[1], bytes) for row in found):
+            raise self._damaged("a vector is none")
         blobs = b"".join(row[1] for row in found)
         kind = np.float32 if self.facts.dtype == "float32" else np.int8
         if len(blobs) != len(found) * self.facts.dim * np.dtype(kind).itemsize:
@@ -247,12 +258,22 @@ class Store:
     def blocks(self, numbers: Numbers) -> Iterator[tuple[Numbers, Floats]]:
         """Yield what :meth:`vectors` returns, for some thousand numbers at a time."""
         for start in range(0, len(numbers), _BLOCK):
+            self.check_stop()
             yield self.vectors(numbers[start : start + _BLOCK])
 
     def entries(self, numbers: Sequence[int] | Numbers) -> dict[int, Entry]:
         """Return entries that are still there, by number."""
         rows = self._by_number("entries", "number, id, text, metadata", numbers)
-        return {row[0]: Entry(row[0], row[1], row[2], json.loads(row[3])) for row in rows}
+        return {row[0]: self._entry(*row) for row in rows}
+
+    def _entry(self, number: int, id_: object, text: object, metadata: object) -> Entry:
+        try:
+            values = parse_json(metadata) if isinstance(metadata, str) else None
+        except JsonError as error:
+            raise self._damaged(f"metadata are {error}") from None
+        if not (isinstance(id_, str) and isinstance(text, str) and isinstance(values, dict)):
+            raise self._damaged("an entry has another type")
+        return Entry(number, id_, text, values)
 
     def by_id(self, ids: Sequence[str]) -> list[Entry]:
         """Return the entries with these ids that are there, in the order asked for."""
@@ -277,8 +298,15 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        self._connections.close()
+
+    def stopping(self, stop: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Let ``stop`` end what this thread reads within the block."""
+        return self._connections.stopping(stop)
+
+    def check_stop(self) -> None:
+        """Raise where this thread's work is to stop."""
+        self._connections.check_stop()
 
     def _pack(self, vectors: Floats) -> list[bytes]:
         if self.facts.dtype == "int8":
@@ -300,24 +328,13 @@ class Store:
             )
 
     def _query(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, sqlite_errors(self.path):
-            return self._connection.execute(statement, values).fetchall()
+        with self._connections.reader() as connection:
+            return connection.execute(statement, values).fetchall()
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction: all of it, on the disk, or nothing."""
-        with self._lock, sqlite_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _damaged(self, what: str) -> InputError:
-        return InputError(f"the index {self.path} is damaged ({what}): restore it from a copy")
+    def _damaged(self, what: str) -> DamagedIndexError:
+        return DamagedIndexError(
+            f"the index {self.path} is damaged ({what}): restore it from a copy"
+        )
 
 
 def _fill(path: Path, facts: StoreFacts) -> None:
@@ -335,13 +352,29 @@ def _fill(path: Path, facts: StoreFacts) -> None:
         connection.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """Return kind, name and text of everything in a schema.
+
+    The text of full-text search's own tables is SQLite's and differs between its versions.
+    """
+    return {
+        (kind, name, "" if name.startswith("words_") or sql is None else " ".join(sql.split()))
+        for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")
+    }
+
+
+@cache
+def _own_schema() -> frozenset[tuple[str, str, str]]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.executescript(_TABLES)
+        return frozenset(_schema(connection))
+    finally:
+        connection.close()
 
 
 def _words(query: str) -> list[str]:
-    """Return the words of a query, without what FTS5 would read as syntax."""
-    return "".join(c if c.isalnum() else " " for c in query).split()
+    """Return a query's first different words, without what FTS5 would read as syntax."""
+    words = "".join(c if c.isalnum() else " " for c in query[: _MAX_WORDS * _MAX_WORD]).split()
+    different = dict.fromkeys(word[:_MAX_WORD] for word in words)
+    return list(different)[:_MAX_WORDS]
