@@ -54,7 +54,7 @@ def prepare(
         prompt: Put before each.
         truncation: ``error`` refuses texts over the token limit. Else they are truncated; to warn
             of it is the caller's, who knows when all texts are done (:func:`truncation_message`).
-        side: Which end of a long text is cut off; None is the model's way.
+        side: Which end of a long text is cut off; None is the side that the tokenizer names.
         first: The number of the first text in the whole input, for errors.
 
     Raises:

@@ -65,7 +65,7 @@ def bench_command(
     for_latency, for_throughput = (
         replace(options, hint=hint) for hint in ("latency", "throughput")
     )
-    model = for_latency.load()  # what is wrong with it is told here
+    model = for_latency.load()  # a bad model is reported before anything is timed
     result: dict[str, Any] = {
         "machine": describe_machine(),
         "model": model.config.folder.resolve().name,

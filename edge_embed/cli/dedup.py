@@ -96,7 +96,7 @@ def dedup_command(
 ) -> None:
     """Remove exact and semantic duplicates from records; all columns are kept.
 
-    A run that was killed goes on where it stood when it is started again.
+    A run that was killed resumes when the same command is started again.
     """
     if source is None or source == "-":
         raise click.UsageError("give the records with -i FILE; they are read more than once")

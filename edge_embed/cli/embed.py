@@ -71,7 +71,7 @@ def embed_command(
         if source is None
         else read_texts(source, column=column, allow_empty=allow_empty)
     )
-    first = list(islice(stream, _CHUNK))  # a bad input is told before the model is loaded
+    first = list(islice(stream, _CHUNK))  # a bad input is reported before the model loads
     model = options.load()
     if precision in ("int8", "uint8") and model.ranges is None:
         raise InputError(

@@ -70,7 +70,7 @@ def sts_command(data: Sequence[Path], **options: Any) -> None:  # noqa: ANN401
     from edge_embed.evaluation import StsSet
 
     _claimed(data, options)
-    datasets = [StsSet.read(path) for path in data]  # a bad file is told before a model is loaded
+    datasets = [StsSet.read(path) for path in data]  # a bad file is reported before a model loads
     _Run(**options).evaluate("sts", datasets)
 
 

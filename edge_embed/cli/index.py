@@ -91,7 +91,7 @@ def add_command(
         raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
     claim_paths(reads={"-i": source}, updates={"INDEX": index})
     rows = read_rows(source, column=column, allow_empty=allow_empty)
-    first = list(islice(rows, _CHUNK))  # a bad input is told before the model is loaded
+    first = list(islice(rows, _CHUNK))  # a bad input is reported before the model loads
     with Index(index) as store:
         model = _model(options, index, store)
         try:

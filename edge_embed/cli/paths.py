@@ -28,7 +28,7 @@ def claim_paths(
 ) -> None:
     """Compare all paths of the running command, and own what it writes until it ends.
 
-    Paths are compared by inode, so that links and other spellings of a path are told. Called before
+    Paths are compared by inode, so links and other spellings of a path count as one. Called before
     anything is read.
 
     Args:
@@ -99,7 +99,7 @@ def _real(path: Path) -> Path:
 def _owned(outputs: list[Path], work: Mapping[str, Path]) -> Iterator[None]:
     with ExitStack() as stack:
         for path in outputs:
-            # A missing folder is told by whatever writes there, each in its own way.
+            # A missing folder is reported by whatever writes there.
             if _real(path).parent.is_dir():
                 stack.enter_context(owned_file(path))
         for path in work.values():

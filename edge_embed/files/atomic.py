@@ -3,7 +3,7 @@
 Shared by everything that writes: embeddings, model folders, reports.
 
 A process that is killed leaves its unfinished output behind, hidden, as ``.NAME.*.part``. It held
-a lock on that, which the system let go with it: the next one that writes NAME removes what nobody
+a lock on that, which the system releases with it: the next one that writes NAME removes what nobody
 holds a lock on.
 """
 

@@ -197,7 +197,7 @@ def _one_column(column: str | None) -> _Pick:
 def _rows(
     source: str | Path, name: str, pick: _Pick, *, named: bool
 ) -> Iterator[tuple[str, Sequence[object]]]:
-    """Yield (where, values of the picked columns); ``where`` is said in errors."""
+    """Yield (where, values of the picked columns); ``where`` is for error messages."""
     if str(source) == "-":
         if named:
             raise InputError("standard input has no columns: leave out --column")

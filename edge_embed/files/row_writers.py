@@ -70,7 +70,7 @@ def open_row_writer(path: Path, *, like: Path | None = None) -> Iterator[RowWrit
 def open_row_check(path: Path, *, like: Path | None = None) -> Iterator[RowWriter]:
     """Open what takes rows as the writer of ``path`` will, and writes nothing.
 
-    So a row that does not fit the format is told while the input is read, before any work is done.
+    So a row that does not fit the format is reported while the input is read, before any work.
 
     Raises:
         InputError: as for :func:`open_row_writer`.

@@ -1,6 +1,6 @@
 """Files of a model folder that must agree with one another, each pair looked at once.
 
-A graph reads whatever row of a table it is told, without a word where there is none; so a tokenizer
+A graph reads any row of a table that it is given, and does not report a missing one; so a tokenizer
 or a configuration of another model would give wrong vectors in silence. Called when a model is
 loaded and when one is converted. What concerns a single file, and the widths of the modules, is
 refused where the file is read (:mod:`edge_embed.model.config`, :mod:`edge_embed.model.dense`,

@@ -117,7 +117,8 @@ class Tokenizer:
         Args:
             texts: n texts.
             prompt: Put before each.
-            truncation_side: Which end texts over the limit lose; None is the model's way.
+            truncation_side: Which end of a text over the limit is cut off; None is the
+                side that the tokenizer's files name.
 
         Raises:
             TextError: an item is not a string, or cannot be written as UTF-8.

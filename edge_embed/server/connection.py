@@ -69,7 +69,7 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._in_headers = False
-        # A second more than the body has: until then the client is told what is wrong.
+        # A second more than the body has: until then the client gets an error.
         self._wait(self.limits.client_seconds + 1)
 
     def on_message_complete(self) -> None:

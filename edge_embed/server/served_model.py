@@ -50,7 +50,7 @@ class EmbedOptions:
     truncation: Truncation = "ignore"
     """``error`` refuses texts over the limit; else they are truncated, and counted."""
     truncation_side: TruncationSide | None = None
-    """Which end of a long text is cut off; None is the model's way."""
+    """Which end of a long text is cut off; None is the side that its tokenizer names."""
     dim: int | None = None
     """Keep the first so many dimensions."""
     normalize: bool = False

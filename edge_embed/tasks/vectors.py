@@ -27,7 +27,7 @@ class Rows:
         """Check the arrays.
 
         Args:
-            arrays: Each float (n, dim) of any size of float; n may be 0.
+            arrays: Each (n, dim), float16, float32 or float64; n may be 0.
 
         Raises:
             InputError: an array is not of this shape or type, or their dimensions differ.
@@ -58,7 +58,7 @@ class Rows:
         """Return some rows, float32 (len(rows), dim), scaled to unit length.
 
         Raises:
-            InputError: a row has a value that is no number; the message names the row.
+            InputError: a row has NaN or an infinite value; the message names the row.
         """
         out = np.empty((len(rows), self.dim), np.float32)
         for array, start, end in zip(

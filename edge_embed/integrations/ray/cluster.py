@@ -79,7 +79,7 @@ def ray_cluster(address: str = "local", *, progress: bool = False) -> Iterator[N
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Let no line of Ray's C++ through: it tells what it is told in its environment."""
+    """Silence the log of Ray's C++ part, which reads its level from the environment."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123

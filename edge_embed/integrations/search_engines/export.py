@@ -98,7 +98,7 @@ def export(
     """Bring a collection to what an index holds; make it where it is missing.
 
     Only differences are written, so that a second export is short, and one that was interrupted
-    goes on where it stood. Memory: about 150 bytes an entry.
+    resumes where it stopped. Memory: about 150 bytes an entry.
 
     Args:
         index: The index's file.

@@ -161,7 +161,7 @@ def _connect(place: str, key: str | None) -> QdrantClient:
     if "://" not in place:
         return QdrantClient(path=place)
     try:
-        # A server that is too old does not keep the facts, which is told on its own.
+        # A server that is too old does not keep the facts, which has an error of its own.
         return QdrantClient(url=place, api_key=key, timeout=_TIMEOUT, check_compatibility=False)
     except ValueError as error:
         raise InputError(f"{place} is no URL of a server: {error}") from error

@@ -29,7 +29,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """Rows that hang together."""
+    """Rows of one community of the neighbour graph."""
 
     number: int
     """Its label; clusters are numbered by falling size."""
@@ -80,7 +80,7 @@ def cluster(
     seed: int = 0,
     exact: bool | None = None,
 ) -> Clustering:
-    """Group rows that hang together.
+    """Group rows into the communities of their neighbour graph.
 
     Args:
         vectors: Float (n, dim).
@@ -105,8 +105,8 @@ def cluster(
     communities = _communities(rows, neighbours, resolution, seed, exact=exact)
     middle = _centres(rows, communities)
     sizes = np.bincount(communities, minlength=len(middle))
-    # A label is what the nearest centre says, so that it means the same for rows of tomorrow.
-    # Clusters that this makes too small are given up, and their rows go elsewhere.
+    # A row's label is its nearest centre, the same rule by which assign() labels new rows later.
+    # Clusters that become too small by it are dissolved, and their rows assigned to others.
     while True:
         middle = middle[sizes >= min_size]
         labels, scores = assign(vectors, middle, -1.0)
@@ -119,7 +119,7 @@ def cluster(
             return _clustering(labels, scores, middle, limit)
 
 
-# The share of rows that lie too far out, where no threshold is given.
+# The share of rows that become outliers where no threshold is given.
 _LEFT_OUT = 0.02
 _ROUNDING = 1e-6
 

@@ -79,7 +79,7 @@ def keep_order(
         ties: Decides between equal values, so that the order of the input does not.
 
     Raises:
-        InputError: a value is no number, or there are not ``count`` of them.
+        InputError: a value is not finite, or there are not ``count`` of them.
     """
     if values is None:
         return np.arange(count)

@@ -38,7 +38,7 @@ class DedupReport:
     keep: str
     exact: ExactDuplicates
     result: DeduplicationResult
-    """Of the vectors of ``exact.unique``, held against those of ``reference_rows``."""
+    """Of the vectors of ``exact.unique``, compared with those of ``reference_rows``."""
     reference_rows: npt.NDArray[np.intp]
     """The references that were searched, without their copies; (0,) where there are none."""
 

@@ -23,7 +23,7 @@ __all__ = ["DeduplicationResult", "Duplicate", "deduplicate", "from_links"]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-# Links kept in memory (12 bytes each). Beyond, those to removed records are let go: the same
+# Links kept in memory (12 bytes each). Beyond, links to removed records are dropped: the same
 # records are removed, but a stricter threshold then needs a new search.
 _MAX_LINKS = 20_000_000
 
@@ -49,7 +49,7 @@ class DeduplicationResult:
     rows: int
     """How many records there were."""
     references: int
-    """How many reference records they were held against."""
+    """How many reference records they were compared with."""
     kept: Indices
     """Rows that stay, ascending."""
     duplicates: tuple[Duplicate, ...]

@@ -32,7 +32,7 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class _Manifest:
-    """What the file holds, so that another store's, an older one's or half a file is told."""
+    """What the file holds: tells a file of another store, an older one, or half a file apart."""
 
     schema: int
     store: str
