@@ -8,12 +8,14 @@ from edge_embed.errors import InputError
 from edge_embed.files.readers import read_texts
 from edge_embed_conversion.console import say
 
-__all__ = ["MIN_TEXTS", "read_corpus"]
+__all__ = ["MIN_TEXTS", "noisy", "read_corpus"]
 
 MIN_TEXTS = 100
 
 # Sentences are short; the student must know the positions of longer texts too.
 _JOINED_SHARE = 0.027
+_MAX_LINES, _MAX_PARAGRAPH = 12, 1400
+_ALL_CAPITALS = 0.2
 _JOINED_SIZES = (2, 2, 3, 3, 4, 5, 6, 8)
 
 
@@ -23,12 +25,23 @@ def read_corpus(
     seed: int,
     column: str | None = None,
     max_characters: int = 520,
+    paragraphs: float = 0.0,
+    noise: float = 0.0,
 ) -> list[str]:
     """Return the texts of ``files`` in random order.
 
     White space is collapsed; empty lines, lines over ``max_characters`` and repeats (letters and
     digits compared) are left out. About one text in forty is several texts joined, so that later
     positions are trained.
+
+    Args:
+        files: what the runtime reads.
+        seed: of every random choice.
+        column: the column of the texts, for tables.
+        max_characters: longest text.
+        paragraphs: how many paragraphs to add, as a share of the texts: lines that follow each
+            other in a file, joined, as sentences of one document do.
+        noise: how many texts to add once more with typing errors, other case or punctuation.
 
     Raises:
         InputError: a file cannot be read, or fewer than 100 texts are left.
@@ -53,9 +66,43 @@ def read_corpus(
             f"the corpus has {len(texts)} different texts; distillation needs at least {MIN_TEXTS}"
         )
     say(f"corpus: {len(texts)} texts; left out: {repeated} repeats, {long} too long")
-    texts += list(_joined(texts, generator, max_characters))
+    added = [
+        *_joined(texts, generator, max_characters),
+        *_paragraphs(texts, generator, int(len(texts) * paragraphs)),
+        *(noisy(text, generator) for text in generator.sample(texts, int(len(texts) * noise))),
+    ]
+    texts += added
     generator.shuffle(texts)
     return texts
+
+
+def _paragraphs(texts: list[str], generator: random.Random, count: int) -> Iterator[str]:
+    for _ in range(count):
+        first = generator.randrange(len(texts))
+        size = min(2 + int(generator.expovariate(0.25)), _MAX_LINES)
+        yield " ".join(texts[first : first + size])[:_MAX_PARAGRAPH]
+
+
+def noisy(text: str, generator: random.Random) -> str:
+    """Return ``text`` as somebody in a hurry types it: other case or punctuation, or misspelled."""
+    kind = generator.randrange(4)
+    if kind == 0:
+        return text.upper() if generator.random() < _ALL_CAPITALS else text.lower()
+    if kind == 1:
+        return text.rstrip(".?!") or text
+    if kind == 2:
+        return text + generator.choice(("!", "?", ".", "...", "??", " :)"))
+    letters = list(text)
+    for _ in range(1 + len(letters) // 40):
+        place = generator.randrange(max(1, len(letters) - 1))
+        slip = generator.randrange(3)
+        if slip == 0:
+            letters[place : place + 2] = reversed(letters[place : place + 2])
+        elif slip == 1 and len(letters) > 1:
+            del letters[place]
+        else:
+            letters.insert(place, letters[place])
+    return "".join(letters)
 
 
 def _joined(texts: list[str], generator: random.Random, max_characters: int) -> Iterator[str]:

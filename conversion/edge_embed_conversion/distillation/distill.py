@@ -40,14 +40,21 @@ from edge_embed_conversion.distillation.vocabulary import (
 )
 from edge_embed_conversion.sources import Source, WeightsKind, resolve_source
 
-__all__ = ["CHECKPOINT_FOLDER", "TrainingPrecision", "distill", "work_folder"]
+__all__ = [
+    "CALIBRATION_TEXTS",
+    "CHECKPOINT_FOLDER",
+    "TrainingPrecision",
+    "distill",
+    "text_digest",
+    "work_folder",
+]
 
 TrainingPrecision = Literal["bf16", "fp32"]
 
 CHECKPOINT_FOLDER = "checkpoint"
 """Below the output: the student's own weights, to convert again or to train on."""
 
-_CALIBRATION_TEXTS = 300
+CALIBRATION_TEXTS = 300
 
 
 def distill(
@@ -109,7 +116,7 @@ def distill(
             {
                 "teacher": teacher,
                 "seed": recipe.seed,
-                "corpus": _digest(texts),
+                "corpus": text_digest(texts),
                 "shape": asdict(shape),
                 "training_precision": training_precision,
             },
@@ -147,7 +154,7 @@ def distill(
             precision=precision,
             # At their real lengths; the corpus is what the model will meet.
             calibration=(
-                TextSet("the training corpus", tuple(texts[:_CALIBRATION_TEXTS]))
+                TextSet("the training corpus", tuple(texts[:CALIBRATION_TEXTS]))
                 if precision == "int8"
                 else None
             ),
@@ -177,7 +184,8 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _digest(texts: Sequence[str]) -> str:
+def text_digest(texts: Sequence[str]) -> str:
+    """Return a hash of ``texts`` in their order."""
     digest = hashlib.sha256()
     for text in texts:
         digest.update(text.encode() + b"\n")
