@@ -1,5 +1,6 @@
 """A student that starts from a model's layers: exact at the start, better after training."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_the_folder_has_rank_exits_curve_and_checkpoint(distilled: Path) -> None
     assert np.isfinite(vectors).all()
 
 
-def test_a_finished_run_goes_on_from_its_checkpoint(
+def test_the_work_folder_of_another_run_is_refused(
     distilled: Path, tiny_bert_source: Path, corpus_file: Path
 ) -> None:
     with pytest.raises(InputError, match="holds another run: its seed is 1, not 2"):
@@ -126,6 +127,4 @@ def test_paragraphs_are_lines_that_follow_each_other_and_noise_changes_texts(
     added = set(more) - set(plain) - set(lines)
     assert len(more) > len(plain)
     collapsed = [" ".join(line.split()) for line in lines]
-    assert any(
-        f"{one} {two}" in text for text in added for one, two in zip(collapsed, collapsed[1:])
-    )
+    assert any(f"{one} {two}" in text for text in added for one, two in pairwise(collapsed))

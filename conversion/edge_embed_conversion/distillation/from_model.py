@@ -107,8 +107,8 @@ def distill_from(
             {
                 "initial": asdict(initial) | {"exits": list(initial.exits)},
                 "teachers": [asdict(teacher) for teacher in teachers],
-                "corpus": text_digest(texts),
                 "seed": recipe.seed,
+                "corpus": text_digest(texts),
             },
         )
         tokenizer = Tokenizer.from_file(str(home / "tokenizer.json"))
