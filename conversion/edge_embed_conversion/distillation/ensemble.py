@@ -71,7 +71,10 @@ class Ensemble:
 
     def first(self, joined: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the first teacher's unit vectors out of joined ones."""
-        return joined[:, : self.first_dim] / np.float32(np.sqrt(self._weights[0]))
+        vectors: npt.NDArray[np.float32] = joined[:, : self.first_dim] / np.float32(
+            np.sqrt(self._weights[0])
+        )
+        return vectors
 
     def texts(self, number: int) -> Sequence[str]:
         """Return the texts of a shard."""

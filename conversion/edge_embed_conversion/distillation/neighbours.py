@@ -88,7 +88,8 @@ def _clusters(
             members = vectors[nearest == number]
             if len(members):
                 centres[number] = members.mean(axis=0)
-    return (vectors @ centres.T).argmax(axis=1)
+    final: npt.NDArray[np.int64] = (vectors @ centres.T).argmax(axis=1)
+    return final
 
 
 def _plan(
