@@ -41,7 +41,7 @@ from edge_embed.sentence_transformers_api import (
     as_tensors,
     check_arguments,
 )
-from edge_embed.vectors import unit_length
+from edge_embed.vectors import similarities
 
 __all__ = ["Embedder", "Encoded"]
 
@@ -293,16 +293,19 @@ class Embedder(SentenceTransformersApi):
     def similarity(
         self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
     ) -> Vectors:
-        """Return the cosine of each pair, float32 (len(first), len(second)).
+        """Compare each pair, float32 (len(first), len(second)): more is more alike.
+
+        It is the cosine, or what the model's folder says (``similarity_fn_name``): the dot product,
+        or the negative Euclidean or Manhattan distance.
 
         Args:
             first: Vectors (n, dim) or (dim,), or texts.
             second: The same.
         """
-        a, b = (unit_length(self._vectors(side)) for side in (first, second))
+        a, b = self._vectors(first), self._vectors(second)
         if a.shape[1] != b.shape[1]:
             raise InputError(f"cannot compare vectors of {a.shape[1]} and {b.shape[1]} dimensions")
-        return np.asarray(a @ b.T)
+        return similarities(a, b, self.config.similarity)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
         """Return each text's pieces as the model reads them: cut at the limit."""

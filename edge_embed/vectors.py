@@ -1,11 +1,14 @@
 """Arithmetic of vectors that the whole package shares."""
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["unit_length"]
+__all__ = ["Similarity", "similarities", "unit_length"]
+
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+"""How vectors are compared; distances are negative, so that more is more alike."""
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
@@ -22,3 +25,28 @@ def unit_length(vectors: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     unit: npt.NDArray[_Float] = vectors / np.maximum(lengths, 1e-12).astype(vectors.dtype)[:, None]
     return unit
+
+
+def similarities(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], by: Similarity = "cosine"
+) -> npt.NDArray[np.float32]:
+    """Compare each row of ``first`` with each of ``second``.
+
+    Args:
+        first: Float32 (n, dim).
+        second: Float32 (m, dim).
+        by: Distances, ``euclidean`` and ``manhattan``, are returned negative.
+
+    Returns:
+        Float32 (n, m).
+    """
+    if by == "dot":
+        return first @ second.T
+    if by == "cosine":
+        cosines = unit_length(first) @ unit_length(second).T
+        return np.clip(cosines, -1, 1, out=cosines)  # rounding goes a little beyond
+    order = 1 if by == "manhattan" else 2
+    out = np.empty((len(first), len(second)), np.float32)
+    for row, vector in enumerate(first):
+        out[row] = -np.linalg.norm(second - vector, ord=order, axis=1)
+    return out

@@ -133,6 +133,16 @@ def test_similarity(model: Embedder) -> None:
         model.similarity(texts, np.ones((2, 5), np.float32))
 
 
+def test_similarity_is_what_the_model_says(
+    model: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = 2 * model.encode(["one", "two"])  # else of unit length
+    dot = model.config.__class__(**{**vars(model.config), "similarity": "dot"})
+    monkeypatch.setattr(model, "config", dot)
+    np.testing.assert_allclose(model.similarity(vectors, vectors), vectors @ vectors.T, rtol=1e-5)
+    assert model.similarity(vectors, vectors)[0, 0] == pytest.approx(4, rel=1e-4)
+
+
 def test_tokens(model: Embedder) -> None:
     (tokens,) = model.tokenize(["what time"])
     assert tokens[0] == "[CLS]"

@@ -8,7 +8,7 @@ import click
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix
+from edge_embed.cli.terminal import check_suffix, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -134,6 +134,8 @@ def cluster_command(
     click.echo(
         f"{len(labels)} texts: {len(clusters.clusters)} clusters, {outliers} outliers", err=True
     )
+    if known is None:
+        say_recall(clusters.recall, "neighbours")
     embedding.finish()
 
 
@@ -170,6 +172,7 @@ def _described(found: "Clustering", records: RecordFile, fingerprint: str) -> Cl
         int((found.labels < 0).sum()),
         tuple(entries),
         centres(found),
+        found.recall,
     )
 
 

@@ -48,6 +48,7 @@ class CorpusEmbedding:
         from edge_embed.model.fingerprint import model_fingerprint
 
         model = self._options.load()
+        model.config.require_cosine("this command")
         self.fingerprint = model_fingerprint(model)
         prompt = model.prompt()
         key = VectorsKey(

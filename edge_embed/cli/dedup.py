@@ -11,7 +11,7 @@ import click
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix, progress_bar
+from edge_embed.cli.terminal import check_suffix, progress_bar, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -126,7 +126,7 @@ def dedup_command(
             else:
                 outcome = many.deduplicate(
                     _actors_model(options),
-                    threads=options.threads or 1,
+                    threads=options.engine["threads"] or 1,
                     threshold=limit,
                     keep=keep,
                     partitions=partitions,
@@ -217,7 +217,8 @@ def _actors_model(options: ModelOptions) -> "Callable[[], Embedder]":
     model = options.model
     if model is not None and Path(model).is_dir():
         model = str(Path(model).resolve())
-    return replace(options, model=model, threads=options.threads or 1).load
+    one = options.with_engine(threads=options.engine["threads"] or 1)
+    return replace(one, model=model).load
 
 
 def _rethreshold(
@@ -271,9 +272,4 @@ def _tell(outcome: "DedupReport") -> None:
         f"{len(removed) - exact} semantic duplicates removed",
         err=True,
     )
-    if outcome.result.recall < 1:
-        click.echo(
-            f"links found in a sample: {outcome.result.recall:.1%} of those that comparing all "
-            "pairs finds",
-            err=True,
-        )
+    say_recall(outcome.result.recall, "links")

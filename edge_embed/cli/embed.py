@@ -1,6 +1,7 @@
 """``edge-embed embed``: texts to vectors, streamed."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 
 import click
@@ -10,8 +11,8 @@ from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import Truncation, TruncationWarning, truncation_message
-from edge_embed.errors import InputError
-from edge_embed.files.readers import read_texts
+from edge_embed.errors import InputError, TextError
+from edge_embed.files.readers import read_rows, read_texts
 from edge_embed.files.vector_writers import WRITABLE, check_output, open_writer
 from edge_embed.model.precision import Precision
 
@@ -83,14 +84,15 @@ def embed_command(
     with open_writer(output) as writer, progress_bar(None, "embedded") as bar:
         chunk = first
         while chunk:
-            encoded = model.encode_detailed(
-                chunk,
-                prompt=prompt,
-                precision=precision,
-                normalize=normalize,
-                dim=dim,
-                truncation=truncation,
-            )
+            with _named_by_place(source, column, first=total):
+                encoded = model.encode_detailed(
+                    chunk,
+                    prompt=prompt,
+                    precision=precision,
+                    normalize=normalize,
+                    dim=dim,
+                    truncation="error" if truncation == "error" else "ignore",  # said at the end
+                )
             writer.write(chunk, encoded.vectors)
             cut += len(encoded.truncated)
             total += len(chunk)
@@ -112,3 +114,22 @@ def _warn(model: Embedder, cut: int, total: int) -> None:
 
     message = truncation_message(cut, total, model.max_seq_length)
     warnings.warn(message, TruncationWarning, stacklevel=2)
+
+
+@contextmanager
+def _named_by_place(source: str | None, column: str | None, *, first: int) -> Iterator[None]:
+    """Name a refused text by its line or row, which is looked up only then."""
+    try:
+        yield
+    except TextError as error:
+        raise error.at(_place(source, column, first + error.index)) from None
+
+
+def _place(source: str | None, column: str | None, number: int) -> str:
+    if source is None:
+        return f"argument {number + 1}"
+    if source == "-":
+        return f"standard input, line {number + 1}"
+    rows = read_rows(source, column=column, allow_empty=True)
+    row = next(islice(rows, number, None))
+    return f"{source}, {row.place}"

@@ -19,6 +19,7 @@ from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.json_values import json_value
 from edge_embed.files.readers import Row, read_rows
+from edge_embed.integrations.search_engines.registry import ADDRESSES
 
 if TYPE_CHECKING:
     from edge_embed.integrations.search_engines.base import Collection
@@ -54,6 +55,7 @@ def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # n
 
     claim_paths(files={"INDEX": index})
     model = options.load()
+    model.config.require_cosine("an index")
     # The name is what -m defaults to from now on; a folder is found from anywhere.
     folder = options.model is not None and Path(options.model).is_dir()
     name = str(Path(str(options.model)).resolve()) if folder else options.model
@@ -158,11 +160,11 @@ _key_option = click.option(
     "address",
     required=True,
     metavar="ADDRESS",
-    help="qdrant:URL_OR_FOLDER#NAME or milvus:URL_OR_FILE.db#NAME.",
+    help=ADDRESSES,
 )
 @_key_option
 def export_command(index: Path, address: str, engine_key: str | None) -> None:
-    """Bring a collection of a search engine, Qdrant or Milvus, to what an index holds.
+    """Bring a collection of a search engine to what an index holds.
 
     Only differences are written: what is new or changed in the index, and what was deleted from it.
     What has been exported stays if the run is interrupted; a second run goes on.
@@ -193,7 +195,11 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
     )
 
 
-@click.command("search")
+@click.command(
+    "search",
+    help="Find the texts of an index that are nearest to TEXT in meaning.\n\nINDEX is a file, or "
+    f"what an index was exported to: {ADDRESSES}.",
+)
 @click.argument("index")
 @click.argument("texts", nargs=-1, required=True)
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
@@ -220,11 +226,7 @@ def search_command(
     exact: bool,
     as_json: bool,
 ) -> None:
-    """Find the texts of an index that are nearest to TEXT in meaning.
-
-    INDEX is a file, or what an index was exported to: qdrant:URL_OR_FOLDER#NAME or
-    milvus:URL_OR_FILE.db#NAME.
-    """
+    """Find the texts of an index that are nearest to TEXT in meaning."""
     from edge_embed.integrations.search_engines.export import is_collection, open_collection
     from edge_embed.tasks import Index
 
@@ -234,7 +236,7 @@ def search_command(
     condition = dict(_condition(part) for part in where) or None
 
     def encoded(store: "Index | Collection") -> "Vectors":
-        model = _model(replace(options, hint="latency"), index, store)
+        model = _model(options.with_engine(hint="latency"), index, store)
         return model.encode_query(list(texts), normalize=True)
 
     if is_collection(index):

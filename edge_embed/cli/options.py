@@ -1,7 +1,7 @@
 """Options that several commands share, and the model that they describe."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any, TypeVar
 
 import click
@@ -9,7 +9,7 @@ import click
 from edge_embed.embedder import Embedder
 from edge_embed.files.readers import READABLE
 from edge_embed.model.config import VARIANTS
-from edge_embed.runtime.config import Hint, InferencePrecision
+from edge_embed.runtime.config import RuntimeConfig, choices_of
 
 __all__ = [
     "ModelOptions",
@@ -28,12 +28,10 @@ class ModelOptions:
 
     model: str | None
     variant: str | None
-    hint: Hint
-    threads: int | None
-    streams: int | None
-    inference_precision: InferencePrecision
     no_cache: bool
     revision: str | None
+    engine: Mapping[str, Any]
+    """Options of :class:`~edge_embed.runtime.config.RuntimeConfig`, by their names."""
 
     def load(self) -> Embedder:
         """Load the model."""
@@ -44,13 +42,14 @@ class ModelOptions:
         return {
             "model": self.model,
             "variant": self.variant,
-            "hint": self.hint,
-            "threads": self.threads,
-            "streams": self.streams,
-            "inference_precision": self.inference_precision,
             "cache": not self.no_cache,
             "revision": self.revision,
+            **self.engine,
         }
+
+    def with_engine(self, **changes: Any) -> "ModelOptions":  # noqa: ANN401
+        """Return the same options with some of the engine's changed."""
+        return replace(self, engine={**self.engine, **changes})
 
 
 def model_options(function: _Function) -> _Function:
@@ -114,34 +113,31 @@ def _each(
     return lambda common, given: {"models": tuple(read(common, one) for one in given or (None,))}
 
 
+def _value(choices: tuple[str, ...], default: object) -> dict[str, Any]:
+    if isinstance(default, bool):
+        return {"is_flag": True}
+    return {"type": click.Choice(choices) if choices else click.IntRange(min=1)}
+
+
+def _engine_option(option: "Field[Any]") -> Callable[[Any], Any]:
+    """Make a command's option of a field of RuntimeConfig."""
+    choices = choices_of(option.name)
+    return click.option(
+        f"--{option.name.replace('_', '-')}",
+        **_value(choices, option.default),
+        default=option.default,
+        show_default=option.default is not None,
+        help=option.metadata["help"],
+    )
+
+
+_ENGINE_OPTIONS = [option for option in fields(RuntimeConfig) if "help" in option.metadata]
+
 _RUN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
         "--variant", type=click.Choice(list(VARIANTS)), help="Which weights; INT8 if there."
     ),
-    click.option(
-        "--hint",
-        type=click.Choice(["throughput", "latency"]),
-        default="throughput",
-        show_default=True,
-        help="Tune for bulk or for single texts.",
-    ),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Inference threads; else what affinity and the container's quota allow.",
-    ),
-    click.option(
-        "--streams",
-        type=click.IntRange(min=1),
-        help="Batches computed side by side, at most one a thread; else by --hint.",
-    ),
-    click.option(
-        "--inference-precision",
-        type=click.Choice(["f32", "bf16", "f16"]),
-        default="f32",
-        show_default=True,
-        help="Arithmetic outside the INT8 part. f32 gives the same vectors everywhere.",
-    ),
+    *(_engine_option(option) for option in _ENGINE_OPTIONS),
     click.option("--no-cache", is_flag=True, help="Do not keep the compiled model on disk."),
     click.option("--revision", help="Branch, tag or commit of a hub id."),
 ]
@@ -149,7 +145,11 @@ _RUN_OPTIONS: list[Callable[[Any], Any]] = [
 
 def _model_options(arguments: dict[str, Any]) -> ModelOptions:
     """Take the options that describe a model out of ``arguments``."""
-    return ModelOptions(**{name: arguments.pop(name) for name in ModelOptions.__dataclass_fields__})
+    engine = {option.name: arguments.pop(option.name) for option in _ENGINE_OPTIONS}
+    return ModelOptions(
+        engine=engine,
+        **{name: arguments.pop(name) for name in ("model", "variant", "no_cache", "revision")},
+    )
 
 
 def _with_variant(common: ModelOptions, name: str | None) -> ModelOptions:

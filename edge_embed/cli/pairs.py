@@ -10,7 +10,7 @@ import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import printable, progress_bar
+from edge_embed.cli.terminal import printable, progress_bar, say_recall
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.readers import read_records, read_texts
@@ -83,10 +83,12 @@ def pairs_command(
     if given:
         first, second = _given(source)
         model = options.load()
+        model.config.require_cosine("finding pairs")
         found = _judged(model, first, second, threshold)
     else:
         texts = list(read_texts(source, column=column, allow_empty=allow_empty))
         model = options.load()
+        model.config.require_cosine("finding pairs")
         found = _mined(model, texts, threshold, top_k, limit)
     if output is not None:
         with open_row_writer(Path(output)) as writer:
@@ -135,6 +137,7 @@ def _mined(
         # a corpus hardly any is.
         threshold = _THRESHOLD
     pairs = paraphrase_mining(_embed(model, texts), threshold=threshold, top_k=top_k, limit=limit)
+    say_recall(pairs.recall, "neighbours")
     for pair in pairs:
         rows = {"row_1": pair.first, "row_2": pair.second}
         yield _row(texts[pair.first], texts[pair.second], pair.score, fitted) | rows

@@ -14,7 +14,7 @@ from edge_embed.errors import InputError
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @model_options
 def similarity_command(options: ModelOptions, texts: tuple[str, ...], *, as_json: bool) -> None:
-    """Print the cosine similarity of each pair of texts."""
+    """Print the similarity of each pair of texts: the cosine, or what the model says."""
     if len(texts) < 2:
         raise click.UsageError("give at least two texts")
     for number, text in enumerate(texts, 1):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
-__all__ = ["check_suffix", "printable", "progress_bar"]
+__all__ = ["check_suffix", "printable", "progress_bar", "say_recall"]
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -34,6 +34,14 @@ def progress_bar(total: int | None, what: str, *, done: int = 0) -> "tqdm[NoRetu
         disable=not sys.stderr.isatty(),
         file=sys.stderr,
     )
+
+
+def say_recall(recall: float, what: str) -> None:
+    """Say on stderr what an approximate search has found; nothing where it was exact."""
+    if recall < 1:
+        sys.stderr.write(
+            f"{what} found in a sample: {recall:.1%} of those that comparing all pairs finds\n"
+        )
 
 
 def check_suffix(what: str, path: str | None, *allowed: str) -> None:

@@ -22,7 +22,11 @@ def embedder_system(
         model: A loaded model.
         name: How tables call it; None for its folder and variant.
         dims: Also measure vectors cut to the first so many dimensions.
+
+    Raises:
+        InputError: the model's vectors are not to be compared by cosine.
     """
+    model.config.require_cosine("an evaluation")
 
     def embed(texts: Sequence[str], role: Role) -> Vectors:
         encode = {

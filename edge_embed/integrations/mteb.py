@@ -116,7 +116,7 @@ class MtebEncoder:
             public_training_code=None,
             public_training_data=None,
             framework=["OpenVINO"],
-            similarity_fn_name=ScoringFunction("cosine"),
+            similarity_fn_name=ScoringFunction(config.similarity),
             use_instructions=bool(config.prompts),
             training_datasets=None,
             adapted_from=receipt.source.name if receipt else None,

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.dense import DenseLayer
 from edge_embed.model.json_files import load_json, read_json
+from edge_embed.vectors import Similarity
 
 __all__ = ["EXITS_FILE", "VARIANTS", "HeadStep", "ModelConfig", "PoolingMode"]
 
@@ -41,6 +42,8 @@ _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 EXITS_FILE = "exits.json"
 """Names the layers after which a model may end, and the graph's nodes there."""
 
+_EXTRA = "config_sentence_transformers.json"
+
 # model_max_length is 1e30 in tokenizers that know no limit.
 _NO_LIMIT = 1_000_000
 
@@ -72,7 +75,8 @@ class ModelConfig:
     """Whether texts are lower-cased before tokenization (``do_lower_case``)."""
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
-    similarity: str = "cosine"
+    similarity: Similarity = "cosine"
+    """How the model's vectors are compared (``similarity_fn_name``)."""
     exits: Mapping[int, str] = field(default_factory=dict)
     """Number of layers after which the model may end as well, to the graph's node to end at."""
     transformer: str = ""
@@ -93,6 +97,21 @@ class ModelConfig:
     def normalize(self) -> bool:
         """Whether the model itself ends in a Normalize module."""
         return self.head[-1:] == ("normalize",)
+
+    def require_cosine(self, method: str) -> None:
+        """Refuse a method that compares by cosine where the model's vectors are not meant for it.
+
+        Unit vectors have the same order by cosine, dot product and Euclidean distance.
+
+        Raises:
+            InputError: they are not; ``method`` is named, such as ``an index``.
+        """
+        alike = ("cosine", "dot", "euclidean") if self.normalize else ("cosine",)
+        if self.similarity not in alike:
+            raise InputError(
+                f"{method} compares by cosine, and the vectors of {self.folder} are to be compared "
+                f"by {self.similarity} (similarity_fn_name in {_EXTRA}): choose a model for cosine"
+            )
 
     @property
     def variants(self) -> dict[str, Path]:
@@ -144,7 +163,7 @@ class ModelConfig:
             raise ModelFormatError(f"{pooling_file} does not say its word_embedding_dimension")
         modes = _pooling_modes(pooling, pooling_file)
         transformer = read_json(transformer_folder / "sentence_bert_config.json", optional=True)
-        extra = read_json(folder / "config_sentence_transformers.json", optional=True)
+        extra = read_json(folder / _EXTRA, optional=True)
         return cls(
             folder=folder,
             model_type=str(config.get("model_type", "unknown")),
@@ -157,12 +176,33 @@ class ModelConfig:
             position_table=config.get("max_position_embeddings"),
             pad_token_id=int(config.get("pad_token_id") or 0),
             lowercase=bool(transformer.get("do_lower_case", False)),
-            prompts={str(k): str(v) for k, v in (extra.get("prompts") or {}).items()},
+            prompts=_prompts(extra, folder),
             default_prompt_name=extra.get("default_prompt_name"),
-            similarity=str(extra.get("similarity_fn_name") or "cosine"),
+            similarity=_similarity(extra, folder),
             exits=_exits(folder / EXITS_FILE),
             transformer=os.path.relpath(transformer_folder, folder),
         )
+
+
+def _prompts(extra: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Read the prompts by name; one that is null is none, as an empty one."""
+    prompts = extra.get("prompts") or {}
+    if not isinstance(prompts, dict) or any(
+        not isinstance(prompt, (str, type(None))) for prompt in prompts.values()
+    ):
+        raise ModelFormatError(f"{folder / _EXTRA} should map names of prompts to texts")
+    return {name: prompt or "" for name, prompt in prompts.items()}
+
+
+def _similarity(extra: dict[str, Any], folder: Path) -> Similarity:
+    name = extra.get("similarity_fn_name") or "cosine"
+    for known in get_args(Similarity):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise ModelFormatError(
+        f"{folder / _EXTRA} names the similarity {name!r}: known are "
+        f"{', '.join(get_args(Similarity))}"
+    )
 
 
 def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:

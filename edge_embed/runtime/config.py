@@ -1,13 +1,18 @@
-"""How the caller wants a model run on this machine."""
+"""How the caller wants a model run on this machine.
 
-from dataclasses import dataclass
+A new option of the engine is a field here (with ``help`` it is on the command line, and in the
+server), a keyword of :class:`edge_embed.embedder.Embedder`, and a property in
+:mod:`edge_embed.runtime.engine`.
+"""
+
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from edge_embed.errors import InputError
 from edge_embed.hardware.processors import usable_processors
 
-__all__ = ["Hint", "InferencePrecision", "RuntimeConfig"]
+__all__ = ["Hint", "InferencePrecision", "RuntimeConfig", "choices_of"]
 
 Hint = Literal["throughput", "latency"]
 InferencePrecision = Literal["f32", "bf16", "f16"]
@@ -17,13 +22,26 @@ InferencePrecision = Literal["f32", "bf16", "f16"]
 class RuntimeConfig:
     """How a model is run on this machine."""
 
-    hint: Hint = "throughput"
+    hint: Hint = field(
+        default="throughput", metadata={"help": "Tune for bulk or for single texts."}
+    )
     """``throughput``: several streams, for bulk. ``latency``: one stream, for single queries."""
-    threads: int | None = None
+    threads: int | None = field(
+        default=None,
+        metadata={"help": "Inference threads; else what affinity and the container's quota allow."},
+    )
     """Inference threads; None lets the engine use what this process may use."""
-    streams: int | None = None
+    streams: int | None = field(
+        default=None,
+        metadata={"help": "Batches computed side by side, at most one a thread; else by --hint."},
+    )
     """Batches computed side by side, at most one a thread; None lets the hint decide."""
-    inference_precision: InferencePrecision = "f32"
+    inference_precision: InferencePrecision = field(
+        default="f32",
+        metadata={
+            "help": "Arithmetic outside the INT8 part. f32 gives the same vectors everywhere."
+        },
+    )
     """Arithmetic outside the INT8 part. f32 gives the same vectors on every processor."""
     packed: bool = True
     """Put several texts side by side in a row where the model's graph allows it."""
@@ -31,15 +49,10 @@ class RuntimeConfig:
     """Folder of compiled models; None compiles anew at every load."""
 
     def __post_init__(self) -> None:
-        if self.hint not in get_args(Hint):
-            raise InputError(f"unknown hint {self.hint!r}: choose throughput or latency")
-        if self.inference_precision not in get_args(InferencePrecision):
-            raise InputError(
-                f"unknown inference precision {self.inference_precision!r}: choose f32, bf16 or f16"
+        for option in fields(self):
+            _check(
+                option.name.replace("_", " "), getattr(self, option.name), choices_of(option.name)
             )
-        for name, value in (("threads", self.threads), ("streams", self.streams)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1")
         if self.streams is not None:
             # The engine would take fewer without a word.
             threads = self.threads or usable_processors().count
@@ -47,3 +60,17 @@ class RuntimeConfig:
                 raise InputError(
                     f"streams is {self.streams}; with {threads} threads it can be at most {threads}"
                 )
+
+
+def choices_of(option: str) -> tuple[str, ...]:
+    """Return the values that an option may have; none where it is not a choice."""
+    kind = get_type_hints(RuntimeConfig)[option]
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:  # noqa: ANN401
+    if choices and value not in choices:
+        known = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise InputError(f"unknown {name} {value!r}: choose {known}")
+    if type(value) is int and value < 1:
+        raise InputError(f"{name} is {value}; it must be at least 1")

@@ -16,11 +16,12 @@ from openvino import opset13 as ops
 from openvino.utils import replace_node
 
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.model.config import EXITS_FILE, ModelConfig, PoolingMode
+from edge_embed.model.config import EXITS_FILE, ModelConfig
 from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import DenseLayer
 from edge_embed.runtime.batch import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.runtime.packing import CannotPackError, pack
+from edge_embed.runtime.pooling import pool
 
 __all__ = ["Graph", "build_graph", "build_token_graph", "embedding_tables", "read_ir"]
 
@@ -128,7 +129,7 @@ def build_graph(
     if why_not:
         parameters, members, positions = _padded_inputs(model, config)
     states = ops.convert(end.input_value(0), np.float32)
-    pooled = [_pool(mode, states, members, positions) for mode in config.pooling]
+    pooled = [pool(mode, states, members, positions) for mode in config.pooling]
     embedding = pooled[0] if len(pooled) == 1 else ops.concat(pooled, axis=2)
     for step in config.head:
         embedding = _unit_length(embedding) if step == "normalize" else _dense(embedding, step)
@@ -240,63 +241,6 @@ def _padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node],
         parameters.append(pooled)
     positions = ops.subtract(ops.cum_sum(mask, np.int64(1)), np.int64(1))
     return parameters, ops.convert(ops.unsqueeze(pooled, np.int64(1)), np.float32), positions
-
-
-def _pool(mode: PoolingMode, states: ov.Node, members: ov.Node, positions: ov.Node) -> ov.Node:
-    """Pool token states (rows, width, hidden) to (rows, slots, hidden).
-
-    ``members`` is float (rows, slots, width): 1 where the token takes part in the slot's text.
-    ``positions`` counts each text's tokens from 0, and goes on counting over an excluded prompt.
-    An empty slot gets zeros, but for ``max``.
-    """
-    width_axis = ops.constant(np.array([2], np.int64))
-    if mode == "max":
-        return _segment_max(states, members)
-    if mode in ("cls", "lasttoken"):
-        rank = ops.cum_sum(members, np.int64(2), reverse=mode == "lasttoken")
-        first = ops.convert(ops.equal(rank, np.float32(1)), np.float32)
-        return ops.matmul(ops.multiply(members, first), states, False, False)
-    weights = members
-    if mode == "weightedmean":
-        numbers = ops.convert(ops.add(positions, np.int64(1)), np.float32)
-        weights = ops.multiply(members, ops.unsqueeze(numbers, np.int64(1)))
-    total = ops.matmul(weights, states, False, False)
-    count = ops.maximum(ops.reduce_sum(weights, width_axis, keep_dims=True), np.float32(1e-9))
-    return ops.divide(total, ops.sqrt(count) if mode == "mean_sqrt_len_tokens" else count)
-
-
-def _segment_max(states: ov.Node, members: ov.Node) -> ov.Node:
-    """Take the maximum over each slot's tokens; tokens of no slot go to one that is dropped."""
-    slots = ops.gather(ops.shape_of(members), np.int64(1), np.int64(0))
-    shape = ops.shape_of(states)
-    # A token's slot is where its column is 1; without any it is one past the last slot.
-    belongs = ops.reduce_max(members, ops.constant(np.array([1], np.int64)), keep_dims=False)
-    slot = ops.squeeze(
-        ops.topk(members, np.int64(1), 1, "max", "value", stable=True).output(1), np.int64(1)
-    )
-    slot = ops.select(ops.greater(belongs, np.float32(0)), ops.convert(slot, np.int64), slots)
-    index = ops.broadcast(ops.unsqueeze(slot, np.int64(2)), shape)
-    rows, hidden = (ops.gather(shape, np.int64(axis), np.int64(0)) for axis in (0, 2))
-    first = ops.constant(np.array([0], np.int64))
-    extended = ops.concat(
-        [
-            ops.unsqueeze(rows, first),
-            ops.unsqueeze(ops.add(slots, np.int64(1)), first),
-            ops.unsqueeze(hidden, first),
-        ],
-        axis=0,
-    )
-    lowest = ops.broadcast(ops.constant(np.float32(np.finfo(np.float32).min)), extended)
-    maxima = ops.scatter_elements_update(
-        lowest, index, states, np.int64(1), reduction="max", use_init_val=True
-    )
-    return ops.slice(
-        maxima,
-        first,
-        ops.unsqueeze(slots, first),
-        ops.constant(np.array([1], np.int64)),
-        ops.constant(np.array([1], np.int64)),
-    )
 
 
 def _drop_token_types(model: ov.Model, input_ids: ov.Node) -> None:

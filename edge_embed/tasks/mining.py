@@ -1,5 +1,6 @@
 """Paraphrase mining: the pairs of a corpus that say the same, best first."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from edge_embed.errors import InputError
 from edge_embed.tasks.neighbours import check_threshold, nearest
 from edge_embed.tasks.vectors import Rows, Vectors
 
-__all__ = ["Pair", "paraphrase_mining"]
+__all__ = ["Pair", "Pairs", "paraphrase_mining"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,15 @@ class Pair:
     """Their cosine."""
 
 
+class Pairs(list[Pair]):
+    """Pairs, and what share of all that there are was looked at."""
+
+    def __init__(self, pairs: Iterable[Pair] = (), *, recall: float = 1.0) -> None:
+        super().__init__(pairs)
+        self.recall = recall
+        """The share of true neighbours that a sample found; 1 where every pair was compared."""
+
+
 def paraphrase_mining(
     vectors: Vectors,
     *,
@@ -29,7 +39,7 @@ def paraphrase_mining(
     top_k: int = 10,
     limit: int | None = None,
     exact: bool | None = None,
-) -> list[Pair]:
+) -> Pairs:
     """Return pairs of rows that are alike, the most similar first.
 
     A pair is found if one of the two is among the ``top_k`` nearest of the other.
@@ -58,4 +68,4 @@ def paraphrase_mining(
         pairs.setdefault((int(low[i]), int(high[i])), float(scores[i]))
         if limit is not None and len(pairs) == limit:
             break
-    return [Pair(first, second, score) for (first, second), score in pairs.items()]
+    return Pairs((Pair(*rows, score) for rows, score in pairs.items()), recall=found.recall)

@@ -163,7 +163,9 @@ def test_a_cut_is_said(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     assert "warning: 1 of 2 texts are longer than 128 tokens and were cut" in done.stderr
     output = tmp_path / "w.npy"
     done = run("embed", "-m", tiny_model, "-i", texts, "-o", output, "--truncation", "error")
-    fails(done, "text 1 has", "the model reads 128")
+    fails(done, f"{texts}, line 2: the text has", "the model reads 128")
+    done = run("embed", "-m", tiny_model, "a", "long " * 300, "--truncation", "error")
+    fails(done, "argument 2: the text has")
     assert not output.exists()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,33 @@ def test_the_newer_form_of_pooling(folder: Path) -> None:
         json.dumps({"embedding_dimension": 32, "pooling_mode": "lasttoken"})
     )
     assert ModelConfig.from_folder(folder).pooling == ("lasttoken",)
+
+
+@pytest.mark.parametrize("prompts", [{"query": 5}, ["query: "], {"query": ["q"]}])
+def test_prompts_that_are_no_texts_are_refused(folder: Path, prompts: object) -> None:
+    change(folder / "config_sentence_transformers.json", prompts=prompts)
+    with pytest.raises(ModelFormatError, match="should map names of prompts to texts"):
+        ModelConfig.from_folder(folder)
+
+
+def test_a_prompt_that_is_null_is_none(folder: Path) -> None:
+    change(folder / "config_sentence_transformers.json", prompts={"query": None, "passage": "p: "})
+    assert ModelConfig.from_folder(folder).prompts == {"query": "", "passage": "p: "}
+
+
+def test_a_similarity_is_known_or_refused(folder: Path) -> None:
+    file = folder / "config_sentence_transformers.json"
+    change(file, similarity_fn_name="hamming")
+    with pytest.raises(ModelFormatError, match="the similarity 'hamming': known are cosine, dot"):
+        ModelConfig.from_folder(folder)
+    change(file, similarity_fn_name="dot")
+    config = ModelConfig.from_folder(folder)
+    unit, plain = (replace(config, head=head) for head in (("normalize",), ()))
+    unit.require_cosine("an index")  # of unit vectors the dot product is the cosine
+    with pytest.raises(InputError, match=r"an index compares by cosine, .* by dot"):
+        plain.require_cosine("an index")
+    with pytest.raises(InputError, match="by manhattan"):
+        replace(unit, similarity="manhattan").require_cosine("an index")
 
 
 def test_prompts(folder: Path) -> None:

@@ -113,6 +113,13 @@ def test_each_mode_without_the_prompt(mode: PoolingMode) -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "padded"])
+def test_an_unknown_mode_is_never_taken_for_another(packed: bool) -> None:
+    unknown: Any = ("median",)
+    with pytest.raises(ModelFormatError, match="unknown pooling mode 'median': known are cls"):
+        build_graph(lookup_model(), config(pooling=unknown), packed=packed)
+
+
 def test_an_excluded_prompt_is_not_packed() -> None:
     graph = build_graph(lookup_model(), config(include_prompt=False))
     assert not graph.packed

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_embed.cli import main
+from edge_embed.cli.terminal import say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.readers import read_rows
 from edge_embed.model.pair_threshold import Logistic, PairThreshold
-from edge_embed.tasks import Pair, differences, paraphrase_mining
+from edge_embed.tasks import Pair, cluster, differences, paraphrase_mining
+from edge_embed.tasks.neighbours import nearest
+from edge_embed.tasks.vectors import Rows
 
 
 @settings(deadline=None, max_examples=30)
@@ -123,3 +126,16 @@ def test_wrong_usage(tmp_path: Path) -> None:
     result = run("-i", empty, "--given")
     assert isinstance(result.exception, InputError)
     assert "line 2: a text is empty" in str(result.exception)
+
+
+def test_the_recall_of_an_approximate_search_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    vectors = np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32)
+    assert paraphrase_mining(vectors, threshold=0.8, exact=True).recall == 1
+    pairs = paraphrase_mining(vectors, threshold=0.8, exact=False)
+    assert pairs.recall == nearest(Rows(vectors), 10, exact=False).recall
+    assert 0.5 < pairs.recall <= 1
+    assert cluster(vectors, exact=True).recall == 1
+    assert cluster(vectors, exact=False).recall == pairs.recall
+    for recall, said in ((1.0, ""), (0.987, "neighbours found in a sample: 98.7% of those")):
+        say_recall(recall, "neighbours")
+        assert capsys.readouterr().err.startswith(said)

@@ -38,6 +38,7 @@ class ChunkEmbedder:
 
     def __init__(self, load: Callable[[], Embedder]) -> None:
         self._model = load()
+        self._model.config.require_cosine("deduplication")
 
     def __call__(self, chunk: Row) -> Row:
         """Embed ``texts``; the vectors are the bytes of float16 (n, dim), of unit length."""

@@ -1,15 +1,16 @@
 """What a search engine does for us: a collection that holds an index's entries and finds them.
 
-There is one module for each engine beside this one; ``export.py`` opens a collection by its address
-and fills it from an index.
+There is one module for each engine beside this one, with a subclass of :class:`Collection`;
+``registry.py`` lists them; ``export.py`` opens a collection by its address and fills it.
 """
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ __all__ = [
 FACTS = "edge_embed"
 
 
-class Collection(Protocol):
+class Collection(ABC):
     """An open collection of a search engine; a context manager.
 
     Every method raises :class:`~edge_embed.errors.SearchEngineError` where the engine cannot be
@@ -44,6 +45,7 @@ class Collection(Protocol):
     facts: StoreFacts
     """Those of the index whose entries it holds."""
 
+    @abstractmethod
     def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
         """Add entries, or replace those whose id is there; held by the engine on return.
 
@@ -52,6 +54,7 @@ class Collection(Protocol):
             vectors: Of unit length, float32 (n, dim).
         """
 
+    @abstractmethod
     def delete(self, ids: Sequence[str]) -> None:
         """Delete entries by id; ids that are not there are passed over."""
 
@@ -74,17 +77,21 @@ class Collection(Protocol):
             return [[] for _ in queries]
         return self._nearest(queries, k, choices)
 
+    @abstractmethod
     def _nearest(
         self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
     ) -> list[list[Hit]]:
         """Search for queries of unit length; an entry has one of the values under each name."""
-        ...
 
+    @abstractmethod
     def held(self) -> Iterator[tuple[str, int]]:
         """Yield id and number of every entry, in no order."""
 
-    def __len__(self) -> int: ...
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of entries."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close the connection."""
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from edge_embed.errors import InputError
 from edge_embed.integrations.search_engines.base import Collection
+from edge_embed.integrations.search_engines.registry import ENGINES, Address
 from edge_embed.tasks.index.store import Store, StoreFacts, check_model
 
 __all__ = ["Exported", "export", "is_collection", "open_collection"]
 
-_ENGINES = ("qdrant", "milvus")
 # Entries in one request: with long texts and many dimensions still far below what servers take.
 _BLOCK = 256
 
@@ -37,7 +37,7 @@ class Exported:
 
 def is_collection(address: str) -> bool:
     """Return whether an address is that of a collection, and not a file's name."""
-    return address.partition(":")[0] in _ENGINES and ":" in address
+    return address.partition(":")[0] in ENGINES and ":" in address
 
 
 def open_collection(
@@ -50,8 +50,8 @@ def open_collection(
     """Open a collection of a search engine.
 
     Args:
-        address: ``qdrant:PLACE#NAME`` with a server's URL or a folder, ``milvus:PLACE#NAME`` with a
-            server's URL or a file that ends in .db.
+        address: ``ENGINE:PLACE#NAME``, such as ``qdrant:URL_OR_FOLDER#NAME``; see
+            :mod:`edge_embed.integrations.search_engines.registry`.
         model: The fingerprint of the model that will make the vectors; None does not check.
         key: The server's key.
         create: Of the index that will fill it: makes the collection where it is missing.
@@ -61,24 +61,11 @@ def open_collection(
         SearchEngineError: the engine cannot be reached or refuses.
         MissingExtraError: the engine's client is not installed.
     """
-    engine, _, rest = address.partition(":")
-    place, _, name = rest.rpartition("#")
-    if engine not in _ENGINES or not place or not name:
-        raise InputError(
-            f"{address!r} is no address of a collection: write qdrant:URL_OR_FOLDER#NAME or "
-            "milvus:URL_OR_FILE.db#NAME"
-        )
-    if re.fullmatch(r"[\w.-]+:\d+/?", place):
-        raise InputError(f"{place} is no URL: write {engine}:http://{place}#{name}")
-    collection: Collection
-    if engine == "qdrant":
-        from edge_embed.integrations.search_engines.qdrant import QdrantCollection
-
-        collection = QdrantCollection(place, name, key=key, create=create)
-    else:
-        from edge_embed.integrations.search_engines.milvus import MilvusCollection
-
-        collection = MilvusCollection(place, name, key=key, create=create)
+    where = Address.read(address)
+    if re.fullmatch(r"[\w.-]+:\d+/?", where.place):
+        url = f"{where.engine}:http://{where.place}#{where.name}"
+        raise InputError(f"{where.place} is no URL: write {url}")
+    collection = where.open(key=key, create=create)
     if model is not None:
         try:
             check_model(address, collection.facts, model)

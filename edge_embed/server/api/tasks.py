@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 
 from edge_embed.server.api.openai import Usage
 from edge_embed.server.endpoint import Endpoint, Matrix
@@ -27,7 +26,7 @@ class SimilarityRequest(msgspec.Struct):
 
 
 class SimilarityAnswer(msgspec.Struct):
-    """Cosines: a row for each text, a column for each of the others."""
+    """A row for each text, a column for each of the others: cosines, or what the model says."""
 
     similarity: Matrix
     model: str
@@ -95,16 +94,16 @@ async def similarity(
     async with service.pool.use(request.model) as served:
         count = len(request.texts)
         texts = request.texts + (request.others or [])
-        embedded = await served.embed(caller, texts, EmbedOptions(normalize=True))
-        unit = embedded.vectors
-        right = unit if request.others is None else unit[count:]
-        matrix = np.clip(unit[:count] @ right.T, -1, 1)  # rounding goes a little beyond
+        embedded = await served.embed(caller, texts)
+        others = embedded.vectors if request.others is None else embedded.vectors[count:]
+        matrix = served.embedder.similarity(embedded.vectors[:count], others)
         return SimilarityAnswer(matrix, served.name, Usage.of(embedded))
 
 
 async def dedup(service: Service, request: DedupRequest, caller: Caller) -> DedupAnswer:
     """Find near-duplicates."""
     async with service.pool.use(request.model) as served:
+        served.embedder.config.require_cosine("deduplication")
         embedded = await served.embed(caller, request.texts)
         result = await asyncio.to_thread(
             lambda: deduplicate(embedded.vectors, threshold=request.threshold)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
-import numpy as np
 
 from edge_embed.runtime.row_widths import TOKEN_BUDGET
 from edge_embed.runtime.tokenizer import TruncationSide
@@ -127,12 +126,12 @@ async def embed_all(service: Service, request: EmbedAllRequest, caller: Caller) 
 
 
 async def similarity(service: Service, request: SimilarityRequest, caller: Caller) -> object:
-    """Return the cosine of a text with each of others."""
-    options = replace(_options(request.parameters or SimilarityParameters()), normalize=True)
+    """Compare a text with each of others: by cosine, or as the model says."""
+    options = _options(request.parameters or SimilarityParameters())
     async with service.pool.use() as served:
         texts = [request.inputs.source_sentence, *request.inputs.sentences]
-        unit = (await served.embed(caller, texts, options)).vectors
-        return np.clip(unit[1:] @ unit[0], -1, 1)  # rounding goes a little beyond
+        vectors = (await served.embed(caller, texts, options)).vectors
+        return served.embedder.similarity(vectors[:1], vectors[1:])[0]
 
 
 async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -> list[list[Token]]:

@@ -8,7 +8,7 @@ cluster are kept apart.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,8 @@ class Clustering:
     clusters: tuple[Cluster, ...]
     threshold: float
     """The lowest cosine with a centre that belongs to its cluster."""
+    recall: float = 1.0
+    """The share of true neighbours that a sample found; 1 where every pair was compared."""
 
     def assign(self, vectors: Vectors) -> tuple[Labels, Floats]:
         """Return labels and scores of new rows; the clusters stay as they are.
@@ -102,7 +104,7 @@ def cluster(
     if not resolution > 0:
         raise InputError(f"resolution is {resolution}; it must be above 0")
     rows = Rows(vectors)
-    communities = _communities(rows, neighbours, resolution, seed, exact=exact)
+    communities, recall = _communities(rows, neighbours, resolution, seed, exact=exact)
     middle = _centres(rows, communities)
     sizes = np.bincount(communities, minlength=len(middle))
     # A row's label is its nearest centre, the same rule by which assign() labels new rows later.
@@ -116,7 +118,7 @@ def cluster(
         labels = np.where(scores >= limit - _ROUNDING, labels, OUTLIER)
         sizes = np.bincount(labels[labels >= 0], minlength=len(middle))
         if (sizes >= min_size).all():
-            return _clustering(labels, scores, middle, limit)
+            return replace(_clustering(labels, scores, middle, limit), recall=recall)
 
 
 # The share of rows that become outliers where no threshold is given.
@@ -163,11 +165,11 @@ def centres(clustering: Clustering) -> Floats:
 
 def _communities(
     rows: Rows, neighbours: int, resolution: float, seed: int, *, exact: bool | None
-) -> Labels:
-    """Return a community for each row, numbered from 0."""
+) -> tuple[Labels, float]:
+    """Return a community for each row, numbered from 0, and the recall of their neighbours."""
     count = len(rows)
     if count < 2:
-        return np.zeros(count, np.int64)
+        return np.zeros(count, np.int64), 1.0
     found = nearest(rows, min(neighbours, count - 1), exact=exact)
     linked = np.where(found.scores > 0, found.rows, -1)  # no link to what is unlike
     edges = _edges(linked, _common_neighbours(linked))
@@ -180,7 +182,8 @@ def _communities(
         )
         for row, community in members.items():
             communities[int(row)] = count + community
-    return np.unique(communities, return_inverse=True)[1].astype(np.int64)
+    numbered = np.unique(communities, return_inverse=True)[1].astype(np.int64)
+    return numbered, found.recall
 
 
 def _common_neighbours(rows: npt.NDArray[np.int32]) -> Floats:

@@ -44,6 +44,8 @@ class ClusterReport:
     clusters: tuple[ClusterEntry, ...]
     centres: npt.NDArray[np.float32]
     """Float32 (clusters, dim), of unit length."""
+    recall: float = 1.0
+    """The share of true neighbours that a sample found; 1 where every pair was compared."""
 
     def write(self, path: Path) -> None:
         """Write the report: .csv without the centres, any other ending as JSON.
@@ -68,6 +70,7 @@ class ClusterReport:
                 "threshold": self.threshold,
                 "texts": self.texts,
                 "outliers": self.outliers,
+                "recall": self.recall,
                 "clusters": [
                     asdict(entry) | {"centre": [float(f"{value:.9g}") for value in centre.tolist()]}
                     for entry, centre in zip(self.clusters, self.centres, strict=True)
@@ -101,6 +104,7 @@ class ClusterReport:
                 int(content["outliers"]),
                 tuple(ClusterEntry(**entry) for entry in content["clusters"]),
                 centres,
+                float(content.get("recall", 1.0)),
             )
         except InputError:
             raise

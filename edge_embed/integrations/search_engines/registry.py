@@ -1,0 +1,70 @@
+"""The search engines, of which help, errors and the way to a collection are made.
+
+A new engine is a module beside this one, with a subclass of
+:class:`~edge_embed.integrations.search_engines.base.Collection`, and a line in :data:`ENGINES`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from edge_embed.errors import InputError
+
+if TYPE_CHECKING:
+    from edge_embed.integrations.search_engines.base import Collection
+    from edge_embed.tasks.index.store import StoreFacts
+
+__all__ = ["ADDRESSES", "ENGINES", "Address", "Engine"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A search engine."""
+
+    place: str
+    """What stands between the colon and the #, as help and errors write it."""
+    module: str
+    """Of its collection, imported when one is opened: its client may not be installed."""
+    collection: str
+    """The class."""
+
+
+_HERE = "edge_embed.integrations.search_engines"
+
+ENGINES: Mapping[str, Engine] = {
+    "qdrant": Engine("URL_OR_FOLDER", f"{_HERE}.qdrant", "QdrantCollection"),
+    "milvus": Engine("URL_OR_FILE.db", f"{_HERE}.milvus", "MilvusCollection"),
+}
+"""Each engine by the name that addresses begin with."""
+
+ADDRESSES = " or ".join(f"{name}:{engine.place}#NAME" for name, engine in ENGINES.items())
+"""How addresses are written, for help and errors."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a collection is: ``ENGINE:PLACE#NAME``."""
+
+    engine: str
+    place: str
+    name: str
+
+    @classmethod
+    def read(cls, text: str) -> "Address":
+        """Read an address.
+
+        Raises:
+            InputError: it is none.
+        """
+        engine, _, rest = text.partition(":")
+        place, _, name = rest.rpartition("#")
+        if engine not in ENGINES or not place or not name:
+            raise InputError(f"{text!r} is no address of a collection: write {ADDRESSES}")
+        return cls(engine, place, name)
+
+    def open(self, *, key: str | None, create: "StoreFacts | None") -> "Collection":
+        """Open the collection; see :func:`~.export.open_collection`."""
+        engine = ENGINES[self.engine]
+        kind: type[Collection] = getattr(import_module(engine.module), engine.collection)
+        return kind(self.place, self.name, key=key, create=create)  # type: ignore[call-arg]
