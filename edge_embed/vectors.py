@@ -41,10 +41,10 @@ def similarities(
         Float32 (n, m).
     """
     if by == "dot":
-        return first @ second.T
+        return np.asarray(first @ second.T)
     if by == "cosine":
         cosines = unit_length(first) @ unit_length(second).T
-        return np.clip(cosines, -1, 1, out=cosines)  # rounding goes a little beyond
+        return np.asarray(np.clip(cosines, -1, 1))  # rounding goes a little beyond
     order = 1 if by == "manhattan" else 2
     out = np.empty((len(first), len(second)), np.float32)
     for row, vector in enumerate(first):

@@ -205,7 +205,7 @@ def test_attributes(model: Embedder, original: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["cosine", "dot", "euclidean", "manhattan"])
-def test_similarity_pairwise_is_theirs(model: Embedder, original: Any, name: str) -> None:
+def test_similarity_pairwise_is_theirs(model: Embedder, original: Any, name: Any) -> None:
     from dataclasses import replace
 
     from sentence_transformers import SimilarityFunction

@@ -21,7 +21,8 @@ from typing import Any
 
 from benchmarks.report import command_line, save
 from edge_embed import Embedder
-from edge_embed.files.readers import READABLE, read_texts
+from edge_embed.files.formats import READABLE
+from edge_embed.files.readers import read_texts
 from edge_embed.hardware.machine import memory_mb
 
 

@@ -1,7 +1,6 @@
 """``edge-embed bench``: how fast a model is on this machine."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ def bench_command(
         islice(read_texts(source, column=column), most) if source else _short_queries(most)
     )
     for_latency, for_throughput = (
-        replace(options, hint=hint) for hint in ("latency", "throughput")
+        options.with_engine(hint=hint) for hint in ("latency", "throughput")
     )
     model = for_latency.load()  # a bad model is reported before anything is timed
     result: dict[str, Any] = {

@@ -6,6 +6,7 @@ import click
 
 from edge_embed.cli.extras import clean_termination, conversion_errors
 from edge_embed.cli.paths import claim_paths
+from edge_embed.files.formats import READABLE
 from edge_embed.model.config import PoolingMode
 
 
@@ -30,7 +31,7 @@ def layer_numbers(text: str) -> list[int]:
 @click.option(
     "--calibration",
     metavar="FILE",
-    help="Texts like yours, for int8: .txt, .jsonl, .csv, .tsv, .parquet. Else a set that ships.",
+    help=f"Texts like yours, for int8: {', '.join(READABLE)}. Else a set that ships.",
 )
 @click.option("--column", help="The column of the calibration texts.")
 @click.option(

@@ -7,6 +7,7 @@ import click
 from edge_embed.cli.convert import layer_numbers
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.extras import conversion_errors
+from edge_embed.files.formats import READABLE
 
 
 @click.command("distill")
@@ -32,7 +33,7 @@ from edge_embed.cli.extras import conversion_errors
     metavar="FILE",
     multiple=True,
     required=True,
-    help="Texts to learn on: .txt, .jsonl, .csv, .tsv, .parquet; give it again for more files.",
+    help=f"Texts to learn on: {', '.join(READABLE)}; give it again for more files.",
 )
 @click.option("-o", "--output", metavar="DIR", required=True, help="The folder to write.")
 @click.option("--column", help="The corpus column that holds the texts.")

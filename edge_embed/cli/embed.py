@@ -12,8 +12,9 @@ from edge_embed.cli.terminal import progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import Truncation, TruncationWarning, truncation_message
 from edge_embed.errors import InputError, TextError
+from edge_embed.files.formats import WRITABLE_VECTORS
 from edge_embed.files.readers import read_rows, read_texts
-from edge_embed.files.vector_writers import WRITABLE, check_output, open_writer
+from edge_embed.files.vector_writers import check_output, open_writer
 from edge_embed.model.precision import Precision
 
 # Texts embedded and written at a time.
@@ -27,7 +28,7 @@ _CHUNK = 8192
     "-o",
     "--output",
     metavar="FILE",
-    help=f"Vectors: {', '.join(WRITABLE)}. Else JSON on stdout.",
+    help=f"Vectors: {', '.join(WRITABLE_VECTORS)}. Else JSON on stdout.",
 )
 @click.option("--dim", type=click.IntRange(min=1), help="Keep the first so many dimensions.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from edge_embed.embedder import Embedder
-from edge_embed.files.readers import READABLE
+from edge_embed.files.formats import READABLE
 from edge_embed.model.config import VARIANTS
 from edge_embed.runtime.config import RuntimeConfig, choices_of
 

@@ -13,6 +13,7 @@ from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import printable, progress_bar, say_recall
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
+from edge_embed.files.formats import WRITABLE_ROWS
 from edge_embed.files.readers import read_records, read_texts
 from edge_embed.files.row_writers import check_row_output, open_row_writer
 from edge_embed.model.pair_threshold import PairThreshold
@@ -31,7 +32,7 @@ _CHUNK = 4096
 
 @click.command("pairs")
 @input_options
-@click.option("-o", "--output", metavar="FILE", help=".jsonl, .csv, .tsv, .parquet; else lines.")
+@click.option("-o", "--output", metavar="FILE", help=f"{', '.join(WRITABLE_ROWS)}; else lines.")
 @click.option(
     "--given",
     is_flag=True,

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_embed.errors import InputError
+from edge_embed.files.formats import TABLES
 from edge_embed.files.readers import Record
 
 __all__ = ["dataset_name", "number", "table_files", "text"]
-
-TABLES = (".tsv", ".csv", ".jsonl", ".parquet", ".tsv.gz", ".csv.gz", ".jsonl.gz")
 
 
 def table_files(path: Path) -> list[Path]:

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.evaluation.files import TABLES, dataset_name, number
+from edge_embed.evaluation.files import dataset_name, number
 from edge_embed.evaluation.measured import Measured, Role, Vectors
 from edge_embed.evaluation.metrics import mean, ndcg, recall, reciprocal_rank
+from edge_embed.files.formats import TABLES
 from edge_embed.files.readers import read_records
 from edge_embed.vectors import unit_length
 

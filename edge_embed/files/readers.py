@@ -4,27 +4,16 @@ Every reader yields as it reads, so memory does not grow with the file, and name
 whatever it cannot read. All but .parquet may be compressed with gzip (.txt.gz).
 """
 
-import gzip
 import sys
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from edge_embed.errors import InputError
-from edge_embed.files.arrow_values import parquet_rows
-from edge_embed.files.json_values import parse_line
-from edge_embed.files.tables import table_rows
-from edge_embed.files.text_lines import decoded_lines
+from edge_embed.files.formats import input_format
+from edge_embed.files.row_readers import Pick, Places, read_lines
 
-__all__ = ["READABLE", "Record", "Row", "read_records", "read_rows", "read_texts"]
-
-READABLE = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
-
-# From a file's column names to those that are wanted, in order.
-_Pick = Callable[[Sequence[str], str], Sequence[str]]
+__all__ = ["Record", "Row", "read_records", "read_rows", "read_texts"]
 
 # Where a file has several columns and none is named.
 _DEFAULT_COLUMN = "text"
@@ -89,7 +78,7 @@ def read_records(
         MissingExtraError: a .parquet file, without pyarrow.
     """
     name = str(source)
-    if name == "-" or _ending(Path(source), name) == ".txt":
+    if name == "-" or not input_format(Path(source), name).columns:
         raise InputError(f"{name} has no columns; give a .tsv, .csv, .jsonl or .parquet file")
     found: list[str] = []
 
@@ -175,7 +164,7 @@ def _as_text(value: object, where: str) -> str:
     raise InputError(f"{where}: a column holds neither text nor a number but {value!r:.40}")
 
 
-def _one_column(column: str | None) -> _Pick:
+def _one_column(column: str | None) -> Pick:
     """Pick the named column, or the only one, or the one called ``text``; then the same again."""
 
     def pick(names: Sequence[str], where: str) -> Sequence[str]:
@@ -194,95 +183,20 @@ def _one_column(column: str | None) -> _Pick:
     return pick
 
 
-def _rows(
-    source: str | Path, name: str, pick: _Pick, *, named: bool
-) -> Iterator[tuple[str, Sequence[object]]]:
-    """Yield (where, values of the picked columns); ``where`` is for error messages."""
+def _rows(source: str | Path, name: str, pick: Pick, *, named: bool) -> Places:
+    """Return (where, values of the picked columns); ``where`` is for error messages."""
     if str(source) == "-":
         if named:
             raise InputError("standard input has no columns: leave out --column")
         if sys.stdin is None:
             raise InputError("there is no standard input to read: give a file with -i FILE")
-        yield from _txt(sys.stdin.buffer, name)
-        return
+        return read_lines(sys.stdin.buffer, name)
     path = Path(source)
-    ending = _ending(path, name)
-    if ending == ".txt" and named:
+    known = input_format(path, name)
+    if named and not known.columns:
         raise InputError(f"{name} has no columns: leave out --column")
-    try:
-        if ending == ".parquet":
-            yield from parquet_rows(path, name, pick)
-            return
-        with _open(path) as file:
-            if ending == ".txt":
-                yield from _txt(file, name)
-            elif ending == ".jsonl":
-                yield from _jsonl(file, name, pick, named=named)
-            else:
-                yield from _table(file, name, pick, tabs=ending == ".tsv")
-    except FileNotFoundError:
-        raise InputError(f"no such file: {name}") from None
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{name} is not a whole gzip file ({error}); copy it again") from None
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
-
-
-def _ending(path: Path, name: str) -> str:
-    """Return the ending that says the format, without .gz."""
-    compressed = path.suffix.lower() == ".gz"
-    ending = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
-    if ending not in READABLE or (compressed and ending == ".parquet"):
-        if not path.exists():
-            raise InputError(f"{name} does not exist")
-        raise InputError(
-            f"cannot tell the format of {name}: its ending should be one of {', '.join(READABLE)}"
-        )
-    return ending
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    with path.open("rb") as file:
-        if path.suffix.lower() == ".gz":
-            with gzip.open(file) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        else:
-            yield file
-
-
-def _txt(file: BinaryIO, name: str) -> Iterator[tuple[str, list[object]]]:
-    for number, line in enumerate(decoded_lines(file, name), 1):
-        yield f"line {number}", [line.rstrip("\r\n")]
-
-
-def _jsonl(
-    file: BinaryIO, name: str, pick: _Pick, *, named: bool
-) -> Iterator[tuple[str, list[object]]]:
-    """Read objects; where no column is named, strings too."""
-    for number, line in enumerate(decoded_lines(file, name), 1):
-        place = f"line {number}"
-        record = parse_line(line, f"{name}, {place}")
-        if isinstance(record, dict):
-            where = name if number == 1 else f"{name}, {place}"
-            yield place, [record[column] for column in pick(list(record), where)]
-        elif named:
-            raise InputError(f"{name}, {place}: not an object, so it has no named columns")
-        else:
-            yield place, [record]
-
-
-def _table(
-    file: BinaryIO, name: str, pick: _Pick, *, tabs: bool
-) -> Iterator[tuple[str, list[object]]]:
-    rows = table_rows(decoded_lines(file, name), name, tabs=tabs)
-    first = next(rows, None)
-    if first is None:
-        return
-    _, header = first
-    indices = [header.index(column) for column in pick(header, name)]
-    for number, row in rows:
-        yield f"line {number}", [row[index] for index in indices]
+    assert known.read is not None  # noqa: S101 - input_format has looked
+    return known.read(path, name, pick, named)
 
 
 def _refuse_twice(wanted: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -5,36 +5,16 @@ its columns. A file appears whole or not at all, and memory does not grow with t
 Where a format has no such type, bytes are written as Base64 and times as ISO 8601.
 """
 
-import base64
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO, cast
+from typing import Any
 
-from edge_embed.errors import InputError, MissingExtraError
-from edge_embed.files.arrow_values import arrow_column
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.formats import WRITABLE_ROWS, output_format
+from edge_embed.files.row_formats import RowWriter
 
-__all__ = ["WRITABLE_ROWS", "RowWriter", "check_row_output", "open_row_check", "open_row_writer"]
-
-WRITABLE_ROWS = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
-
-Values = Mapping[str, object]
-
-_PARQUET_ROWS = 8192
-
-
-class RowWriter(Protocol):
-    """Takes rows one by one."""
-
-    def write(self, values: Values) -> None:
-        """Add a row; all rows of a table have the same columns."""
-
-    def close(self) -> None:
-        """Complete the file."""
+__all__ = ["check_row_output", "open_row_check", "open_row_writer"]
 
 
 @contextmanager
@@ -53,17 +33,15 @@ def open_row_writer(path: Path, *, like: Path | None = None) -> Iterator[RowWrit
         OutputError: the file cannot be written.
         MissingExtraError: a .parquet file, without pyarrow.
     """
-    check_row_output(path)
-    with atomic_file(path) as temporary:
-        if path.suffix == ".parquet":
-            writer: RowWriter = _ParquetWriter(temporary, path, like)
-            yield writer
-            writer.close()
-            return
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = _LINE_WRITERS[path.suffix](file, path)
-            yield writer
-            writer.close()
+    known = output_format(path, WRITABLE_ROWS)
+    assert known.rows is not None  # noqa: S101 - it is among those that can
+    with atomic_file(path) as temporary, ExitStack() as stack:
+        sink: Any = temporary
+        if not known.opens_itself:
+            sink = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
+        writer = known.rows(sink, path, like)
+        yield writer
+        writer.close()
 
 
 @contextmanager
@@ -75,189 +53,13 @@ def open_row_check(path: Path, *, like: Path | None = None) -> Iterator[RowWrite
     Raises:
         InputError: as for :func:`open_row_writer`.
     """
-    check_row_output(path)
-    writer: RowWriter
-    if path.suffix == ".parquet":
-        import pyarrow
-
-        writer = _ParquetWriter(pyarrow.MockOutputStream(), path, like)
-    else:
-        writer = _LINE_WRITERS[path.suffix](cast(TextIO, _Nowhere()), path)
+    known = output_format(path, WRITABLE_ROWS)
+    assert known.rows is not None  # noqa: S101 - as above
+    writer = known.rows(known.nowhere(), path, like)
     yield writer
     writer.close()
 
 
-class _Nowhere(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
-
-
 def check_row_output(path: Path) -> None:
     """Refuse an output whose format is unknown or not installed, before any work is done."""
-    if path.suffix not in WRITABLE_ROWS:
-        raise InputError(
-            f"cannot tell the format of {path}: its ending should be one of "
-            f"{', '.join(WRITABLE_ROWS)}"
-        )
-    if path.suffix == ".parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError:
-            raise MissingExtraError("writing .parquet files", "parquet", "pyarrow") from None
-
-
-class _LineWriter:
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file, self._path = file, path
-        self._columns: list[str] | None = None
-
-    def columns(self, values: Values) -> list[str]:
-        """Return the columns of the first row, after a look whether this one has the same."""
-        if self._columns is None:
-            self._columns = list(values)
-        elif set(values) != set(self._columns):
-            raise InputError(
-                f"cannot write {self._path}: rows have different columns ({', '.join(values)}); "
-                "choose .jsonl"
-            )
-        return self._columns
-
-    def close(self) -> None:
-        """Nothing is left to write."""
-
-
-class _TxtWriter(_LineWriter):
-    def write(self, values: Values) -> None:
-        if len(values) != 1:
-            raise InputError(
-                f"{self._path} would lose columns ({', '.join(values)}): choose .jsonl, .csv, "
-                ".tsv or .parquet"
-            )
-        text = str(next(iter(values.values())))
-        if "\n" in text or "\r" in text:
-            raise InputError(
-                f"cannot write {self._path}: a text has a line break; choose .jsonl or .csv"
-            )
-        self._file.write(text + "\n")
-
-
-class _JsonlWriter(_LineWriter):
-    def write(self, values: Values) -> None:
-        self._file.write(json.dumps(dict(values), ensure_ascii=False, default=_plain) + "\n")
-
-
-class _CsvWriter(_LineWriter):
-    def __init__(self, file: TextIO, path: Path) -> None:
-        super().__init__(file, path)
-        self._writer = csv.writer(file, lineterminator="\r\n" if path.suffix == ".csv" else "\n")
-
-    def write(self, values: Values) -> None:
-        new = self._columns is None
-        names = self.columns(values)
-        if new:
-            self._writer.writerow(names)
-        fields = [_field(values[name]) for name in names]
-        if fields == [""]:  # a lone empty field would read as a blank line
-            self._file.write('""\r\n')
-        else:
-            self._writer.writerow(fields)
-
-
-class _TsvWriter(_LineWriter):
-    def write(self, values: Values) -> None:
-        new = self._columns is None
-        names = self.columns(values)
-        if new:
-            self._line(names)
-        self._line([_field(values[name]) for name in names])
-
-    def _line(self, fields: list[str]) -> None:
-        if any(set(field) & set("\t\r\n") for field in fields):
-            raise InputError(
-                f"cannot write {self._path}: a field has a tab or a line break; choose .jsonl or "
-                ".csv"
-            )
-        self._file.write("\t".join(fields) + "\n")
-
-
-_LINE_WRITERS: Mapping[str, Callable[[TextIO, Path], RowWriter]] = {
-    ".txt": _TxtWriter,
-    ".jsonl": _JsonlWriter,
-    ".csv": _CsvWriter,
-    ".tsv": _TsvWriter,
-}
-
-
-class _ParquetWriter:
-    def __init__(self, sink: Any, path: Path, like: Path | None) -> None:  # noqa: ANN401
-        self._sink, self._path = sink, path
-        self._writer: Any = None
-        self._rows: list[Values] = []
-        self._schema: Any = None
-        if like is not None and like.suffix.lower() == ".parquet":
-            from pyarrow import parquet
-
-            self._schema = parquet.read_schema(like)
-
-    def write(self, values: Values) -> None:
-        self._rows.append(dict(values))
-        if len(self._rows) >= _PARQUET_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow
-        from pyarrow import parquet
-
-        try:
-            table = self._table()
-            if self._writer is None:
-                self._schema = table.schema
-                self._writer = parquet.ParquetWriter(self._sink, table.schema, compression="zstd")
-            self._writer.write_table(table)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError) as error:
-            raise InputError(
-                f"cannot write {self._path}: a column mixes types ({error}); choose .jsonl"
-            ) from error
-        self._rows = []
-
-    def _table(self) -> Any:  # noqa: ANN401
-        """Return the rows as a table: known columns as they are, new ones as Arrow sees them."""
-        import pyarrow
-
-        known = [] if self._schema is None else list(self._schema.names)
-        names = dict.fromkeys([*known, *(name for row in self._rows for name in row)])
-        columns = {}
-        for name in names:
-            kind = self._schema.field(name).type if name in known else None
-            columns[name] = arrow_column([row.get(name) for row in self._rows], kind)
-        if self._writer is not None and len(columns) > len(known):
-            raise InputError(
-                f"cannot write {self._path}: rows have different columns; choose .jsonl"
-            )
-        table = pyarrow.table(columns)
-        return (
-            table if self._schema is None else table.replace_schema_metadata(self._schema.metadata)
-        )
-
-    def close(self) -> None:
-        if self._rows or self._writer is None:
-            self._flush()
-        self._writer.close()
-
-
-def _field(value: object) -> str:
-    """Write a value into a table: text as it is, nothing as empty, what is nested as JSON."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, (bool, list, dict)):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
-    return _plain(value)
-
-
-def _plain(value: object) -> str:
-    """Write a value that JSON has no type for."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    return str(value)
+    output_format(path, WRITABLE_ROWS)

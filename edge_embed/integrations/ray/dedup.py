@@ -29,7 +29,7 @@ from edge_embed.embedder import Embedder
 from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder, check_folder
-from edge_embed.files.readers import READABLE
+from edge_embed.files.formats import READABLE
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
 from edge_embed.integrations.ray.cluster import (
