@@ -34,6 +34,19 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 @click.option("--index", type=click.Path(path_type=Path), help="Index that /v1/search searches.")
 @click.option("--no-page", is_flag=True, help="Do not serve the page at /.")
 @click.option(
+    "--alias",
+    "aliases",
+    metavar="NAME=MODEL",
+    multiple=True,
+    help="Another name of a model, or of its role (MODEL:query); no second copy is loaded.",
+)
+@click.option(
+    "--auto-truncate/--no-auto-truncate",
+    default=True,
+    show_default=True,
+    help="Cut texts over the limit on text-embeddings-inference's paths, unless a request says.",
+)
+@click.option(
     "--model-memory",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MB",
@@ -67,12 +80,14 @@ def serve_command(
     api_keys: Path | None,
     index: Path | None,
     model_memory: float | None,
+    aliases: tuple[str, ...],
     *,
+    auto_truncate: bool,
     no_page: bool,
     access_log: bool,
     **limits: Any,  # noqa: ANN401
 ) -> None:
-    """Serve embeddings: OpenAI's protocol, text-embeddings-inference's, and a page to try them.
+    """Serve embeddings: OpenAI's protocol, Ollama's, text-embeddings-inference's, and a page.
 
     SIGTERM stops it when requests at work are answered; SIGHUP loads changed models, keys and the
     certificate anew.
@@ -102,6 +117,8 @@ def serve_command(
             memory_bytes=None if model_memory is None else int(1e6 * model_memory),
             keys=_keys(api_keys),
             index=attached,
+            aliases=dict(map(_alias, aliases)),
+            auto_truncate=auto_truncate,
         )
 
         def reload() -> None:
@@ -115,6 +132,13 @@ def serve_command(
             private_key=tls_key,
         )
         serve(create_app(service, page=not no_page), service, listen, reload=reload)
+
+
+def _alias(given: str) -> tuple[str, str]:
+    name, equals, target = given.partition("=")
+    if not (name and equals and target):
+        raise click.UsageError(f"--alias {given}: write NAME=MODEL, with the name of a model here")
+    return name, target
 
 
 def _keys(file: Path | None) -> "ApiKeys | None":

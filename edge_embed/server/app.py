@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_embed.server.api import openai, status, tasks, tei
+from edge_embed.server.api import ollama, openai, status, tasks, tei
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import Protocol, StatusError
 from edge_embed.server.openapi import openapi_document, reference_page
@@ -29,7 +29,13 @@ _ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="edge-embed", charset="UTF-8"'}
 # Statuses counted as rejections, and how they are called.
 _REASONS = {401: "key", 413: "size", 429: "overload"}
 
-ENDPOINTS = [*openai.ENDPOINTS, *tei.ENDPOINTS, *tasks.ENDPOINTS, *status.ENDPOINTS]
+ENDPOINTS = [
+    *openai.ENDPOINTS,
+    *tei.ENDPOINTS,
+    *ollama.ENDPOINTS,
+    *tasks.ENDPOINTS,
+    *status.ENDPOINTS,
+]
 
 # Errors of paths that are not there.
 _PROTOCOL: Protocol = "openai"
@@ -45,8 +51,8 @@ def create_app(service: Service, *, page: bool = True) -> ASGIApp:
     document = openapi_document(ENDPOINTS)
     schema = Response(json.dumps(document), media_type="application/json")
     pages = {"/openapi.json": schema, "/docs": html_response(reference_page(document))}
-    if page:
-        pages["/"] = playground()
+    running = Response("edge-embed is running", media_type="text/plain")  # clients of Ollama ask
+    pages["/"] = playground() if page else running
     return Application(service, [*ENDPOINTS, *(_fixed(*pair) for pair in pages.items())])
 
 

@@ -17,9 +17,17 @@ import msgspec
 
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError, TextTooLongError
 
-__all__ = ["STATUSES", "OpenAIError", "OpenAIErrorBody", "Protocol", "StatusError", "TeiError"]
+__all__ = [
+    "STATUSES",
+    "OllamaError",
+    "OpenAIError",
+    "OpenAIErrorBody",
+    "Protocol",
+    "StatusError",
+    "TeiError",
+]
 
-Protocol = Literal["openai", "tei"]
+Protocol = Literal["openai", "tei", "ollama"]
 
 STATUSES: Mapping[int, str] = {
     400: "The body is no JSON.",
@@ -62,6 +70,8 @@ class StatusError(EdgeEmbedError):
 
     def body(self, protocol: Protocol) -> bytes:
         """Return the error as the protocol writes it, JSON."""
+        if protocol == "ollama":
+            return msgspec.json.encode(OllamaError(str(self)))
         if protocol == "tei":
             kind = {429: "Overloaded", 500: "Backend", 503: "Unhealthy"}.get(
                 self.status, "Validation"
@@ -78,6 +88,12 @@ class TeiError(msgspec.Struct):
 
     error: str
     error_type: str
+
+
+class OllamaError(msgspec.Struct):
+    """An error as Ollama writes it."""
+
+    error: str
 
 
 class OpenAIError(msgspec.Struct):

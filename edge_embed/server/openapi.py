@@ -9,11 +9,15 @@ import msgspec
 
 from edge_embed import __version__
 from edge_embed.server.endpoint import Endpoint
-from edge_embed.server.errors import STATUSES, OpenAIErrorBody, Protocol, TeiError
+from edge_embed.server.errors import STATUSES, OllamaError, OpenAIErrorBody, Protocol, TeiError
 
 __all__ = ["openapi_document", "reference_page"]
 
-_ERRORS: dict[Protocol, type] = {"openai": OpenAIErrorBody, "tei": TeiError}
+_ERRORS: dict[Protocol, type] = {
+    "openai": OpenAIErrorBody,
+    "tei": TeiError,
+    "ollama": OllamaError,
+}
 
 # What any POST may be answered with besides 200.
 _POST_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
@@ -21,7 +25,7 @@ _POST_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
 
 def openapi_document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Describe every path, OpenAPI 3.1."""
-    types: list[Any] = [OpenAIErrorBody, TeiError]
+    types: list[Any] = [*_ERRORS.values()]
     bodies_and_answers = [kind for e in endpoints for kind in (e.body, e.answer)]
     types += [kind for kind in bodies_and_answers if kind is not None]
     schemas, components = msgspec.json.schema_components(

@@ -6,12 +6,14 @@ user has left, so no request is dropped.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
+from edge_embed.model.config import ModelConfig
 from edge_embed.server.errors import StatusError
+from edge_embed.server.names import ROLE_PROMPTS, ModelNames, Named
 from edge_embed.server.served_model import ModelSource, ServedModel
 
 __all__ = ["ModelPool"]
@@ -36,6 +38,7 @@ class ModelPool:
         load: Callable[[ModelSource], ServedModel],
         *,
         memory_bytes: int | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         """Know the models; none is loaded yet.
 
@@ -43,6 +46,7 @@ class ModelPool:
             sources: At least one; the first is what requests without a model's name get.
             load: Loads one, in a thread.
             memory_bytes: Most bytes of weights held at a time; None holds all that are asked for.
+            aliases: Other names, and what they stand for.
 
         Raises:
             InputError: a name is there twice, or a model does not fit the memory by itself.
@@ -50,6 +54,7 @@ class ModelPool:
         self._sources = {source.name: source for source in sources}
         if len(self._sources) < len(sources):
             raise InputError("two models have the same name: name them apart (--model NAME=DIR)")
+        self.names = ModelNames([source.name for source in sources], aliases or {})
         for source in sources:
             if memory_bytes is not None and source.weights_bytes > memory_bytes:
                 raise InputError(
@@ -63,10 +68,19 @@ class ModelPool:
         self._retired: set[_Held] = set()  # until they are closed
         self._closing: set[asyncio.Task[None]] = set()
 
-    @property
-    def names(self) -> list[str]:
-        """Names of all models, the default first."""
-        return list(self._sources)
+    def source(self, name: str) -> ModelSource:
+        """Return the model of this name of its own."""
+        return self._sources[name]
+
+    def offered(self) -> dict[str, Named]:
+        """Return every name that clients may choose; models with prompts have one for each role."""
+        offered = dict(self.names.all)
+        for name, named in self.names.all.items():
+            prompts = ModelConfig.from_folder(self._sources[named.model].folder).prompts
+            for role, known in ROLE_PROMPTS.items():
+                if named.role is None and any(prompts.get(prompt) for prompt in known):
+                    offered[f"{name}:{role}"] = Named(named.model, role)
+        return offered
 
     @property
     def loaded(self) -> list[ServedModel]:
@@ -81,11 +95,7 @@ class ModelPool:
             StatusError: there is none of this name (404), or it cannot be loaded (503).
             OverloadedError: models at work take the whole memory.
         """
-        name = self.names[0] if name is None else name
-        if name not in self._sources:
-            raise StatusError(
-                404, f"there is no such model; the models are: {', '.join(self.names)}"
-            )
+        name = self.names.find(name).model
         while (held := self._held.get(name)) is None:
             await self._load(name)
         self._held[name] = self._held.pop(name)  # now the most recently used

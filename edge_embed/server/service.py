@@ -1,6 +1,6 @@
 """What one server holds: its models, their limits, keys, index and counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edge_embed.server.auth import ApiKeys
 from edge_embed.server.errors import StatusError
@@ -24,6 +24,8 @@ class Service:
         memory_bytes: int | None = None,
         keys: ApiKeys | None = None,
         index: Index | None = None,
+        aliases: Mapping[str, str] | None = None,
+        auto_truncate: bool = True,
     ) -> None:
         """Know the models; :meth:`start` loads the first.
 
@@ -33,6 +35,9 @@ class Service:
             memory_bytes: Most bytes of weights in memory at a time.
             keys: Who may use the server; None is everybody.
             index: What ``/v1/search`` searches; its vectors must be of the first model.
+            aliases: Other names of models.
+            auto_truncate: Whether text-embeddings-inference's paths cut texts over the limit where
+                a request does not say.
 
         Raises:
             InputError: names are there twice, or a model does not fit the memory.
@@ -41,8 +46,9 @@ class Service:
         self.metrics = Metrics()
         self.keys = keys
         self.index = index
+        self.auto_truncate = auto_truncate
         self.started = self.stopping = False
-        self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes)
+        self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
         self.metrics.watch_queues(self._waiting)
 
     async def start(self) -> None:
@@ -82,7 +88,7 @@ class Service:
             source,
             limits=self.limits,
             metrics=self.metrics,
-            index=self.index is not None and source.name == self.pool.names[0],
+            index=self.index is not None and source.name == self.pool.names.find(None).model,
         )
 
     def _waiting(self) -> dict[str, int]:

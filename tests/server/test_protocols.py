@@ -105,7 +105,8 @@ def test_tei_embed(post: Any, embedder: Embedder) -> None:
         same(post(path, {"inputs": TEXTS[0]}), embedder.encode(TEXTS[:1], normalize=True))
     raw = post("/embed", {"inputs": TEXTS, "normalize": False, "dimensions": 5})
     same(raw, embedder.encode(TEXTS, dim=5))
-    refused = post("/embed", {"inputs": LONG}, 413)
+    same(post("/embed", {"inputs": LONG}), embedder.encode([LONG], truncation="ignore"))
+    refused = post("/embed", {"inputs": LONG, "truncate": False}, 413)
     assert refused["error_type"] == "Validation"
     right = post("/embed", {"inputs": LONG + " end", "truncate": True})
     left_body = {"inputs": LONG + " end", "truncate": True, "truncation_direction": "left"}
@@ -115,6 +116,15 @@ def test_tei_embed(post: Any, embedder: Embedder) -> None:
     assert post("/embed", {"inputs": "a", "prompt_name": "query"}, 422)["error"].startswith(
         "the model has no prompt"
     )
+
+
+def test_the_old_way_of_tei_refuses_where_a_request_does_not_say(tiny_model: Path) -> None:
+    async def ask(http: httpx.AsyncClient) -> None:
+        for extra, status in (({}, 413), ({"truncate": True}, 200)):
+            answer = await http.post("/embed", json={"inputs": LONG, **extra})
+            assert answer.status_code == status, answer.text
+
+    with_client(Service([source(tiny_model)], auto_truncate=False), ask)
 
 
 def test_tei_embed_all_pools_to_embed(post: Any, embedder: Embedder) -> None:
@@ -214,7 +224,8 @@ def test_what_is_said_of_models(post: Any) -> None:
     facts = get("/info").json()
     assert facts["model_type"] == {"embedding": {"pooling": "mean"}}
     assert facts["max_input_length"] == 128
-    for path in ("/live", "/ready", "/health", "/docs", "/openapi.json", "/"):
+    assert facts["auto_truncate"] is True
+    for path in ("/live", "/ready", "/health", "/ping", "/docs", "/openapi.json", "/"):
         get(path)
     metrics = get("/metrics").text
     assert 'edge_embed_texts_total{model="tiny"}' in metrics

@@ -1,7 +1,7 @@
 """OpenAI's protocol: /v1/embeddings and /v1/models."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.server.endpoint import INPUTS_SCHEMA, Endpoint, Inputs, read_inputs
+from edge_embed.server.names import ROLE_PROMPTS
 from edge_embed.server.request import Caller
-from edge_embed.server.served_model import Embedded, EmbedOptions
+from edge_embed.server.served_model import Embedded, EmbedOptions, ServedModel
 from edge_embed.server.service import Service
 
-__all__ = ["ENDPOINTS", "ModelList", "Usage", "models"]
+__all__ = ["ENDPOINTS", "ModelList", "Usage", "models", "role_prompt_name"]
 
 
 _EITHER_FORMAT = {
@@ -91,7 +92,7 @@ async def embeddings(
     """Embed texts."""
     async with service.pool.use(request.model) as served:
         options = EmbedOptions(
-            prompt_name=request.prompt_name,
+            prompt_name=request.prompt_name or role_prompt_name(service, served, request.model),
             truncation="ignore" if request.truncate else "error",
             dim=request.dimensions,
             # Fewer dimensions of a unit vector are shorter; the others are as the model gives them.
@@ -104,7 +105,13 @@ async def embeddings(
         return EmbeddingsAnswer(data, served.name, Usage.of(embedded))
 
 
-def models(names: Sequence[str]) -> ModelList:
+def role_prompt_name(service: Service, served: ServedModel, name: str | None) -> str | None:
+    """Return the prompt that a model's name asks for, as in ``NAME:query``."""
+    role = service.pool.names.find(name).role
+    return None if role is None else served.embedder.role_prompt(*ROLE_PROMPTS[role])
+
+
+def models(names: Iterable[str]) -> ModelList:
     """List the models."""
     return ModelList([ModelObject(name) for name in names])
 
@@ -116,12 +123,17 @@ def _base64(vectors: npt.NDArray[np.float32]) -> list[str]:
 
 ENDPOINTS = [
     Endpoint(
-        "/v1/embeddings",
+        path,
         "openai",
         EmbeddingsRequest,
         EmbeddingsAnswer,
         embeddings,
-        "Embed texts (OpenAI).",
+        summary,
         {"input": ["Reset my password", "Opening hours"], "encoding_format": "float"},
     )
+    for path, summary in {
+        "/v1/embeddings": "Embed texts (OpenAI).",
+        "/embeddings": "The same, where text-embeddings-inference has it.",
+        "/v3/embeddings": "The same, where OpenVINO Model Server has it.",
+    }.items()
 ]

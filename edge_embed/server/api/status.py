@@ -1,10 +1,12 @@
 """What is asked of the server itself: alive, ready, metrics, models."""
 
+import asyncio
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from edge_embed import __version__
+from edge_embed.server.api.ollama import TagList, Version, tags, version
 from edge_embed.server.api.openai import ModelList, models
 from edge_embed.server.api.tei import Info, info
 from edge_embed.server.endpoint import Endpoint, Handler
@@ -30,7 +32,15 @@ async def _metrics(service: Service, _: None, caller: Caller) -> bytes:
 
 
 async def _models(service: Service, _: None, caller: Caller) -> ModelList:
-    return models(service.pool.names)
+    return models(await asyncio.to_thread(service.pool.offered))
+
+
+async def _tags(service: Service, _: None, caller: Caller) -> TagList:
+    return await asyncio.to_thread(tags, service)
+
+
+async def _version(service: Service, _: None, caller: Caller) -> Version:
+    return version()
 
 
 async def _info(service: Service, _: None, caller: Caller) -> Info:
@@ -55,7 +65,11 @@ ENDPOINTS = [
     _text("/live", _live, "Is the process alive?", without_key=True),
     _text("/ready", _ready, "Is it ready?", problems=_NOT_READY),
     _text("/health", _ready, "The same as /ready.", problems=_NOT_READY),
+    _text("/ping", _ready, "The same as /ready.", problems=_NOT_READY),
     _text("/metrics", _metrics, "For Prometheus.", CONTENT_TYPE_LATEST),
     Endpoint("/v1/models", "openai", None, ModelList, _models, "The models (OpenAI)."),
+    Endpoint("/v3/models", "openai", None, ModelList, _models, "The same models."),
+    Endpoint("/api/tags", "ollama", None, TagList, _tags, "The models (Ollama)."),
+    Endpoint("/api/version", "ollama", None, Version, _version, "The version of this server."),
     Endpoint("/info", "tei", None, Info, _info, "The default model.", problems=_NOT_READY),
 ]

@@ -31,7 +31,7 @@ class EmbedRequest(msgspec.Struct):
     inputs: Annotated[Inputs, msgspec.Meta(extra_json_schema=INPUTS_SCHEMA)]
     normalize: bool = True
     truncate: bool | None = None
-    """Cut texts over the model's limit; they are refused otherwise."""
+    """Cut texts over the model's limit, or refuse them; by default as ``--auto-truncate`` says."""
     truncation_direction: Direction | None = None
     prompt_name: str | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -113,7 +113,9 @@ class Info(msgspec.Struct):
 async def embed(service: Service, request: EmbedRequest, caller: Caller) -> object:
     """Embed texts."""
     async with service.pool.use() as served:
-        options = replace(_options(request), dim=request.dimensions, normalize=request.normalize)
+        options = replace(
+            _options(service, request), dim=request.dimensions, normalize=request.normalize
+        )
         return (await served.embed(caller, read_inputs(request.inputs), options)).vectors
 
 
@@ -121,13 +123,13 @@ async def embed_all(service: Service, request: EmbedAllRequest, caller: Caller) 
     """Return the state of each token of each text, special tokens included."""
     async with service.pool.use() as served:
         texts = read_inputs(request.inputs)
-        embedded = await served.token_states(caller, texts, _options(request))
+        embedded = await served.token_states(caller, texts, _options(service, request))
         return list(embedded.vectors)
 
 
 async def similarity(service: Service, request: SimilarityRequest, caller: Caller) -> object:
     """Compare a text with each of others: by cosine, or as the model says."""
-    options = _options(request.parameters or SimilarityParameters())
+    options = _options(service, request.parameters or SimilarityParameters())
     async with service.pool.use() as served:
         texts = [request.inputs.source_sentence, *request.inputs.sentences]
         vectors = (await served.embed(caller, texts, options)).vectors
@@ -171,18 +173,21 @@ def info(service: Service, served: ServedModel, version: str) -> Info:
         max_batch_tokens=TOKEN_BUDGET,
         max_batch_requests=None,
         max_client_batch_size=limits.inputs,
-        auto_truncate=False,
+        auto_truncate=service.auto_truncate,
         tokenization_workers=1,
         version=version,
     )
 
 
-def _options(request: EmbedRequest | EmbedAllRequest | SimilarityParameters) -> EmbedOptions:
+def _options(
+    service: Service, request: EmbedRequest | EmbedAllRequest | SimilarityParameters
+) -> EmbedOptions:
+    truncate = service.auto_truncate if request.truncate is None else request.truncate
     direction = request.truncation_direction
     side: TruncationSide = "left" if direction in ("Left", "left") else "right"
     return EmbedOptions(
         prompt_name=request.prompt_name,
-        truncation="ignore" if request.truncate else "error",
+        truncation="ignore" if truncate else "error",
         truncation_side=None if direction is None else side,
     )
 
