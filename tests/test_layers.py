@@ -21,6 +21,7 @@ LAYERS = (
     ("projection",),
     ("bench",),
     ("integrations", "server"),
+    ("compat",),
     ("cli",),
     ("__init__", "__main__"),
 )

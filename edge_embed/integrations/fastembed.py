@@ -10,9 +10,6 @@ fastembed-haystack. A program of others is started through it:
 """
 
 import importlib
-import runpy
-import shutil
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
+from edge_embed.integrations.programs import run_program
 from edge_embed.integrations.requirements import requires
 from edge_embed.integrations.role_encoder import RoleEncoder
 from edge_embed.model.card import ModelCard
@@ -198,18 +196,11 @@ def _register_shipped() -> None:
         register(name)
 
 
-def _run_program() -> None:
-    """Run a program that knows nothing of this module, with the models registered."""
-    if len(sys.argv) < 2:
-        sys.exit("usage: python -m edge_embed.integrations.fastembed PROGRAM [ARGUMENT…]")
-    program = shutil.which(sys.argv[1]) or sys.argv[1]
-    del sys.argv[0]
-    # Under its own name: what runs as __main__ would register other classes than those imported.
-    importlib.import_module("edge_embed.integrations.fastembed")
-    runpy.run_path(program, run_name="__main__")
-
-
 if __name__ == "__main__":
-    _run_program()
+    # The module as others import it: this copy's classes would be others than those.
+    run_program(
+        "edge_embed.integrations.fastembed",
+        lambda: importlib.import_module("edge_embed.integrations.fastembed"),
+    )
 else:
     _register_shipped()

@@ -5,14 +5,17 @@ import contextlib
 import importlib.util
 import io
 import re
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from edge_embed.integrations.requirements import REQUIREMENTS
+from tests.support.serving import Program, program
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "integrations.md"
+SERVER = "127.0.0.1:8080"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 EXAMPLES = {
     f"{section.splitlines()[0]}{f' {number}' if number else ''}": code
@@ -37,16 +40,26 @@ def missing(code: str) -> list[str]:
     return sorted(absent | (packages - installed))
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Program]:
+    with program() as running_program:
+        yield running_program
+
+
 @pytest.mark.clients
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("title", EXAMPLES)
-def test_an_example(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example(
+    title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     code = EXAMPLES[title]
     if absent := missing(code):
         pytest.skip(f"needs {', '.join(absent)} (the group 'clients')")
     monkeypatch.chdir(tmp_path)
     promised = re.findall(r"^print\(.*\)  # (.*)$", code, re.M)
     assert promised
+    if SERVER in code:
+        code = code.replace(SERVER, request.getfixturevalue("server").address)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(compile(code, title, "exec"), {"__name__": "__main__"})

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from edge_embed import Embedder
 from edge_embed.server import ModelSource, Service, create_app
 
-WAIT = 20  # seconds after which a test is stuck
+WAIT = 60  # seconds after which a test is stuck
 
 
 def source(folder: Path, name: str = "tiny", **options: Any) -> ModelSource:
