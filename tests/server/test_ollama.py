@@ -1,6 +1,7 @@
 """Ollama's protocol and what names of models stand for, in this process; and its own clients."""
 
 import asyncio
+import gc
 import importlib
 import json
 import shutil
@@ -185,6 +186,12 @@ def test_the_program_answers_where_clients_of_ollama_look(server: Program) -> No
 @pytest.mark.clients
 @pytest.mark.filterwarnings("ignore")
 class TestClients:
+    @pytest.fixture(autouse=True)
+    def collected(self) -> Iterator[None]:
+        """Clients leave their sockets to the garbage collector: it runs while that is ignored."""
+        yield
+        gc.collect()
+
     def test_ollama(self, server: Program, model: Embedder, library: Any) -> None:
         client = library("ollama").Client(server.url, timeout=WAIT)
         same(client.embed("mini", TEXTS).embeddings, model.encode(TEXTS, normalize=True))
