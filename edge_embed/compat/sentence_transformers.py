@@ -15,7 +15,7 @@ ImportError that says so.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +36,8 @@ __all__ = ["SentenceTransformer", "install", "uninstall"]
 Floats = npt.NDArray[np.float32]
 
 _NAME = "sentence_transformers"
+# How many arguments of encode stand before that one.
+_BEFORE_TRUNCATE_DIM = 11
 _models: dict[str, str | Path] = {}
 
 
@@ -99,11 +101,12 @@ class SentenceTransformer(Embedder):
     def encode(
         self,
         *arguments: Any,  # noqa: ANN401
-        truncate_dim: int | None = None,
         **options: Any,  # noqa: ANN401
     ) -> npt.NDArray[Any]:
         """Embed texts, as :meth:`Embedder.encode` does."""
-        return super().encode(*arguments, truncate_dim=truncate_dim or self.truncate_dim, **options)
+        if self.truncate_dim is not None and len(arguments) <= _BEFORE_TRUNCATE_DIM:
+            options["truncate_dim"] = options.get("truncate_dim") or self.truncate_dim
+        return super().encode(*arguments, **options)
 
 
 def install(models: Mapping[str, str | Path] | None = None) -> None:
@@ -199,7 +202,7 @@ def _semantic_search(
     hits: list[list[dict[str, int | float]]] = []
     for start in range(0, len(queries), query_chunk_size):
         scores = np.asarray(score_function(queries[start : start + query_chunk_size], corpus))
-        order: Sequence[Any] = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
         hits += [
             [{"corpus_id": int(row), "score": float(found[row])} for row in rows]
             for rows, found in zip(order, scores, strict=True)

@@ -76,7 +76,8 @@ def test_embed(ask: Ask, model: Embedder) -> None:
     same(one["embeddings"], model.encode(TEXTS[:1], dim=16, normalize=True))
     cut = ask("POST", "/api/embed", {"model": "mini", "input": LONG})
     same(cut["embeddings"], model.encode([LONG], normalize=True, truncation="ignore"))
-    for empty in ("", []):  # asks for the model to be loaded
+    empties: tuple[object, ...] = ("", [])
+    for empty in empties:  # asks for the model to be loaded
         assert ask("POST", "/api/embed", {"model": "mini", "input": empty})["embeddings"] == []
 
 
