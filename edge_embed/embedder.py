@@ -73,6 +73,7 @@ class Embedder(SentenceTransformersApi):
         threads: int | None = None,
         streams: int | None = None,
         inference_precision: InferencePrecision = "f32",
+        layers: int | None = None,
         packed: bool = True,
         cache: bool | str | Path = True,
         warm_up: bool = False,
@@ -91,6 +92,8 @@ class Embedder(SentenceTransformersApi):
             streams: Batches computed side by side, at most one a thread; None lets the hint decide.
             inference_precision: Arithmetic outside the INT8 part. ``bf16`` and ``f16`` are faster
                 where the processor has them, and make vectors differ between machines.
+            layers: End after so many layers, at an exit that the model was trained with (its
+                folder names them): faster, a little less exact. None computes the whole model.
             packed: Put several texts side by side in a row, which is faster; where the model's
                 graph does not allow it, each text has a row of its own.
             cache: Keep the compiled model for the next start: True uses the user's cache folder
@@ -115,6 +118,7 @@ class Embedder(SentenceTransformersApi):
             threads=threads,
             streams=streams,
             inference_precision=inference_precision,
+            layers=layers,
             packed=packed,
             cache_dir=cache_dir,
         )
@@ -140,6 +144,11 @@ class Embedder(SentenceTransformersApi):
         self._warned: set[str] = set()
         if warm_up:
             self.warm_up()
+
+    @property
+    def layers(self) -> int | None:
+        """After how many layers the model ends; None is the whole model."""
+        return self.runtime.layers
 
     @property
     def dim(self) -> int:

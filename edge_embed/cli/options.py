@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -55,10 +56,13 @@ class ModelOptions:
 def model_options(function: _Function) -> _Function:
     """Add the options that choose a model; the command receives them as ``options``."""
     choice = click.option(
-        "-m", "--model", metavar="MODEL", help="A folder, a shipped model's name, or a hub id."
+        "-m",
+        "--model",
+        metavar="MODEL[:LAYERS]",
+        help="A folder, a shipped model's name, or a hub id.",
     )
 
-    return _choosing(function, choice, lambda common, _: {"options": common})
+    return _choosing(function, choice, lambda common, _: {"options": _with_exit(common)})
 
 
 def several_model_options(function: _Function) -> _Function:
@@ -157,15 +161,26 @@ def _with_variant(common: ModelOptions, name: str | None) -> ModelOptions:
     model, _, variant = (name or "").rpartition(":")
     if model and variant in VARIANTS:
         return replace(common, model=model, variant=variant)
-    return replace(common, model=name)
+    return _with_exit(replace(common, model=name))
+
+
+def _with_exit(options: ModelOptions) -> ModelOptions:
+    """Read ``MODEL:LAYERS``, an exit in the name; a folder may have such a name itself."""
+    model, _, layers = (options.model or "").rpartition(":")
+    if not model or not layers.isdecimal() or Path(options.model or "").exists():
+        return options
+    return replace(options, model=model).with_engine(layers=int(layers))
 
 
 def _with_name(common: ModelOptions, value: str | None) -> tuple[str | None, ModelOptions]:
     """Read ``NAME=MODEL``; a folder may have a = in its own name."""
     name, equals, model = (value or "").partition("=")
     if equals and "/" not in name:
-        return name, replace(common, model=model)
-    return None, replace(common, model=value)
+        return name, _with_exit(replace(common, model=model))
+    options = _with_exit(replace(common, model=value))
+    if options.model != value:  # the whole model may be served beside its exit
+        return f"{Path(options.model or '').name}:{options.engine['layers']}", options
+    return None, options
 
 
 def input_options(function: _Function) -> _Function:

@@ -29,9 +29,13 @@ class LoadedModel(Protocol):
     def variant(self) -> str:
         """Which of the folder's weights it runs."""
 
+    @property
+    def layers(self) -> int | None:
+        """After how many layers it ends; None is the whole model."""
+
 
 def model_fingerprint(model: LoadedModel) -> str:
-    """Return 64 hexadecimal digits: equal for copies of a model folder and the same variant."""
+    """Return 64 hexadecimal digits: equal for copies of a model folder, its variant and exit."""
     folder = model.config.folder
     _, graph = model.config.variant_file(model.variant)
     files = [graph, graph.with_suffix(".bin")]
@@ -50,4 +54,6 @@ def model_fingerprint(model: LoadedModel) -> str:
     for file in sorted(files):
         name = "graph" + file.suffix if file in files[:2] else str(file.relative_to(folder))
         digest.update(f"{name} {file_hash(file).sha256}\n".encode())
+    if model.layers is not None:
+        digest.update(f"layers {model.layers}\n".encode())
     return digest.hexdigest()

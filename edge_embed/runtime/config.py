@@ -43,6 +43,11 @@ class RuntimeConfig:
         },
     )
     """Arithmetic outside the INT8 part. f32 gives the same vectors on every processor."""
+    layers: int | None = field(
+        default=None,
+        metadata={"help": "End after so many layers, at an exit that the model has: faster."},
+    )
+    """An exit that the folder names in exits.json; None computes the whole model."""
     packed: bool = True
     """Put several texts side by side in a row where the model's graph allows it."""
     cache_dir: Path | None = None

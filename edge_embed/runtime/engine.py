@@ -43,7 +43,9 @@ class Engine:
             ModelFormatError: the files are missing, damaged or do not fit together.
         """
         core = ov.Core()
-        graph = build_graph(read_ir(core, file), config, packed=runtime.packed)
+        graph = build_graph(
+            read_ir(core, file), config, packed=runtime.packed, layers=runtime.layers
+        )
         self._compiled = compile_graph(core, graph.model, runtime, file=file)
         self.packed = graph.packed
         self.why_not_packed = graph.why_not_packed

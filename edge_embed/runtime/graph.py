@@ -140,17 +140,21 @@ def build_graph(
     return Graph(model, not why_not, why_not, tables)
 
 
-def build_token_graph(model: ov.Model, config: ModelConfig) -> ov.Model:
+def build_token_graph(
+    model: ov.Model, config: ModelConfig, *, layers: int | None = None
+) -> ov.Model:
     """Turn a transformer into a model that outputs each token's state, before any pooling.
 
     Inputs are ``input_ids`` and ``attention_mask``, one text a row; the output is float32
-    (rows, width, hidden).
+    (rows, width, hidden). ``layers`` is an exit, as for :func:`build_graph`.
 
     Raises:
+        InputError: the folder names no such exit.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     _check_inputs(model, config)
-    states = _token_states(model, config).input_value(0)
+    end = _token_states(model, config) if layers is None else _exit(model, config, layers)
+    states = end.input_value(0)
     input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
     _drop_token_types(model, input_ids)
     result = ops.result(ops.convert(states, np.float32))

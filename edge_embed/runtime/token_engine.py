@@ -34,7 +34,7 @@ class TokenEngine:
             ModelFormatError: the files are missing, damaged or do not fit together.
         """
         core = ov.Core()
-        graph = build_token_graph(read_ir(core, file), config)
+        graph = build_token_graph(read_ir(core, file), config, layers=runtime.layers)
         self._request = compile_graph(core, graph, runtime, file=file).create_infer_request()
 
     def run(self, batches: Iterable[Batch], out: npt.NDArray[Any]) -> None:
