@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from edge_embed.encoding import (
+    Encoded,
     Truncation,
     TruncationWarning,
     check_choice,
@@ -20,14 +21,14 @@ from edge_embed.encoding import (
     prepare,
     truncation_message,
 )
-from edge_embed.errors import InputError, ModelFormatError, TextError
+from edge_embed.errors import InputError, TextError
 from edge_embed.hardware.machine import instructions
 from edge_embed.model.card import ModelCard
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import check_consistency
 from edge_embed.model.locate import resolve_model
 from edge_embed.model.precision import Precision, Ranges
-from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
+from edge_embed.model.receipt import verify_folder
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.compile_cache import default_cache_dir, prune
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
@@ -111,7 +112,7 @@ class Embedder(SentenceTransformersApi):
         self.config = ModelConfig.from_folder(folder)
         self.variant, file = self.config.variant_file(variant)
         if verify:
-            _verify(folder)
+            verify_folder(folder)
         cache_dir = default_cache_dir() if cache is True else Path(cache) if cache else None
         self.runtime = RuntimeConfig(
             hint=hint,
@@ -263,7 +264,7 @@ class Embedder(SentenceTransformersApi):
         normalize: bool = False,
         dim: int | None = None,
         truncation: Truncation = "ignore",
-    ) -> "Encoded":
+    ) -> Encoded:
         """Embed texts and return what :meth:`encode` only warns about.
 
         Options mean what they mean there.
@@ -416,23 +417,6 @@ class Embedder(SentenceTransformersApi):
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Vectors of some texts and how many tokens they took."""
-
-    vectors: npt.NDArray[Any]
-    """(n, dim), of the type that the precision names."""
-    lengths: Counts
-    """Tokens read of each text, special tokens included, shape (n,)."""
-    full_lengths: Counts
-    """Tokens that each text has, shape (n,)."""
-
-    @property
-    def truncated(self) -> Counts:
-        """Indices of the texts that were cut at the token limit."""
-        return np.flatnonzero(self.full_lengths > self.lengths)
-
-
-@dataclass(frozen=True)
 class _Call:
     """What one call asks for, besides its texts."""
 
@@ -440,20 +424,6 @@ class _Call:
     batch_size: int | None
     show_progress: bool
     truncation: Truncation
-
-
-def _verify(folder: Path) -> None:
-    receipt = read_receipt(folder)
-    if receipt is None:
-        raise ModelFormatError(
-            f"{folder} has no receipt ({RECEIPT}), so its files cannot be verified: convert it "
-            "again, or load it without verifying"
-        )
-    problems = check_files(folder, receipt)
-    if problems:
-        raise ModelFormatError(
-            f"{folder} is not as its receipt says: {'; '.join(problems)}; copy it again"
-        )
 
 
 def _distinct(texts: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ that a prompt, a truncation or a precision means the same wherever it is given.
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ from edge_embed.runtime.tokenizer import TokenizedTexts, Tokenizer, TruncationSi
 from edge_embed.vectors import unit_length
 
 __all__ = [
+    "Encoded",
     "Truncation",
     "TruncationWarning",
     "check_choice",
@@ -35,6 +37,23 @@ class TruncationWarning(UserWarning):
 
 # Python shows a repeated warning once a program; a truncation must be said at every call.
 warnings.filterwarnings("always", category=TruncationWarning, append=True)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors of some texts and how many tokens they took."""
+
+    vectors: npt.NDArray[Any]
+    """(n, dim), of the type that the precision names."""
+    lengths: npt.NDArray[np.int64]
+    """Tokens read of each text, special tokens included, shape (n,)."""
+    full_lengths: npt.NDArray[np.int64]
+    """Tokens that each text has, shape (n,)."""
+
+    @property
+    def truncated(self) -> npt.NDArray[np.int64]:
+        """Indices of the texts that were cut at the token limit."""
+        return np.flatnonzero(self.full_lengths > self.lengths)
 
 
 def prepare(

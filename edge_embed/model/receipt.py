@@ -25,6 +25,7 @@ __all__ = [
     "check_files",
     "hash_files",
     "read_receipt",
+    "verify_folder",
     "write_receipt",
 ]
 
@@ -245,3 +246,22 @@ def _record(kind: type[_Record], data: dict[str, Any]) -> _Record:
 
 def _optional(kind: type[_Record], data: dict[str, Any] | None) -> _Record | None:
     return None if data is None else _record(kind, data)
+
+
+def verify_folder(folder: Path) -> None:
+    """Check every file of a model folder against the hashes in its receipt.
+
+    Raises:
+        ModelFormatError: there is no receipt, or a file is missing or another.
+    """
+    receipt = read_receipt(folder)
+    if receipt is None:
+        raise ModelFormatError(
+            f"{folder} has no receipt ({RECEIPT}), so its files cannot be verified: convert it "
+            "again, or load it without verifying"
+        )
+    problems = check_files(folder, receipt)
+    if problems:
+        raise ModelFormatError(
+            f"{folder} is not as its receipt says: {'; '.join(problems)}; copy it again"
+        )

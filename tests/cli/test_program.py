@@ -280,7 +280,9 @@ def test_lone_surrogates(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     texts = tmp_path / "surrogate.jsonl"
     texts.write_text('{"text": "bro\\ud83dken"}\n')
     output = tmp_path / "v.npy"
-    fails(run("embed", "-m", tiny_model, "-i", texts, "-o", output), "lone surrogate (U+D83D")
+    fails(
+        run("embed", "-m", tiny_model, "-i", texts, "-o", output), "half a surrogate pair (U+D83D"
+    )
     assert not output.exists()
     broken = os.fsdecode(b"latin1 caf\xe9")  # as the shell hands over bytes that are not UTF-8
     fails(run("embed", "-m", tiny_model, broken), "lone surrogate")
