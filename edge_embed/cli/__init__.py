@@ -29,6 +29,7 @@ _COMMANDS = {
     "cluster": ("edge_embed.cli.cluster", "cluster_command"),
     "index": ("edge_embed.cli.index", "index_command"),
     "search": ("edge_embed.cli.index", "search_command"),
+    "mcp": ("edge_embed.cli.mcp", "mcp_command"),
     "serve": ("edge_embed.cli.serve", "serve_command"),
     "eval": ("edge_embed.cli.evaluate", "eval_command"),
     "bench": ("edge_embed.cli.bench", "bench_command"),

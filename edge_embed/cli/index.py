@@ -95,7 +95,7 @@ def add_command(
     rows = read_rows(source, column=column, allow_empty=allow_empty)
     first = list(islice(rows, _CHUNK))  # a bad input is reported before the model loads
     with Index(index) as store:
-        model = _model(options, index, store)
+        model = index_model(options, index, store)
         try:
             with progress_bar(None, "added") as bar:
                 chunk = first
@@ -236,7 +236,7 @@ def search_command(
     condition = dict(_condition(part) for part in where) or None
 
     def encoded(store: "Index | Collection") -> "Vectors":
-        model = _model(options.with_engine(hint="latency"), index, store)
+        model = index_model(options.with_engine(hint="latency"), index, store)
         return model.encode_query(list(texts), normalize=True)
 
     if is_collection(index):
@@ -267,7 +267,7 @@ def search_command(
             click.echo(f"{hit.score:7.4f}  {printable(hit.text)}")
 
 
-def _model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
+def index_model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
     """Load the model that made the vectors in ``place``, unless -m names another."""
     from edge_embed.model.fingerprint import model_fingerprint
     from edge_embed.tasks.index.store import check_model

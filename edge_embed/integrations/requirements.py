@@ -33,6 +33,7 @@ REQUIREMENTS: Mapping[str, Requirement] = {
     "lancedb": Requirement("LanceDB", "lancedb", "0.40"),
     "langchain": Requirement("LangChain", "langchain-core", "1.8"),
     "llama-index": Requirement("LlamaIndex", "llama-index-core", "0.14"),
+    "mcp": Requirement("MCP", "mcp", "2.3"),
     "redisvl": Requirement("RedisVL", "redisvl", "0.28"),
     "semantic-router": Requirement("semantic-router", "semantic-router", "1.1"),
     "txtai": Requirement("txtai", "txtai", "9.14"),

@@ -1,0 +1,24 @@
+"""``edge-embed mcp``: an index as tools of the Model Context Protocol."""
+
+from pathlib import Path
+
+import click
+
+from edge_embed.cli.index import index_model
+from edge_embed.cli.options import ModelOptions, model_options
+
+
+@click.command("mcp")
+@click.argument("index", type=click.Path(path_type=Path))
+@model_options
+def mcp_command(options: ModelOptions, index: Path) -> None:
+    """Offer INDEX to agents: tools to search, add, delete, deduplicate and compare.
+
+    Speaks the Model Context Protocol on standard input and output.
+    """
+    from edge_embed.integrations.mcp import index_server
+    from edge_embed.tasks import Index
+
+    with Index(index) as store:
+        model = index_model(options.with_engine(hint="latency"), str(index), store)
+        index_server(store, model).run("stdio")
