@@ -222,10 +222,14 @@ def project_model(
     if folder.resolve().is_relative_to(output.resolve()):
         raise InputError(f"the output {output} holds the model itself; give another folder")
     config = ModelConfig.from_folder(folder)
+    if config.truncate_dim is not None:
+        raise InputError(
+            f"{folder} keeps {config.dim} dimensions (truncate_dim in "
+            "config_sentence_transformers.json): remove that to fit a projection instead"
+        )
     projection = fitted.projection
     listed = load_json(folder / "modules.json")
     modules = list(listed) if isinstance(listed, list) else []
-    prefix = str(modules[0]["type"]).rpartition(".")[0]
     added = ["Dense"]
     if projection.bias is not None and not config.normalize:
         added.insert(0, "Normalize")  # the mean was taken of vectors of length 1
@@ -237,7 +241,12 @@ def project_model(
             number = len(modules)
             path = f"{number}_{kind}"
             modules.append(
-                {"idx": number, "name": str(number), "path": path, "type": f"{prefix}.{kind}"}
+                {
+                    "idx": number,
+                    "name": str(number),
+                    "path": path,
+                    "type": f"sentence_transformers.models.{kind}",
+                }
             )
             (target / path).mkdir(exist_ok=True)
             if kind == "Dense":

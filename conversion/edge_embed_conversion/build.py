@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
-from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError
 from edge_embed.model.config import VARIANTS, ModelConfig
 from edge_embed.model.consistency import check_consistency
 from edge_embed.model.receipt import Fidelity, VariantReceipt
@@ -22,6 +22,13 @@ from edge_embed_conversion.console import say
 from edge_embed_conversion.exits import EXITS_FILE, find_exits
 from edge_embed_conversion.factorise import factorise_words, frequencies
 from edge_embed_conversion.fidelity import EvaluationSet, compare, loss
+from edge_embed_conversion.parity import (
+    COSINE_FLOOR,
+    cosines,
+    kinds_of_text,
+    runtime_vectors,
+    same_as_source,
+)
 from edge_embed_conversion.sources import Source, WeightsKind
 
 if TYPE_CHECKING:
@@ -64,6 +71,8 @@ class Build:
         self._variants: dict[str, VariantReceipt] = {}
         self._words: dict[str, Any] = {}
         self._exits: dict[int, str] = {}
+        self._packed: bool | None = None
+        self._origin: str
         if source.weights.kind is WeightsKind.OPENVINO:
             self._origin, self.reference_name = "adopted", "the source's OpenVINO graph"
             say(f"graph: adopted {source.weights.file}")
@@ -74,10 +83,14 @@ class Build:
         elif source.weights.kind is WeightsKind.CHECKPOINT:
             from edge_embed_conversion.checkpoint import load_checkpoint
 
-            self._origin, self.reference_name = "exported", "the checkpoint in torch, float32"
+            self.reference_name = "the checkpoint in torch, float32"
             say(f"graph: exporting {source.weights.file}")
-            self._checkpoint = load_checkpoint(source.weights_path.parent)
-            export.export_checkpoint(self._checkpoint, self._fp32)
+            self._checkpoint = load_checkpoint(
+                source.weights_path.parent, trust_remote_code=source.trust_remote_code
+            )
+            self._origin = export.export_checkpoint(self._checkpoint, self._fp32)
+            if self._origin == "traced":
+                say("graph: traced, as optimum-intel has no export for this encoder")
         else:
             self._origin, self.reference_name = "converted", "the FP32 graph made from ONNX"
             say(f"graph: converting {source.weights.file} with OpenVINO alone")
@@ -153,6 +166,42 @@ class Build:
         text = json.dumps({"layers": list(self._exits), "nodes": nodes}, indent=2) + "\n"
         (self._folder / EXITS_FILE).write_text(text, encoding="utf-8")
 
+    def prove(self) -> None:
+        """Hold the FP32 graph, as the runtime runs it, against the source's own pipeline.
+
+        Raises:
+            EdgeEmbedError: a text's vector is another.
+        """
+        texts = [text for _, text in kinds_of_text(self._config)]
+        vectors, packed = runtime_vectors(self._config, self._fp32, texts)
+        if packed:
+            padded, _ = runtime_vectors(self._config, self._fp32, texts, packed=False)
+            self._packed = bool(cosines(vectors, padded).min() >= COSINE_FLOOR)
+        if not (packed and self._packed):
+            say("packing: none, as texts of one row would see each other; each has its own row")
+        if self._checkpoint is None or not (self._source.folder / "modules.json").is_file():
+            return
+        found = same_as_source(
+            self._config,
+            self._fp32,
+            self._source.folder,
+            trust_remote_code=self._source.trust_remote_code,
+        )
+        if found is None:
+            say("compare: sentence-transformers is not installed; torch alone is the reference")
+            return
+        if not found.same:
+            raise EdgeEmbedError(
+                f"the converted model differs from sentence-transformers on {found.worst} (cosine "
+                f"{found.lowest:.4f}, at least {COSINE_FLOOR}): nothing was written"
+            )
+        say(f"compare: {found.texts} texts as in sentence-transformers, lowest {found.lowest:.6f}")
+        if found.tokenized_otherwise:
+            say(
+                f"compare: {', '.join(found.tokenized_otherwise)}: transformers makes other tokens "
+                "than the model's tokenizer.json, which is followed here"
+            )
+
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
         """Quantize weights and activations, calibrated on ``texts``."""
         say(f"quantize: INT8 weights and activations, {len(texts.texts)} texts ({texts.name})")
@@ -222,7 +271,7 @@ class Build:
                     "anew"
                 )
             measured[name] = replace(variant, fidelity=fidelity)
-        return measured
+        return {name: replace(v, packed=self._packed) for name, v in measured.items()}
 
     def clean_up(self) -> None:
         """Remove the work folder."""

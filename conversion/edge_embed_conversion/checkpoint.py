@@ -1,9 +1,10 @@
 """Load a checkpoint with transformers, and say in one line what is wrong with it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.model.json_files import read_json
 from edge_embed_conversion.console import quiet_transformers
 
 if TYPE_CHECKING:
@@ -11,26 +12,46 @@ if TYPE_CHECKING:
 
 __all__ = ["load_checkpoint"]
 
+# Architectures of which a sentence model has the encoder alone, and its class.
+_ENCODERS = {
+    "longt5": "LongT5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "t5": "T5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+}
 
-def load_checkpoint(folder: Path) -> "PreTrainedModel":
+
+def load_checkpoint(folder: Path, *, trust_remote_code: bool = False) -> "PreTrainedModel":
     """Load the encoder of ``folder`` as a float32 torch module in evaluation mode.
 
-    No code of the folder is run.
+    Args:
+        folder: where config.json and the weights are.
+        trust_remote_code: run the code that comes with the model, where it names some.
 
     Raises:
-        ModelFormatError: the weights are damaged or incomplete, or the architecture is unknown.
+        ModelFormatError: the weights are damaged or incomplete, the architecture is unknown, or
+            the model wants to run code of its own.
     """
     import torch
     import transformers
 
+    config = read_json(folder / "config.json")
+    own_code = "AutoModel" in (config.get("auto_map") or {})
+    known = config.get("model_type") in transformers.models.auto.configuration_auto.CONFIG_MAPPING
+    if own_code and not known and not trust_remote_code:
+        raise ModelFormatError(_wants_code(folder))
+    kind = _ENCODERS.get(str(config.get("model_type")), "AutoModel")
+    options: dict[str, Any] = (
+        {"trust_remote_code": trust_remote_code} if kind == "AutoModel" else {}
+    )
     try:
         with quiet_transformers():
-            model, report = transformers.AutoModel.from_pretrained(
+            model, report = getattr(transformers, kind).from_pretrained(
                 folder,
-                local_files_only=True,
-                trust_remote_code=False,
+                local_files_only=not trust_remote_code,
                 dtype=torch.float32,
                 output_loading_info=True,
+                **options,
             )
     except Exception as error:
         raise ModelFormatError(
@@ -39,12 +60,21 @@ def load_checkpoint(folder: Path) -> "PreTrainedModel":
     # A sentence model never uses the pooler, so a checkpoint may come without it. Any other
     # missing weight would be filled with random numbers.
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing and own_code and not trust_remote_code:
+        raise ModelFormatError(_wants_code(folder))
     if missing:
         raise ModelFormatError(
             f"the checkpoint in {folder} lacks {len(missing)} weights, such as {missing[0]}"
         )
     encoder: PreTrainedModel = model.eval()
     return encoder
+
+
+def _wants_code(folder: Path) -> str:
+    return (
+        f"{folder} wants to run code that comes with the model (auto_map in its config.json), "
+        "which is never done unasked: read the code, then give --trust-remote-code"
+    )
 
 
 def _first_line(error: Exception) -> str:

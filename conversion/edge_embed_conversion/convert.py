@@ -52,6 +52,7 @@ def convert(
     frequencies: str | Path | None = None,
     exits: Sequence[int] | None = None,
     max_loss: float | None = None,
+    trust_remote_code: bool = False,
     force: bool = False,
 ) -> Receipt:
     """Convert ``source`` into the model folder ``output``.
@@ -76,6 +77,7 @@ def convert(
             source states in ``exits.json``.
         max_loss: refuse to write a variant that loses more than so many points of 100 in the
             Spearman correlation of its similarities with the source's.
+        trust_remote_code: run the code that comes with a model, where it names some.
         force: replace an existing folder.
 
     Returns:
@@ -85,7 +87,8 @@ def convert(
         ModelNotFoundError: there is no such source.
         ModelFormatError: the source lacks something, or is damaged.
         InputError: an option is wrong.
-        EdgeEmbedError: a variant loses more than ``max_loss``.
+        EdgeEmbedError: a vector is not that of sentence-transformers, or a variant loses more than
+            ``max_loss``.
         OutputError: the folder exists, or cannot be written.
     """
     if precision not in get_args(Precision):
@@ -99,12 +102,18 @@ def convert(
     texts = _calibration_texts(calibration) if precision == "int8" else None
     output = Path(output)
     with atomic_folder(output, force=force) as folder, quiet_tools():
-        found = resolve_source(str(source), revision=revision, re_export=re_export)
+        found = resolve_source(
+            str(source),
+            revision=revision,
+            re_export=re_export,
+            trust_remote_code=trust_remote_code,
+        )
         _refuse_overwriting(found, output)
         _require_tools(found, precision)
         say(f"source: {found.kind.value} {found.folder}")
         tokenizer = write_layout(found.folder, folder, pooling=pooling)
         build = Build(found, folder)
+        build.prove()
         if embedding_rank is not None:
             build.factorise_words(embedding_rank, frequencies)
         ends = stated_exits(found.folder) if exits is None else exits

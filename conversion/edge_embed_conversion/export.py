@@ -7,12 +7,13 @@ has them, ``token_type_ids``, all (batch, tokens) int64 with both dimensions ope
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import openvino as ov
 
 from edge_embed.errors import ModelFormatError, OutputError
 from edge_embed_conversion.console import quiet_transformers
+from edge_embed_conversion.trace import trace_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,36 +31,48 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "last_hidden_state"
 
 
-def export_checkpoint(model: "PreTrainedModel", path: Path) -> None:
+def export_checkpoint(model: "PreTrainedModel", path: Path) -> Literal["exported", "traced"]:
     """Export a transformers encoder to ``path`` (.xml, with its .bin beside it) in FP32.
+
+    optimum-intel does it where it knows the architecture as an encoder; where it does not, or its
+    graph wants more than a text has, the loaded model itself is traced and held against torch.
 
     Args:
         model: a torch module as :func:`~edge_embed_conversion.checkpoint.load_checkpoint` gives.
         path: the .xml file to write.
 
+    Returns:
+        Which of the two ways it was.
+
     Raises:
-        ModelFormatError: optimum-intel cannot export this architecture.
+        ModelFormatError: neither way can export this architecture.
         OutputError: the disk is full.
     """
+    try:
+        _export_with_optimum(model, path)
+        read_graph(path)
+    except Exception as error:  # noqa: BLE001 - of whatever kind, the other way is tried
+        _refuse_full_disk(error, path)
+        save_graph(trace_checkpoint(model), path)
+        read_graph(path)
+        return "traced"
+    return "exported"
+
+
+def _export_with_optimum(model: "PreTrainedModel", path: Path) -> None:
     import optimum.exporters.openvino
     from optimum.exporters.tasks import TasksManager
 
-    try:
-        make_config = TasksManager.get_exporter_config_constructor(
-            model=model,
-            exporter="openvino",
-            task="feature-extraction",
-            library_name="transformers",
+    make_config = TasksManager.get_exporter_config_constructor(
+        model=model,
+        exporter="openvino",
+        task="feature-extraction",
+        library_name="transformers",
+    )
+    with quiet_transformers():
+        optimum.exporters.openvino.export(
+            model, make_config(model.config), output=path, stateful=False
         )
-        with quiet_transformers():
-            optimum.exporters.openvino.export(
-                model, make_config(model.config), output=path, stateful=False
-            )
-    except Exception as error:
-        _refuse_full_disk(error, path)
-        kind = getattr(model.config, "model_type", type(model).__name__)
-        raise ModelFormatError(f"optimum-intel cannot export a {kind} model: {error}") from error
-    read_graph(path)
 
 
 def read_onnx(path: Path) -> ov.Model:

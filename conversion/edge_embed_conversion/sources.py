@@ -75,6 +75,7 @@ class Source:
         licence: from the model card's front matter, as written there.
         languages: from the model card's front matter.
         checkpoint: a checkpoint beside an OpenVINO graph, which may be newer than that.
+        trust_remote_code: whether code that comes with the model may run.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Source:
     licence: str | None = None
     languages: tuple[str, ...] = ()
     checkpoint: str | None = None
+    trust_remote_code: bool = False
 
     @property
     def weights_path(self) -> Path:
@@ -92,13 +94,20 @@ class Source:
         return self.folder / self.weights.file
 
 
-def resolve_source(name: str, *, revision: str | None = None, re_export: bool = False) -> Source:
+def resolve_source(
+    name: str,
+    *,
+    revision: str | None = None,
+    re_export: bool = False,
+    trust_remote_code: bool = False,
+) -> Source:
     """Find the model that ``name`` means: a folder, else an installed package, else the hub.
 
     Args:
         name: a folder's path, a distribution's name or a hub id.
         revision: a branch, tag or commit of the hub repository.
         re_export: pass over an OpenVINO graph, to export the checkpoint or ONNX file again.
+        trust_remote_code: let code that comes with the model run, when it is loaded.
 
     Raises:
         ModelNotFoundError: there is no such model, or the hub cannot be reached.
@@ -143,6 +152,7 @@ def resolve_source(name: str, *, revision: str | None = None, re_export: bool = 
         licence=licence,
         languages=languages,
         checkpoint=beside.file if beside is not None and checkpoint else None,
+        trust_remote_code=trust_remote_code,
     )
 
 
@@ -192,7 +202,7 @@ def _wanted_files(files: Collection[str], *, re_export: bool) -> list[str]:
     ]
     wanted += [f for f in files if re.match(r"(README\.md|LICEN[CS]E.*|NOTICE.*)$", f)]
     for file in files:
-        if re.match(r"\d+_Dense/(model\.safetensors|pytorch_model\.bin)$", file):
+        if re.match(r"\d+_(?!Transformer)\w+/(model\.safetensors|pytorch_model\.bin)$", file):
             newer = file.replace("pytorch_model.bin", "model.safetensors")
             wanted.append(newer if newer in files else file)
     if weights is None:

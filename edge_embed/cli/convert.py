@@ -66,6 +66,9 @@ def layer_numbers(text: str) -> list[int]:
     metavar="POINTS",
     help="Write nothing if similarities change their order by more: 100 x (1 - Spearman).",
 )
+@click.option(
+    "--trust-remote-code", is_flag=True, help="Run code that comes with the model, if it has some."
+)
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 def convert_command(
     source: str,
@@ -82,6 +85,7 @@ def convert_command(
     *,
     re_export: bool,
     without_fp32: bool,
+    trust_remote_code: bool,
     force: bool,
 ) -> None:
     """Convert SOURCE: a folder, an installed package with a model in it, or a hub id."""
@@ -112,5 +116,6 @@ def convert_command(
             frequencies=frequencies,
             exits=layer_numbers(exits) if exits else None,
             max_loss=max_loss,
+            trust_remote_code=trust_remote_code,
             force=force,
         )

@@ -37,7 +37,38 @@ _POOLING_KEYS: Mapping[str, PoolingMode] = {
 
 # Architectures whose positions start behind the padding id. MPNet takes 1 for it whatever its
 # configuration says.
-_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+_OFFSET_POSITIONS = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+
+# Modules of sentence-transformers that are not run, and what their models are.
+_REFUSED: Mapping[str, str] = {
+    "Asym": "a model with a path for queries and another for documents",
+    "BoW": "a bag of words, which sentence-transformers counts without any model",
+    "CLIPModel": "a model of images and texts",
+    "CNN": "a convolution over word vectors",
+    "LSTM": "a recurrent model over word vectors",
+    "MLMTransformer": "a sparse encoder",
+    "MultiVectorMask": "a model with a vector for each token, as late interaction uses them",
+    "Router": "a model with a path for queries and another for documents",
+    "SparseAutoEncoder": "a sparse encoder",
+    "SparseStaticEmbedding": "a sparse encoder",
+    "SpladePooling": "a sparse encoder",
+    "WeightedLayerPooling": "a model that averages the states of its layers",
+    "WordEmbeddings": "word vectors of a vocabulary of whole words",
+    "WordWeights": "word vectors of a vocabulary of whole words",
+}
 
 EXITS_FILE = "exits.json"
 """Names the layers after which a model may end, and the graph's nodes there."""
@@ -77,6 +108,8 @@ class ModelConfig:
     default_prompt_name: str | None = None
     similarity: Similarity = "cosine"
     """How the model's vectors are compared (``similarity_fn_name``)."""
+    truncate_dim: int | None = None
+    """How many dimensions of a vector the model keeps; None keeps all."""
     exits: Mapping[int, str] = field(default_factory=dict)
     """Number of layers after which the model may end as well, to the graph's node to end at."""
     transformer: str = ""
@@ -91,12 +124,13 @@ class ModelConfig:
     def dim(self) -> int:
         """Number of dimensions of a sentence embedding."""
         layers = [step for step in self.head if step != "normalize"]
-        return layers[-1].out_features if layers else self.hidden_size * len(self.pooling)
+        full = layers[-1].out_features if layers else self.hidden_size * len(self.pooling)
+        return min(full, self.truncate_dim or full)
 
     @property
     def normalize(self) -> bool:
-        """Whether the model itself ends in a Normalize module."""
-        return self.head[-1:] == ("normalize",)
+        """Whether the model itself gives vectors of length 1."""
+        return self.head[-1:] == ("normalize",) and self.truncate_dim is None
 
     def require_cosine(self, method: str) -> None:
         """Refuse a method that compares by cosine where the model's vectors are not meant for it.
@@ -181,6 +215,7 @@ class ModelConfig:
             similarity=_similarity(extra, folder),
             exits=_exits(folder / EXITS_FILE),
             transformer=os.path.relpath(transformer_folder, folder),
+            truncate_dim=_truncate_dim(extra, folder),
         )
 
 
@@ -205,21 +240,25 @@ def _similarity(extra: dict[str, Any], folder: Path) -> Similarity:
     )
 
 
+def _truncate_dim(extra: dict[str, Any], folder: Path) -> int | None:
+    dim = extra.get("truncate_dim")
+    if dim is not None and (not isinstance(dim, int) or dim < 1):
+        raise ModelFormatError(
+            f"{folder / _EXTRA} has the truncate_dim {dim!r}; it must be a number of dimensions"
+        )
+    return dim
+
+
 def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
     """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
     file = folder / "modules.json"
     listed: Any = load_json(file)
     try:
-        modules = [(m["type"].rsplit(".", 1)[-1], folder / m["path"]) for m in listed]
+        modules = [(_kind(str(m["type"]), file), folder / m["path"]) for m in listed]
     except (TypeError, KeyError, AttributeError):
         raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
+    modules = [module for module in modules if module[0] != "Dropout"]  # for training alone
     kinds = [kind for kind, _ in modules]
-    unknown = sorted(set(kinds) - {"Transformer", "Pooling", "Dense", "Normalize"})
-    if unknown:
-        raise ModelFormatError(
-            f"{file} names the module {unknown[0]!r}, which edge_embed does not run; "
-            "it runs Transformer, Pooling, Dense and Normalize"
-        )
     for needed in ("Transformer", "Pooling"):
         if needed not in kinds:
             raise ModelFormatError(
@@ -233,6 +272,23 @@ def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
             "Pooling, then Dense and Normalize in any order"
         )
     return modules[0][1], modules[1][1], modules[2:]
+
+
+def _kind(name: str, file: Path) -> str:
+    """Return which module a class of modules.json is: of sentence-transformers, and one we run."""
+    library, kind = name.split(".", 1)[0], name.rsplit(".", 1)[-1]
+    if library != "sentence_transformers":
+        raise ModelFormatError(
+            f"{file} names the class {name!r}, code that comes with the model: edge_embed runs "
+            "sentence-transformers' own modules and never takes another class for one of them"
+        )
+    if kind not in ("Transformer", "Pooling", "Dense", "Normalize", "Dropout"):
+        what = f" ({_REFUSED[kind]})" if kind in _REFUSED else ""
+        raise ModelFormatError(
+            f"{file} names the module {kind!r}{what}, which edge_embed does not run; "
+            "it runs Transformer, Pooling, Dense and Normalize"
+        )
+    return kind
 
 
 def _head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ...]:

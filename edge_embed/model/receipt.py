@@ -80,13 +80,15 @@ class VariantReceipt:
     file: str
     """Its .xml, relative to the folder."""
     origin: str
-    """``exported``, ``converted``, ``adopted``, ``quantized`` or ``compressed``."""
+    """``exported``, ``traced``, ``converted``, ``adopted``, ``quantized`` or ``compressed``."""
     recipe: Mapping[str, Any]
     """The quantization's choices; empty where there was none."""
     ignored_layers: tuple[str, ...]
     """Layers that were left in floating point."""
     fidelity: Fidelity | None
     """Measured on the evaluation texts; None for the reference itself."""
+    packed: bool | None = None
+    """Whether texts side by side in a row were proved not to see each other; None: not tried."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def _receipt(data: dict[str, Any]) -> Receipt:
             recipe=variant["recipe"],
             ignored_layers=tuple(variant["ignored_layers"]),
             fidelity=_optional(Fidelity, variant["fidelity"]),
+            packed=variant.get("packed"),
         )
         for name, variant in data["variants"].items()
     }

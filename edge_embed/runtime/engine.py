@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,7 +25,8 @@ from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.config import RuntimeConfig
-from edge_embed.runtime.graph import build_graph, read_ir
+from edge_embed.runtime.graph import Graph, build_graph, read_ir
+from edge_embed.runtime.packing_proof import packing_fault, recorded_packing
 
 __all__ = ["Engine", "compile_graph"]
 
@@ -42,13 +44,9 @@ class Engine:
         Raises:
             ModelFormatError: the files are missing, damaged or do not fit together.
         """
-        core = ov.Core()
-        graph = build_graph(
-            read_ir(core, file), config, packed=runtime.packed, layers=runtime.layers
-        )
-        self._compiled = compile_graph(core, graph.model, runtime, file=file)
-        self.packed = graph.packed
+        self._compiled, graph = _compiled(config, runtime, file)
         self.why_not_packed = graph.why_not_packed
+        self.packed = graph.packed
         self.tables = graph.tables
         """Rows of the tables that the graph reads."""
         self._dim = config.dim
@@ -152,6 +150,31 @@ class _Running(NamedTuple):
 
     request: ov.InferRequest
     batch: Batch
+
+
+def _compiled(
+    config: ModelConfig, runtime: RuntimeConfig, file: Path
+) -> tuple[ov.CompiledModel, Graph]:
+    """Compile the packed graph where it is proved right, else the padded one, which says why."""
+    core = ov.Core()
+    proved = recorded_packing(config.folder, file) if runtime.packed else None
+    if runtime.packed and proved is not False:
+        ir = read_ir(core, file)
+        quantized = any(node.get_type_name() == "FakeQuantize" for node in ir.get_ops())
+        graph = build_graph(ir, config, layers=runtime.layers)
+        compiled = compile_graph(core, graph.model, runtime, file=file)
+        if not graph.packed or proved:
+            return compiled, graph
+        exact = runtime.inference_precision == "f32" and not quantized
+        why_not = packing_fault(compiled, config, exact=exact)
+        if not why_not:
+            return compiled, graph
+    else:
+        why_not = "its receipt says so" if runtime.packed else ""
+    graph = build_graph(read_ir(core, file), config, packed=False, layers=runtime.layers)
+    if why_not:
+        graph = replace(graph, why_not_packed=why_not)
+    return compile_graph(core, graph.model, runtime, file=file), graph
 
 
 def compile_graph(

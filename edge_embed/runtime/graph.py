@@ -19,6 +19,7 @@ from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import EXITS_FILE, ModelConfig
 from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import DenseLayer
+from edge_embed.runtime.attention_masks import keep_each_token_visible
 from edge_embed.runtime.batch import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.runtime.packing import CannotPackError, pack
 from edge_embed.runtime.pooling import pool
@@ -129,10 +130,16 @@ def build_graph(
     if why_not:
         parameters, members, positions = _padded_inputs(model, config)
     states = ops.convert(end.input_value(0), np.float32)
+    if why_not:
+        # What a graph makes of padding may be anything, also no number, which no product removes.
+        of_text = ops.unsqueeze(ops.greater(parameters[0], np.int64(0)), np.int64(2))
+        states = ops.select(of_text, states, np.float32(0))
     pooled = [pool(mode, states, members, positions) for mode in config.pooling]
     embedding = pooled[0] if len(pooled) == 1 else ops.concat(pooled, axis=2)
     for step in config.head:
         embedding = _unit_length(embedding) if step == "normalize" else _dense(embedding, step)
+    if config.truncate_dim is not None:
+        embedding = _first_dimensions(embedding, config.truncate_dim)
     result = ops.result(embedding)
     result.output(0).set_names({"sentence_embedding"})
     model = ov.Model([result], [input_ids, *parameters], "sentence_embedding")
@@ -155,6 +162,7 @@ def build_token_graph(
     _check_inputs(model, config)
     end = _token_states(model, config) if layers is None else _exit(model, config, layers)
     states = end.input_value(0)
+    keep_each_token_visible(model, config.max_seq_length)
     input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
     _drop_token_types(model, input_ids)
     result = ops.result(ops.convert(states, np.float32))
@@ -211,6 +219,11 @@ def _unit_length(embedding: ov.Node) -> ov.Node:
     return ops.normalize_l2(embedding, axis, eps=1e-24, eps_mode="max")
 
 
+def _first_dimensions(embedding: ov.Node, count: int) -> ov.Node:
+    start, stop, step, axis = (ops.constant(np.array([n], np.int64)) for n in (0, count, 1, 2))
+    return ops.slice(embedding, start, stop, step, axis)
+
+
 def _dense(embedding: ov.Node, layer: DenseLayer) -> ov.Node:
     """Apply a layer to (rows, slots, in_features)."""
     weight, bias = layer.weights()
@@ -238,6 +251,7 @@ def _packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node],
 
 def _padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
     """Return parameters, membership (rows, 1, width) and positions (rows, width)."""
+    keep_each_token_visible(model, config.max_seq_length)
     mask = model.input("attention_mask").get_node()
     parameters, pooled = [mask], mask
     if not config.include_prompt:

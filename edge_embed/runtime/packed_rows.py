@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_embed.runtime.batch import TOKENS_A_SLOT, Batch, Ints, slots_in
 from edge_embed.runtime.row_widths import (
+    LONGEST_WARMED,
     PACKED_WIDTHS,
     SHORT_ROW,
     SNUG_ROW,
@@ -71,12 +72,12 @@ class PackedRows:
                 yield self._batch(rows, width, ids)
 
     def warm_up(self) -> Iterator[Batch]:
-        """Yield one batch of every shape that :meth:`plan` can make, of padding tokens."""
+        """Yield one batch of every shape for texts of up to 512 tokens, of padding tokens."""
         shapes = {(1, snug_width(used, self.tile)) for used in range(1, SNUG_ROW + 1)}
         shapes |= {
             (2, snug_width(used, self.tile)) for used in range(SNUG_ROW // 2 + 1, SNUG_ROW + 1)
         }
-        for width in widths_up_to(self.max_length, PACKED_WIDTHS):
+        for width in widths_up_to(min(self.max_length, LONGEST_WARMED), PACKED_WIDTHS):
             lengths = range(1, width + 1)
             shapes |= {(1, min(snug_width(used, self.tile), width)) for used in lengths}
             shapes |= {(height, width) for height in range(2, full_height(width) + 1)}

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_embed.runtime.batch import POOLING_MASK, Batch, Ints
 from edge_embed.runtime.row_widths import (
+    LONGEST_WARMED,
     PADDED_WIDTHS,
     full_height,
     shared_budget,
@@ -53,8 +54,8 @@ class PaddedRows:
             start = stop
 
     def warm_up(self) -> Iterator[Batch]:
-        """Yield one batch of every shape that :meth:`plan` can make, of padding tokens."""
-        for width in widths_up_to(self.max_length, PADDED_WIDTHS):
+        """Yield one batch of every shape for texts of up to 512 tokens, of padding tokens."""
+        for width in widths_up_to(min(self.max_length, LONGEST_WARMED), PADDED_WIDTHS):
             full = full_height(width)
             for rows in sorted({min(full, 1 << power) for power in range(full.bit_length() + 1)}):
                 ids = [np.full(width, self.pad_id, np.int64)] * rows

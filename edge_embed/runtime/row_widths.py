@@ -8,6 +8,7 @@ never gives back, so an unbounded set of shapes is a leak.
 from collections.abc import Sequence
 
 __all__ = [
+    "LONGEST_WARMED",
     "PACKED_WIDTHS",
     "PADDED_WIDTHS",
     "SHORT_ROW",
@@ -44,14 +45,26 @@ PADDED_WIDTHS = (
     *range(256, 513, 64),
 )
 
+# A warm-up makes no shapes for longer texts: they are rare, and each keeps memory for its length.
+LONGEST_WARMED = 512
+
 # Where one batch for each that the engine computes side by side would do, or so many for each, they
 # are made equally large, so that none waits for the last one.
 _BALANCED_ROUNDS = 4
 
 
 def widths_up_to(max_length: int, widths: Sequence[int]) -> list[int]:
-    """Return the widths that a model of ``max_length`` tokens uses, in order."""
-    return sorted({min(width, max_length) for width in widths} | {max_length})
+    """Return the widths that a model of ``max_length`` tokens uses, in order.
+
+    Past the last of ``widths`` they go on doubling: a text of 600 tokens must not take the time and
+    the memory of one of 8,192.
+    """
+    used = {min(width, max_length) for width in widths} | {max_length}
+    double = 2 * widths[-1]
+    while double < max_length:
+        used.add(double)
+        double *= 2
+    return sorted(used)
 
 
 def full_height(width: int, budget: int = TOKEN_BUDGET) -> int:

@@ -12,12 +12,13 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import normalizers
 
 from edge_embed.errors import InputError, ModelFormatError, TextError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.json_files import read_json
 
-__all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer", "TruncationSide"]
+__all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer", "TruncationSide", "lower_case"]
 
 TokenIds = npt.NDArray[np.int64]
 TruncationSide = Literal["left", "right"]
@@ -76,7 +77,8 @@ class Tokenizer:
         self._tokenizer = _load(path)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._lowercase = config.lowercase
+        if config.lowercase:
+            lower_case(self._tokenizer)
         self.max_length = config.max_seq_length
         side = read_json(config.folder / "tokenizer_config.json", optional=True)
         self._side: TruncationSide = "left" if side.get("truncation_side") == "left" else "right"
@@ -150,8 +152,6 @@ class Tokenizer:
     def pieces(self, texts: Sequence[str], *, special_tokens: bool = True) -> list[list[Piece]]:
         """Return each whole text's tokens and where they stand, before any cut.
 
-        Where the model lower-cases texts, the places are those in the lower-cased text.
-
         Raises:
             InputError: a text cannot be written as UTF-8.
         """
@@ -224,8 +224,6 @@ class Tokenizer:
             check_texts(texts)
         if prompt:
             texts = [prompt + text for text in texts]
-        if self._lowercase:
-            texts = [text.lower() for text in texts]
         return texts
 
     def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -248,6 +246,17 @@ class Tokenizer:
         start = end - room if (side or self._side) == "left" else self._prefix
         content = items[start : start + room]
         return [*items[: self._prefix], *content, *items[end:]]
+
+
+def lower_case(tokenizer: FastTokenizer) -> None:
+    """Let a tokenizer lower-case texts first, as sentence-transformers' ``do_lower_case`` does.
+
+    Special tokens are recognised before, so that ``[SEP]`` in a text stays one.
+    """
+    own = tokenizer.normalizer
+    steps = list(own) if isinstance(own, normalizers.Sequence) else [own] if own else []
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
 
 
 def check_texts(texts: Sequence[object]) -> None:

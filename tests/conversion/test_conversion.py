@@ -326,7 +326,9 @@ def test_a_projection_comes_along(copy: Path, tmp_path: Path) -> None:
     import torch
 
     modules = json.loads((copy / "modules.json").read_text())[:2]
-    modules.append({"idx": 2, "name": "2", "path": "2_Dense", "type": "models.Dense"})
+    modules.append(
+        {"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+    )
     (copy / "modules.json").write_text(json.dumps(modules))
     (copy / "2_Dense").mkdir()
     linear = "torch.nn.modules.linear.Identity"

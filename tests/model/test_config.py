@@ -112,13 +112,17 @@ def test_token_limits(folder: Path) -> None:
     [
         ("modules.json", [], "names no Transformer"),
         ("modules.json", {"a": 1}, "should list modules"),
-        ("modules.json", [{"type": "x.Transformer", "path": ""}], "names no Pooling"),
+        (
+            "modules.json",
+            [{"type": "sentence_transformers.models.Transformer", "path": ""}],
+            "names no Pooling",
+        ),
         (
             "modules.json",
             [
-                {"type": "x.Transformer", "path": ""},
-                {"type": "x.Pooling", "path": "1_Pooling"},
-                {"type": "x.LSTM", "path": "2_LSTM"},
+                {"type": "sentence_transformers.models.Transformer", "path": ""},
+                {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+                {"type": "sentence_transformers.models.LSTM", "path": "2_LSTM"},
             ],
             "'LSTM'",
         ),
@@ -193,3 +197,39 @@ def test_a_hub_id_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelNotFoundError, match=r"'nobody/nothing'.* hub cannot be reached"):
         resolve_model("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("custom_st.Transformer", "'custom_st.Transformer', code that comes with the model"),
+        ("sentence_transformers.models.Router", "a path for queries and another for documents"),
+        ("sentence_transformers.sparse_encoder.modules.SpladePooling", "a sparse encoder"),
+        ("sentence_transformers.models.BoW", "a bag of words"),
+    ],
+)
+def test_other_modules_are_refused_by_name(folder: Path, kind: str, message: str) -> None:
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = kind
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ModelFormatError, match=message):
+        ModelConfig.from_folder(folder)
+
+
+def test_the_class_paths_of_every_release_are_known(folder: Path) -> None:
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = "sentence_transformers.base.modules.transformer.Transformer"
+    modules.append({"type": "sentence_transformers.models.Dropout", "path": "3_Dropout"})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    assert ModelConfig.from_folder(folder).head == ("normalize",)
+
+
+def test_truncate_dim(folder: Path) -> None:
+    settings = folder / "config_sentence_transformers.json"
+    change(settings, truncate_dim=8)
+    config = ModelConfig.from_folder(folder)
+    assert config.dim == 8
+    assert not config.normalize
+    change(settings, truncate_dim=0)
+    with pytest.raises(ModelFormatError, match="has the truncate_dim 0"):
+        ModelConfig.from_folder(folder)

@@ -14,6 +14,7 @@ from openvino import opset13 as ops
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.runtime.graph import build_graph
+from edge_embed.runtime.packing_proof import packing_fault
 from edge_embed.runtime.planner import BatchPlanner
 
 HIDDEN = 6
@@ -23,11 +24,11 @@ IDS = [np.random.default_rng(n).integers(0, 50, size=n) for n in (7, 4, 2, 1, 13
 PROMPT = 1
 
 
-def lookup_model(hidden: int = HIDDEN) -> ov.Model:
+def lookup_model(hidden: int = HIDDEN, places: np.ndarray | None = None) -> ov.Model:
     """Return a model whose token state is a row of a table, with the inputs of a transformer.
 
     An attention whose value is not used and a position table of zeros give packing what it looks
-    for; their effect on the states is nil.
+    for; their effect on the states is nil. ``places`` is another position table.
     """
     ids, mask = (
         ops.parameter([-1, -1], np.int64, name=name) for name in ("input_ids", "attention_mask")
@@ -35,10 +36,11 @@ def lookup_model(hidden: int = HIDDEN) -> ov.Model:
     for parameter in (ids, mask):
         parameter.output(0).set_names({parameter.get_friendly_name()})
     states = ops.gather(ops.constant(TABLE[:, :hidden]), ids, np.int64(0))
-    zeros = ops.constant(np.zeros((POSITIONS, hidden), np.float32))
+    if places is None:
+        places = np.zeros((POSITIONS, hidden), np.float32)
     width = ops.gather(ops.shape_of(ids), np.int64(1), np.int64(0))
     numbers = ops.range(np.int64(0), width, np.int64(1), output_type="i64")
-    position = ops.gather(zeros, ops.unsqueeze(numbers, np.int64(0)), np.int64(0))
+    position = ops.gather(ops.constant(places), ops.unsqueeze(numbers, np.int64(0)), np.int64(0))
     states = ops.add(states, position)
     heads = ops.unsqueeze(states, np.int64(1))
     allowed = ops.convert(ops.unsqueeze(mask, ops.constant(np.array([1, 2]))), "boolean")
@@ -143,10 +145,15 @@ def test_normalize(packed: bool) -> None:
     )
 
 
-def test_a_graph_without_a_position_table_is_not_packed() -> None:
-    graph = build_graph(lookup_model(), config(position_table=99))
-    assert not graph.packed
-    assert "0 tables have 99 rows" in graph.why_not_packed
+def test_positions_of_a_table_that_is_not_known_are_found_out() -> None:
+    """Without a table of the size that config.json says, positions may be relative, or may not."""
+    places = np.random.default_rng(1).normal(size=(POSITIONS, HIDDEN)).astype(np.float32)
+    for settings, fault in ((config(), ""), (config(position_table=99), "would see each other")):
+        graph = build_graph(lookup_model(places=places), settings)
+        assert graph.packed
+        compiled = ov.Core().compile_model(graph.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        found = packing_fault(compiled, settings, exact=True)
+        assert fault in found if fault else not found
 
 
 def test_a_width_that_differs_from_the_configuration_is_refused() -> None:

@@ -117,6 +117,7 @@ def test_lowercase(source: Path, tmp_path: Path) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps(config))
     tokenizer = Tokenizer(ModelConfig.from_folder(folder))
     assert tokenizer.tokens(["LOUD"]) == tokenizer.tokens(["loud"])
+    assert "[SEP]" in tokenizer.tokens(["LOUD [SEP] loud"])[0][1:-1]
 
 
 @pytest.mark.parametrize(

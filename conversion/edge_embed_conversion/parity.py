@@ -1,0 +1,165 @@
+"""Does a converted model say what sentence-transformers says? As the runtime runs it, packed.
+
+Figures over many ordinary texts hide a fault that one kind of text shows, so the texts are of named
+kinds, and the first that differs is named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import EdgeEmbedError
+from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.config import RuntimeConfig
+from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.planner import BatchPlanner
+from edge_embed.runtime.tokenizer import Tokenizer
+from edge_embed_conversion.calibration import shipped_texts
+from edge_embed_conversion.parity_texts import PARITY_TEXTS
+
+__all__ = ["Comparison", "cosines", "kinds_of_text", "runtime_vectors", "same_as_source"]
+
+Vectors = npt.NDArray[np.float32]
+
+COSINE_FLOOR = 0.9999
+"""What FP32 owes its source on every text."""
+
+_ORDINARY = 40
+# A model of 8,192 tokens is not read to its end at every conversion; past 512 the shapes change.
+_LONGEST = 640
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How close a folder's vectors are to those of sentence-transformers."""
+
+    texts: int
+    lowest: float
+    """The lowest cosine among texts with the same tokens."""
+    worst: str
+    """The kind of the text with the lowest cosine."""
+    tokenized_otherwise: tuple[str, ...]
+    """The kinds of texts that transformers cuts into other tokens than tokenizer.json does."""
+
+    @property
+    def same(self) -> bool:
+        """Whether every text has the vector of the source."""
+        return self.lowest >= COSINE_FLOOR
+
+
+def kinds_of_text(config: ModelConfig) -> list[tuple[str, str]]:
+    """Return (kind, text) of everything that a model is compared on."""
+    ordinary = shipped_texts("evaluation").texts
+    kinds = [("an ordinary text", text) for text in ordinary[:_ORDINARY]]
+    kinds += [("an empty text", ""), ("a text of spaces", "  \n ")]
+    kinds += [("odd characters", text) for text in PARITY_TEXTS if text.strip()]
+    kinds += [("special tokens written out", "one <pad> two [PAD] three </s> [SEP] four <s> five")]
+    words = " ".join(ordinary).split()
+    limit = min(config.max_seq_length, _LONGEST)
+    tokenizer = Tokenizer(config)
+    per_word = float(tokenizer.count([" ".join(words)])[0]) / len(words)
+    for kind, share in (("a text near the limit", 0.9), ("a text over the limit", 1.3)):
+        count = int(limit * share / per_word)
+        name = kind if limit == config.max_seq_length else "a long text"
+        kinds.append((name, " ".join((words * (count // len(words) + 1))[:count])))
+    return kinds
+
+
+def runtime_vectors(
+    config: ModelConfig, file: Path, texts: Sequence[str], *, packed: bool = True
+) -> tuple[Vectors, bool]:
+    """Embed texts as the runtime does: float32 (texts, dim), and whether rows were packed."""
+    engine = Engine(config, RuntimeConfig(packed=packed), file=file)
+    ids = Tokenizer(config)(texts).ids
+    planner = BatchPlanner(
+        max_length=config.max_seq_length, pad_id=config.pad_token_id, packed=engine.packed
+    )
+    vectors = np.empty((len(texts), config.dim), np.float32)
+    engine.run(planner.plan(ids), vectors)
+    return vectors, engine.packed
+
+
+def same_as_source(
+    config: ModelConfig, file: Path, source: Path, *, trust_remote_code: bool = False
+) -> Comparison | None:
+    """Compare the graph ``file`` with the pipeline of ``source`` in sentence-transformers.
+
+    Args:
+        config: The converted folder's configuration.
+        file: Its FP32 graph.
+        source: A folder that sentence-transformers opens.
+        trust_remote_code: Let code that comes with the model run.
+
+    Returns:
+        None where sentence-transformers is not installed.
+
+    Raises:
+        EdgeEmbedError: sentence-transformers cannot open or run the source.
+    """
+    if find_spec("sentence_transformers") is None:
+        return None
+    kinds = kinds_of_text(config)
+    texts = [text for _, text in kinds]
+    ours, _ = runtime_vectors(config, file, texts)
+    theirs, their_ids = _theirs(source, texts, trust_remote_code=trust_remote_code)
+    if theirs.shape != ours.shape:
+        raise EdgeEmbedError(
+            f"the converted model has vectors of {ours.shape[1]} dimensions, sentence-transformers "
+            f"gives {theirs.shape[1]}"
+        )
+    our_ids = [ids.tolist() for ids in Tokenizer(config)(texts).ids]
+    same_tokens = [ours == theirs for ours, theirs in zip(our_ids, their_ids, strict=True)]
+    measured = np.where(same_tokens, cosines(ours, theirs), 1.0)
+    worst = int(measured.argmin())
+    otherwise = [kind for (kind, _), same in zip(kinds, same_tokens, strict=True) if not same]
+    return Comparison(
+        len(texts), float(measured[worst]), kinds[worst][0], tuple(dict.fromkeys(otherwise))
+    )
+
+
+def cosines(ours: Vectors, theirs: Vectors) -> npt.NDArray[np.float64]:
+    """Return the cosine of each pair of rows; -1 for what is no number, 1 for two zeros."""
+    a, b = ours.astype(np.float64), theirs.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    both_zero = (np.abs(a).max(axis=1) < 1e-12) & (np.abs(b).max(axis=1) < 1e-12)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        measured = (a * b).sum(axis=1) / lengths
+    return np.where(both_zero, 1.0, np.where(np.isfinite(measured), measured, -1.0))
+
+
+def _theirs(
+    source: Path, texts: Sequence[str], *, trust_remote_code: bool
+) -> tuple[Vectors, list[list[int]]]:
+    from sentence_transformers import SentenceTransformer
+
+    from edge_embed_conversion.console import quiet_transformers
+
+    try:
+        with quiet_transformers():
+            model: Any = SentenceTransformer(
+                str(source),
+                device="cpu",
+                backend="torch",
+                local_files_only=not trust_remote_code,
+                trust_remote_code=trust_remote_code,
+                model_kwargs={"dtype": "float32"},
+            )
+            # One by one: some models (convolutions over tokens) let padding change a vector.
+            vectors = model.encode(
+                list(texts), batch_size=1, show_progress_bar=False, prompt="", convert_to_numpy=True
+            )
+            limit = model.max_seq_length
+            encoded = model.tokenizer(list(texts), truncation=True, max_length=limit)
+    except Exception as error:
+        text = str(error).strip()
+        reason = text.splitlines()[0] if text else type(error).__name__
+        raise EdgeEmbedError(
+            f"sentence-transformers cannot run {source.name}, so the converted model cannot be "
+            f"compared with it: {reason}"
+        ) from error
+    return np.asarray(vectors, np.float32), [list(ids) for ids in encoded["input_ids"]]

@@ -1,0 +1,102 @@
+"""Does a packed graph keep the texts of a row apart? Run it and see.
+
+A graph may mix tokens by other means than attention: a convolution over them (ConvBERT), three
+embeddings side by side (MobileBERT), a Fourier transform. So the same texts are computed side by
+side in one row and each in a row of its own; their vectors must agree. A conversion does the same
+with real texts and writes the outcome into the receipt, so that a converted folder loads at once.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.json_files import read_json
+from edge_embed.model.receipt import RECEIPT, file_hash
+from edge_embed.runtime.batch import slots_in
+
+__all__ = ["packing_fault", "recorded_packing"]
+
+# Mostly very short texts, whose tokens would see more of their neighbours than of their own.
+_LENGTHS = (9, 1, 2, 3, 1, 4)
+_ROW = 24
+_ALONE = 12
+
+# A text that sees its neighbours is off by more than rounding; INT8 rounds coarsely.
+_SAME = 0.9999
+_SAME_ROUNDED = 0.998
+
+
+def packing_fault(compiled: ov.CompiledModel, config: ModelConfig, *, exact: bool) -> str:
+    """Return what is wrong with a packed graph, in words; nothing where texts stay apart.
+
+    Args:
+        compiled: The packed graph.
+        config: Its folder's configuration.
+        exact: Whether it computes in float32 alone, so that vectors must agree to rounding.
+    """
+    ids = np.arange(sum(_LENGTHS)) * 7 % 40 + max(config.first_position, 5)
+    texts = np.split(ids, np.cumsum(_LENGTHS)[:-1])
+    beside = _rows([texts], _ROW)
+    alone = _rows([[text] for text in texts], _ALONE)
+    try:
+        together = _vectors(compiled, beside)[0, : len(texts)]
+        apart = _vectors(compiled, alone)[:, 0]
+    except RuntimeError:
+        return "the packed graph cannot be computed"
+    if not (np.isfinite(together).all() and np.isfinite(apart).all()):
+        return "the packed graph gives vectors that are not numbers"
+    lengths = np.linalg.norm(together, axis=1) * np.linalg.norm(apart, axis=1)
+    cosine = float(((together * apart).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
+    if cosine < (_SAME if exact else _SAME_ROUNDED):
+        return f"its texts would see each other in a row (cosine {cosine:.3f} to each alone)"
+    return ""
+
+
+def recorded_packing(folder: Path, graph: Path) -> bool | None:
+    """Return whether packing ``graph`` was proved or disproved when ``folder`` was converted.
+
+    None where its receipt says nothing. It counts for the very graph that was converted, which is
+    told by the hash of its .xml.
+    """
+    receipt = read_json(folder / RECEIPT, optional=True)
+    name = graph.relative_to(folder).as_posix()
+    variants = receipt.get("variants")
+    if not isinstance(variants, dict):
+        return None
+    for variant in variants.values():
+        if isinstance(variant, dict) and variant.get("file") == name:
+            packed = variant.get("packed")
+            entry = (receipt.get("files") or {}).get(name)
+            if isinstance(packed, bool) and isinstance(entry, dict):
+                return packed if entry.get("sha256") == file_hash(graph).sha256 else None
+    return None
+
+
+def _rows(rows: list[list[npt.NDArray[np.int64]]], width: int) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the inputs of packed rows (rows, width)."""
+    inputs = {
+        name: np.zeros((len(rows), width), np.int64)
+        for name in ("input_ids", "segment_ids", "position_ids")
+    }
+    for number, row in enumerate(rows):
+        start = 0
+        for segment, text in enumerate(row):
+            place = number, slice(start, start + len(text))
+            inputs["input_ids"][place] = text
+            inputs["segment_ids"][place] = segment + 1
+            inputs["position_ids"][place] = np.arange(len(text))
+            start += len(text)
+    return inputs
+
+
+def _vectors(
+    compiled: ov.CompiledModel, inputs: dict[str, npt.NDArray[np.int64]]
+) -> npt.NDArray[np.float32]:
+    """Return vectors (rows, slots, dim)."""
+    names = [port.get_any_name() for port in compiled.inputs]
+    result = compiled({name: inputs[name] for name in names})[0]
+    rows, width = inputs["input_ids"].shape
+    return np.array(result, np.float32).reshape(rows, slots_in(width), -1)
