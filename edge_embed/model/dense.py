@@ -25,7 +25,14 @@ Floats = npt.NDArray[np.float32]
 WEIGHTS = "model.safetensors"
 
 # bfloat16 is the upper half of float32; numpy has no name for it.
-_DTYPES: Mapping[str, str] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_DTYPES: Mapping[str, str] = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I32": "<i4",
+    "I64": "<i8",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
     """Read every array of a safetensors file as float32.
 
     Raises:
-        ModelFormatError: the file is missing or damaged, or holds other than floating point.
+        ModelFormatError: the file is missing or damaged, or holds other than numbers.
     """
     try:
         content = path.read_bytes()
