@@ -3,7 +3,7 @@
     python -m benchmarks.quality.model_families -o FILE.json [--families NAME ...]
 
 Builds a tiny encoder of each family with random weights (tests/support/families.py), converts it
-to FP32, embeds texts of every kind as the runtime does, and holds them against sentence-transformers
+to FP32, embeds texts of every kind as the runtime does, and compares with sentence-transformers
 in torch. FILE.json keeps the figures, FILE.md the table of docs/models.md. A family that is refused
 has the sentence that a user reads. Results that FILE.json holds already are not made again.
 """
