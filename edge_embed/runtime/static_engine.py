@@ -97,7 +97,7 @@ class StaticTable:
             if tokens:
                 self._sum(ids[start:stop], lengths[start:stop], out[start:stop])
             start = stop
-        return out / np.maximum(lengths, 1)[:, None].astype(np.float32)
+        return np.asarray(out / np.maximum(lengths, 1)[:, None], np.float32)
 
     def _sum(self, ids: Sequence[Ints], lengths: Ints, out: Floats) -> None:
         filled = np.flatnonzero(lengths)

@@ -343,7 +343,7 @@ def _write_layout(
 
 
 def _wordpiece(texts: Sequence[str]) -> tuple[Tokenizer, Mapping[str, str]]:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
@@ -380,7 +380,7 @@ def _qwen(texts: Sequence[str]) -> tuple[Tokenizer, Mapping[str, str]]:
 
 
 def _gemma(texts: Sequence[str]) -> tuple[Tokenizer, Mapping[str, str]]:
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))  # type: ignore[call-arg]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     trainer = trainers.BpeTrainer(
         vocab_size=800,
