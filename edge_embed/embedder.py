@@ -62,7 +62,8 @@ class Embedder(SentenceTransformersApi):
     (2, 384)
 
     ``encode`` may be called from several threads at once. Vectors do not depend on batch size,
-    order or threads (beyond rounding).
+    order or threads (beyond rounding). A process that was forked from one with a model compiles it
+    anew at its first call; a model that is pickled is loaded again from the same folder or name.
     """
 
     def __init__(
@@ -108,12 +109,22 @@ class Embedder(SentenceTransformersApi):
             ModelFormatError: the folder is incomplete or damaged.
             InputError: an option has no such value.
         """
+        # What another process makes the same model of; see __getstate__.
+        self._arguments = {name: value for name, value in locals().items() if name != "self"}
         folder = resolve_model(model, revision=revision)
+        if model is not None and Path(model).is_dir():
+            self._arguments["model"] = str(folder.resolve())
         self.config = ModelConfig.from_folder(folder)
         self.variant, file = self.config.variant_file(variant)
         if verify:
             verify_folder(folder)
         cache_dir = default_cache_dir() if cache is True else Path(cache) if cache else None
+        if cache is True and cache_dir is None:
+            warnings.warn(
+                "compiled models are not cached, every start will be slower: there is no home "
+                "folder; set XDG_CACHE_HOME, or leave the cache out (cache=False, --no-cache)",
+                stacklevel=2,
+            )
         self.runtime = RuntimeConfig(
             hint=hint,
             threads=threads,
@@ -131,8 +142,8 @@ class Embedder(SentenceTransformersApi):
             highest_id=self.tokenizer.vocabulary_size - 1,
             pad_id=self.tokenizer.pad_id,
         )
-        if cache is True:
-            prune(default_cache_dir())
+        if cache is True and cache_dir is not None:
+            prune(cache_dir)
         self.planner = BatchPlanner(
             max_length=self.max_seq_length,
             pad_id=self.config.pad_token_id,
@@ -145,6 +156,15 @@ class Embedder(SentenceTransformersApi):
         self._warned: set[str] = set()
         if warm_up:
             self.warm_up()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle as the arguments that it was made with; whoever unpickles it loads the model."""
+        return {"arguments": self._arguments, "ranges": self.ranges}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the model, from the same folder or name as the one that was pickled."""
+        self.__init__(**state["arguments"])  # type: ignore[misc]
+        self.ranges = state["ranges"]
 
     @property
     def layers(self) -> int | None:
@@ -436,4 +456,5 @@ def _distinct(texts: Sequence[str]) -> dict[str, int]:
 
 
 def _progress(total: int) -> "tqdm[NoReturn]":
-    return tqdm(total=total, unit="text", leave=False, file=sys.stderr)
+    absent = sys.stderr is None  # a daemon or a windowed program
+    return tqdm(total=total, unit="text", leave=False, file=sys.stderr, disable=absent)

@@ -18,6 +18,8 @@ __all__ = ["quiet_nncf", "quiet_tools", "quiet_transformers", "say", "telemetry_
 
 def say(line: str) -> None:
     """Write one step line to stderr."""
+    if sys.stderr is None:  # a daemon or a windowed program
+        return
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

@@ -114,7 +114,10 @@ def resolve_source(
         ModelFormatError: the model is there but holds no weights that can be converted.
         InputError: a revision was given for a source that has none.
     """
-    folder = Path(name).expanduser()
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError:  # there is no such user, or no home
+        raise ModelNotFoundError(f"there is no folder {name}: write its path in full") from None
     found_revision: str | None = None
     if folder.is_dir():
         kind = SourceKind.FOLDER

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import click
 
+from edge_embed.cli.streams import flush_output, settle_streams, stream_error
 from edge_embed.errors import EdgeEmbedError
 
 __all__ = ["main", "run"]
@@ -65,6 +66,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
+    settle_streams()
     args = list(sys.argv[1:] if arguments is None else arguments)
     options = args[: args.index("--")] if "--" in args else args
     debug = "--debug" in options
@@ -77,6 +79,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def _status(args: list[str], *, debug: bool) -> int:
     try:
         status = main.main(args, prog_name="edge-embed", standalone_mode=False)
+        flush_output()
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
@@ -91,6 +94,11 @@ def _status(args: list[str], *, debug: bool) -> int:
         # The reader of our output went away, as 'head' does. Keep the interpreter from flushing
         # into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # of a stream, the temporary folder, or what no writer has handled
+        if debug:
+            raise
+        click.echo(f"edge-embed: {stream_error(error)}", err=True)
         return 1
     except EdgeEmbedError as error:
         if debug:

@@ -1,6 +1,5 @@
 """``edge-embed dedup``: records without exact and semantic duplicates, resumable."""
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix, progress_bar, say_recall
+from edge_embed.cli.terminal import check_suffix, is_terminal, progress_bar, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -120,7 +119,7 @@ def dedup_command(
 
         many = RayRecords(source, column=column, allow_empty=allow_empty)
         many.check_output(target)
-        with ray_cluster(cluster, progress=sys.stderr.isatty()):
+        with ray_cluster(cluster, progress=is_terminal()):
             if earlier is not None:
                 outcome = _rethreshold(Path(earlier), source, many.scan().keys.digest, None, limit)
             else:

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -16,8 +17,9 @@ from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import printable, progress_bar
 from edge_embed.embedder import Embedder
+from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import InputError
-from edge_embed.files.json_values import json_value
+from edge_embed.files.json_values import json_value, parse_line
 from edge_embed.files.readers import Row, read_rows
 from edge_embed.integrations.search_engines.registry import ADDRESSES
 
@@ -85,6 +87,7 @@ def add_command(
 ) -> None:
     """Add the texts of a file, other columns as metadata; known ids are replaced.
 
+    Of rows with the same id, or without ids the same text, the last one stays, however far apart.
     What has been added stays if the run is interrupted; a second run replaces it by itself.
     """
     from edge_embed.tasks import Index
@@ -96,17 +99,15 @@ def add_command(
     first = list(islice(rows, _CHUNK))  # a bad input is reported before the model loads
     with Index(index) as store:
         model = index_model(options, index, store)
+        before, read, cut = len(store), 0, 0
         try:
             with progress_bar(None, "added") as bar:
                 chunk = first
                 while chunk:
-                    texts = [row.text for row in chunk]
-                    store.add(
-                        texts,
-                        model.encode_document(texts, normalize=True),
-                        ids=None if id_column is None else [_id(row, id_column) for row in chunk],
-                        metadata=[_metadata(row, id_column) for row in chunk],
-                    )
+                    read += len(chunk)
+                    if id_column is not None:
+                        chunk = list({_id(row, id_column): row for row in chunk}.values())
+                    cut += _add(store, model, chunk, id_column)
                     bar.update(len(chunk))
                     chunk = list(islice(rows, _CHUNK))
             _refresh(store)
@@ -114,7 +115,28 @@ def add_command(
             raise StoppedError(
                 f"interrupted; {index} holds {len(store)} texts: the same command adds the rest"
             ) from None
-        click.echo(f"{index} holds {len(store)} texts", err=True)
+        if cut:
+            warnings.warn(
+                truncation_message(cut, read, model.max_seq_length), TruncationWarning, stacklevel=1
+            )
+        replaced = read - (len(store) - before)
+        click.echo(
+            f"{index} holds {len(store)} texts; {read} rows were read"
+            + (f", {replaced} of them in the place of others with their id" if replaced else ""),
+            err=True,
+        )
+
+
+def _add(store: "Index", model: Embedder, rows: Sequence[Row], id_column: str | None) -> int:
+    """Embed and store rows of different ids; return how many of their texts were cut."""
+    texts = [row.text for row in rows]
+    store.add(
+        texts,
+        model.encode_document(texts, normalize=True, truncation="ignore"),
+        ids=None if id_column is None else [_id(row, id_column) for row in rows],
+        metadata=[_metadata(row, id_column) for row in rows],
+    )
+    return int((model.count_tokens(texts) > model.max_seq_length).sum())
 
 
 @index_command.command("delete")
@@ -318,8 +340,8 @@ def _condition(part: str) -> tuple[str, object]:
     if not equals or not name:
         raise click.UsageError(f"--where takes NAME=VALUE, not {part!r}")
     try:
-        return name, json.loads(value)
-    except ValueError:
+        return name, parse_line(value, "")
+    except InputError:  # no JSON, so it is the text itself
         return name, value
 
 

@@ -32,6 +32,9 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
     help=f"File with a key a line; else the variable {_KEYS_VARIABLE}, else no key is needed.",
 )
 @click.option("--index", type=click.Path(path_type=Path), help="Index that /v1/search searches.")
+@click.option(
+    "--root-path", default="", metavar="/PREFIX", help="The path below which a proxy serves it."
+)
 @click.option("--no-page", is_flag=True, help="Do not serve the page at /.")
 @click.option(
     "--alias",
@@ -81,6 +84,7 @@ def serve_command(
     index: Path | None,
     model_memory: float | None,
     aliases: tuple[str, ...],
+    root_path: str,
     *,
     auto_truncate: bool,
     no_page: bool,
@@ -131,7 +135,12 @@ def serve_command(
             certificate=tls_certificate,
             private_key=tls_key,
         )
-        serve(create_app(service, page=not no_page), service, listen, reload=reload)
+        serve(
+            create_app(service, page=not no_page, root_path=root_path),
+            service,
+            listen,
+            reload=reload,
+        )
 
 
 def _alias(given: str) -> tuple[str, str]:

@@ -11,13 +11,21 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
-__all__ = ["check_suffix", "printable", "progress_bar", "say_recall"]
+__all__ = ["check_suffix", "is_terminal", "printable", "progress_bar", "say_recall"]
 
 
 def printable(text: str, limit: int | None = None) -> str:
     """Return ``text`` as one line without control characters, cut to ``limit`` characters."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def is_terminal() -> bool:
+    """Whether somebody may be watching standard error."""
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # it is closed
+        return False
 
 
 def progress_bar(total: int | None, what: str, *, done: int = 0) -> "tqdm[NoReturn]":
@@ -31,7 +39,7 @@ def progress_bar(total: int | None, what: str, *, done: int = 0) -> "tqdm[NoRetu
         unit="text",
         unit_scale=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=not is_terminal(),
         file=sys.stderr,
     )
 

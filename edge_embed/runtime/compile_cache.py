@@ -11,10 +11,16 @@ _MAX_BYTES = 256 * 2**20
 _UNUSED_SECONDS = 24 * 3600.0
 
 
-def default_cache_dir() -> Path:
-    """Return the user's cache folder for compiled models (XDG base directory specification)."""
+def default_cache_dir() -> Path | None:
+    """Return the user's cache folder for compiled models (XDG base directory specification).
+
+    None for a user without a home, as containers with an arbitrary user id have.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "edge_embed"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "edge_embed"
+    except RuntimeError:
+        return None
 
 
 def prune(

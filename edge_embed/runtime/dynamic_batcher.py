@@ -10,6 +10,7 @@ same share of the work while it waits, so a large one cannot hold up small ones,
 """
 
 import math
+import os
 import threading
 import time
 import weakref
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import InputError, OverloadedError
+from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.row_widths import TOKEN_BUDGET
 from edge_embed.runtime.tokenizer import TokenIds
@@ -102,6 +103,7 @@ class DynamicBatcher:
         self._busy_seconds = 0.0
         # An RLock, as cancelling a future runs its callback in the thread that cancels.
         self._changed = threading.Condition(threading.RLock())
+        self._process = os.getpid()
         self._threads = [
             threading.Thread(target=self._work, name=f"batches-{number}", daemon=True)
             for number in range(engine.requests)
@@ -130,7 +132,13 @@ class DynamicBatcher:
         Raises:
             InputError: the texts have more tokens than may ever wait.
             OverloadedError: too many tokens wait already, or the batcher is closed.
+            EdgeEmbedError: this process was forked from the one that has the batcher's threads.
         """
+        if os.getpid() != self._process:
+            raise EdgeEmbedError(
+                "the queue's threads stayed in the process that this one was forked from: start "
+                "the server, or make the batcher, after the fork"
+            )
         request = _Request(ids, prompt_length, self._room(len(ids)))
         if request.tokens > self.queue_tokens:
             raise InputError(

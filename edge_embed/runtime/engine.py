@@ -25,8 +25,10 @@ from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.config import RuntimeConfig
+from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import Graph, build_graph, read_ir
 from edge_embed.runtime.packing_proof import packing_fault, recorded_packing
+from edge_embed.runtime.program_end import computing, may_go_on
 
 __all__ = ["Engine", "compile_graph"]
 
@@ -44,18 +46,15 @@ class Engine:
         Raises:
             ModelFormatError: the files are missing, damaged or do not fit together.
         """
-        self._compiled, graph = _compiled(config, runtime, file)
-        self.why_not_packed = graph.why_not_packed
-        self.packed = graph.packed
-        self.tables = graph.tables
+        self._made = PerProcess(lambda: _Compiled.make(config, runtime, file))
+        made = self._made.get()
+        self.why_not_packed = made.graph.why_not_packed
+        self.packed = made.graph.packed
+        self.tables = made.graph.tables
         """Rows of the tables that the graph reads."""
         self._dim = config.dim
-        self._inputs = [port.get_any_name() for port in self._compiled.inputs]
-        requests = int(self._compiled.get_property(props.optimal_number_of_infer_requests))
-        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(requests):
-            self._idle.put(self._compiled.create_infer_request())
-        self.requests = requests
+        self._inputs = [port.get_any_name() for port in made.model.inputs]
+        self.requests = made.requests
 
     @property
     def properties(self) -> dict[str, str]:
@@ -67,7 +66,7 @@ class Engine:
             hints.performance_mode,
             hints.enable_cpu_pinning,
         )
-        return {name(): _text(self._compiled.get_property(name)) for name in names}
+        return {name(): _text(self._made.get().model.get_property(name)) for name in names}
 
     def run(self, batches: Iterable[Batch], out: Vectors) -> None:
         """Embed ``batches``, writing each text's vector to its row of ``out``.
@@ -79,35 +78,41 @@ class Engine:
                 for the first two.
             out: Float32 (texts, dim), written in place.
         """
-        batches = iter(batches)
+        with computing():
+            self._run(iter(batches), out)
+
+    def _run(self, batches: Iterator[Batch], out: Vectors) -> None:
         first = list(islice(batches, 2))
         if len(first) == 1:
             self._run_alone(first[0], out)
             return
+        idle = self._made.get().idle
         running: deque[_Running] = deque()
         try:
             for batch in chain(first, batches):
                 inputs = self._inputs_of(batch)
-                request = self._acquire(running, out)
+                request = self._acquire(idle, running, out)
                 running.append(_Running(request, batch))
                 request.start_async(inputs, share_inputs=True)
             while running:
-                self._collect(running.popleft(), out)
+                self._collect(idle, running.popleft(), out)
         finally:
             # After an error or an interrupt: requests still at work go back when they are done.
             for left in running:
                 with suppress(RuntimeError):
                     left.request.wait()
-                self._idle.put(left.request)
+                idle.put(left.request)
 
     def _run_alone(self, batch: Batch, out: Vectors) -> None:
         inputs = self._inputs_of(batch)
-        request = self._idle.get()
-        with self._given_back(request):
+        idle = self._made.get().idle
+        request = idle.get()
+        with _given_back(request, idle):
             request.infer(inputs, share_inputs=True)
             self._scatter(request, batch, out)
 
     def _inputs_of(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
+        may_go_on()
         inputs = {name: batch.inputs[name] for name in self._inputs}
         # Not left to the engine: after it has failed on a shape, it may give wrong vectors for it.
         shapes = {array.shape for array in inputs.values()}
@@ -119,30 +124,52 @@ class Engine:
         vectors = request.get_output_tensor(0).data.reshape(-1, self._dim)
         out[batch.texts] = vectors[batch.slots]
 
-    def _acquire(self, running: "deque[_Running]", out: Vectors) -> ov.InferRequest:
+    def _acquire(self, idle: "_Idle", running: "deque[_Running]", out: Vectors) -> ov.InferRequest:
         """Take an idle request; while there is none, finish our own oldest batch first.
 
         A caller blocks only while it holds no request, so callers cannot wait for each other.
         """
         while True:
             try:
-                return self._idle.get(block=not running)
+                return idle.get(block=not running)
             except Empty:
-                self._collect(running.popleft(), out)
+                self._collect(idle, running.popleft(), out)
 
-    def _collect(self, done: "_Running", out: Vectors) -> None:
-        with self._given_back(done.request):
+    def _collect(self, idle: "_Idle", done: "_Running", out: Vectors) -> None:
+        with _given_back(done.request, idle):
             done.request.wait()
             self._scatter(done.request, done.batch, out)
 
-    @contextmanager
-    def _given_back(self, request: ov.InferRequest) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            raise EdgeEmbedError(f"inference failed: {error}") from error
-        finally:
-            self._idle.put(request)
+
+_Idle = SimpleQueue[ov.InferRequest]
+
+
+@contextmanager
+def _given_back(request: ov.InferRequest, idle: _Idle) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise EdgeEmbedError(f"inference failed: {error}") from error
+    finally:
+        idle.put(request)
+
+
+class _Compiled(NamedTuple):
+    """What one process has of a model: its threads are not those of another."""
+
+    graph: Graph
+    model: ov.CompiledModel
+    idle: _Idle
+    requests: int
+
+    @classmethod
+    def make(cls, config: ModelConfig, runtime: RuntimeConfig, file: Path) -> "_Compiled":
+        model, graph = _compiled(config, runtime, file)
+        requests = int(model.get_property(props.optimal_number_of_infer_requests))
+        idle: _Idle = SimpleQueue()
+        for _ in range(requests):
+            idle.put(model.create_infer_request())
+        return cls(graph, model, idle, requests)
 
 
 class _Running(NamedTuple):

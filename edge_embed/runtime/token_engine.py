@@ -17,6 +17,7 @@ from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.engine import compile_graph
+from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import build_token_graph, read_ir
 
 __all__ = ["TokenEngine"]
@@ -33,9 +34,13 @@ class TokenEngine:
         Raises:
             ModelFormatError: the files are missing, damaged or do not fit together.
         """
-        core = ov.Core()
-        graph = build_token_graph(read_ir(core, file), config, layers=runtime.layers)
-        self._request = compile_graph(core, graph, runtime, file=file).create_infer_request()
+
+        def make() -> ov.InferRequest:
+            core = ov.Core()
+            graph = build_token_graph(read_ir(core, file), config, layers=runtime.layers)
+            return compile_graph(core, graph, runtime, file=file).create_infer_request()
+
+        self._made = PerProcess(make)
 
     def run(self, batches: Iterable[Batch], out: npt.NDArray[Any]) -> None:
         """Compute ``batches``, writing each text's states to its row of ``out``.
@@ -44,13 +49,14 @@ class TokenEngine:
             batches: Inputs, one text a row (:mod:`edge_embed.runtime.padded_rows`).
             out: Objects (texts,); each becomes float32 (tokens, hidden).
         """
+        request = self._made.get()
         for batch in batches:
             mask = batch.inputs["attention_mask"]
             inputs = {"input_ids": batch.inputs["input_ids"], "attention_mask": mask}
             try:
-                self._request.infer(inputs, share_inputs=True)
+                request.infer(inputs, share_inputs=True)
             except RuntimeError as error:
                 raise EdgeEmbedError(f"inference failed: {error}") from error
-            states = self._request.get_output_tensor(0).data
+            states = request.get_output_tensor(0).data
             for text, row in zip(batch.texts, batch.slots, strict=True):
                 out[text] = np.array(states[row, : mask[row].sum()], np.float32)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge_embed.errors import InputError
 from edge_embed.server.api import ollama, openai, status, tasks, tei
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import Protocol, StatusError
@@ -41,27 +42,38 @@ ENDPOINTS = [
 _PROTOCOL: Protocol = "openai"
 
 
-def create_app(service: Service, *, page: bool = True) -> ASGIApp:
+def create_app(service: Service, *, page: bool = True, root_path: str = "") -> ASGIApp:
     """Return the ASGI application of a service.
 
     Args:
         service: Its models; whoever runs the application starts and closes it.
         page: Serve the page at /.
+        root_path: The prefix below which a proxy serves it, such as ``/embed``; a request is found
+            with it and without, whichever the proxy sends.
+
+    Raises:
+        InputError: the prefix does not begin with a slash.
     """
-    document = openapi_document(ENDPOINTS)
+    root_path = root_path.rstrip("/")
+    if root_path and not root_path.startswith("/"):
+        raise InputError(f"the root path {root_path!r} should begin with a slash, as /embed does")
+    document = openapi_document(ENDPOINTS, root_path)
     schema = Response(json.dumps(document), media_type="application/json")
     pages = {"/openapi.json": schema, "/docs": html_response(reference_page(document))}
     running = Response("edge-embed is running", media_type="text/plain")  # clients of Ollama ask
     pages["/"] = playground() if page else running
-    return Application(service, [*ENDPOINTS, *(_fixed(*pair) for pair in pages.items())])
+    endpoints = [*ENDPOINTS, *(_fixed(*pair) for pair in pages.items())]
+    return Application(service, endpoints, root_path=root_path)
 
 
 class Application:
     """The ASGI application: refuses before any work is done, and makes errors answers."""
 
-    def __init__(self, service: Service, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(
+        self, service: Service, endpoints: Sequence[Endpoint], *, root_path: str = ""
+    ) -> None:
         """Stand before the endpoints."""
-        self._service = service
+        self._service, self._root_path = service, root_path
         self._paths: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             self._paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
@@ -69,6 +81,9 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        root = self._root_path
+        if root and (scope["path"] == root or scope["path"].startswith(f"{root}/")):
+            scope = {**scope, "path": scope["path"].removeprefix(root) or "/"}
         started = time.perf_counter()
         status = 499
 

@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge_embed.server.limits import Limits
+from edge_embed.server.upgrade import HeadFilter
 
 __all__ = ["JoiningTransport", "connection_class"]
 
@@ -34,8 +35,10 @@ class _Connection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _in_headers = True
     _header_bytes = 0
+    _head: HeadFilter | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._head = HeadFilter()
         super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > self.limits.connections:
             transport.close()
@@ -57,7 +60,12 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_headers:
             self._header_bytes += len(data)
-        super().data_received(data)
+        if self._head is not None:
+            data = self._head.feed(data)
+            if not self._head.held:
+                self._head = None
+        if data:
+            super().data_received(data)
         if self._in_headers and self._header_bytes > _MAX_HEADER_BYTES:
             self.transport.close()
 
@@ -74,6 +82,7 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._head = HeadFilter()  # of the connection's next request
         self._wait(None)
 
     def _wait(self, seconds: float | None) -> None:

@@ -4,6 +4,8 @@ A new path is an :class:`Endpoint` in one of the lists of :mod:`edge_embed.serve
 """
 
 import asyncio
+import codecs
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge_embed.files.json_values import find_surrogate
 from edge_embed.server.errors import Protocol, StatusError
 from edge_embed.server.request import Caller
 from edge_embed.server.service import Service
@@ -149,7 +152,28 @@ def _decode(body: bytes, kind: type) -> object:
     except RecursionError:
         raise StatusError(400, "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StatusError(400, f"the body is no JSON: {error}") from None
+        raise StatusError(400, f"the body is no JSON: {_what_it_is(body) or error}") from None
+
+
+def _what_it_is(body: bytes) -> str | None:
+    """Say what clients send by mistake; None for anything else."""
+    if body.startswith(b"\x1f\x8b"):
+        return "it is compressed with gzip; send it as it is"
+    if body.startswith(codecs.BOM_UTF8):
+        return "it begins with a byte order mark; leave that out"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in body[:4]:
+        return "it is UTF-16; send UTF-8"
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8"
+    try:
+        half = find_surrogate(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+    if half is not None:
+        return f"a text holds half a surrogate pair (U+{ord(half):04X}), such as a cut emoji leaves"
+    return None
 
 
 def _encode(answer: object) -> bytes:

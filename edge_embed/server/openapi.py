@@ -23,7 +23,7 @@ _ERRORS: dict[Protocol, type] = {
 _POST_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
-def openapi_document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+def openapi_document(endpoints: Sequence[Endpoint], root_path: str = "") -> dict[str, Any]:
     """Describe every path, OpenAPI 3.1."""
     types: list[Any] = [*_ERRORS.values()]
     bodies_and_answers = [kind for e in endpoints for kind in (e.body, e.answer)]
@@ -74,6 +74,8 @@ def openapi_document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "and similarity, near-duplicates and search.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        # Relative to this document, so that it holds below a proxy's prefix too.
+        "servers": [{"url": root_path or "."}],
         "security": [{}, {"key": []}],
         "paths": paths,
         "components": {
@@ -94,6 +96,7 @@ def _problems(endpoint: Endpoint) -> Mapping[int, str]:
 def reference_page(document: dict[str, Any]) -> str:
     """Return the document as HTML that needs nothing else."""
     parts = []
+    root = document["servers"][0]["url"].removeprefix(".")
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             parts.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>")
@@ -103,6 +106,7 @@ def reference_page(document: dict[str, Any]) -> str:
                 body = json.dumps(content["example"])
                 parts.append(
                     "<pre>curl http://127.0.0.1:8080"
+                    + html.escape(root)
                     + html.escape(f"{path} --json '{body}'")
                     + "</pre>"
                 )
@@ -126,7 +130,7 @@ pre { overflow-x: auto; background: #8882; padding: .6rem }
 td { padding: 0 1rem 0 0; vertical-align: top; font-size: .85rem }
 </style>
 <h1>edge-embed: HTTP reference</h1>
-<p>Types in full: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
+<p>Types in full: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
 BODY
 </html>
 """

@@ -61,6 +61,9 @@ class Caller:
         if kind != "application/json":
             # This also keeps other sites' pages from posting here: a browser asks first.
             raise StatusError(415, "send JSON, with the header 'Content-Type: application/json'")
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise StatusError(400, f"the body is compressed ({coding[:20]}): send it as it is")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > most:
             raise _too_large(most, f"{length} bytes")

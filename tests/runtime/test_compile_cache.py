@@ -33,6 +33,7 @@ def test_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None:
 
 def test_loading_prunes_the_users_folder_and_no_other(tiny_model: Path, tmp_path: Path) -> None:
     user = default_cache_dir()
+    assert user is not None
     user.mkdir(parents=True, exist_ok=True)
     old = [blob(folder, "0.blob", size=0, days=99) for folder in (user, tmp_path)]
     for file in old:

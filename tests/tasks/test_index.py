@@ -81,6 +81,60 @@ def test_add_update_delete_get(index: Index) -> None:
     assert len(index) == 2
 
 
+VALUES: list[object] = [3, 3.0, "3", "3.0", 3.5, "3.5", True, "true", "True", 1, "1", "x", None]
+VALUES += [2**70, {"a": 3}, ["3"], "007", 7, "", -0.0, "0"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        (3, [3, 3.0, "3", "3.0"]),
+        (3.0, [3, 3.0, "3", "3.0"]),
+        ("3", [3, 3.0, "3"]),
+        (3.5, [3.5, "3.5"]),
+        ("3.5", [3.5, "3.5"]),
+        (True, [True, "true", "True"]),
+        ("true", [True, "true"]),
+        (1, [1, "1"]),
+        ("x", ["x"]),
+        ("007", ["007"]),
+        (7, [7]),
+        ("", [""]),
+        (0, [-0.0, "0"]),
+        ("9" * 5000, []),
+        (["x", 7], ["x", 7]),
+        ([], []),
+    ],
+)
+def test_what_a_filter_equals(index: Index, wanted: object, fits: list[object]) -> None:
+    """One rule for what came from typed files and from tables of text."""
+    index.add(texts(len(VALUES)), vectors(len(VALUES)), metadata=[{"v": v} for v in VALUES])
+    hits = index.search(vectors(1), k=99, where={"v": wanted})[0]
+    assert sorted(repr(hit.metadata["v"]) for hit in hits) == sorted(map(repr, fits))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"a": None},
+        {"a": 2**70},
+        {"a": float("nan")},
+        {"a": [float("inf")]},
+        {"a": {"b": 1}},
+        {"a": [[1]]},
+        {'a"b': 1},
+        {"a\0b": 1},
+        {"\ud83d": 1},
+        {"a": "cut \ud83d"},
+        {"a": list(range(1001))},
+    ],
+)
+def test_filters_that_are_none(index: Index, where: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="filter") as caught:
+        index.search(vectors(1), where=where)
+    assert len(str(caught.value)) < 300
+
+
 def test_filters(index: Index) -> None:
     data = [{"lang": "en" if i % 2 else "de", "year": i, "ok": i > 2} for i in range(6)]
     index.add(texts(6), vectors(6), metadata=data)

@@ -179,7 +179,7 @@ def _filter(choices: dict[str, list[Any]]) -> models.Filter:
 
 def _fits(field: str, value: Any) -> models.FieldCondition:  # noqa: ANN401
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and abs(value) <= _WHOLE:  # 3 is 3.0
+    if number and (isinstance(value, float) or abs(value) <= _WHOLE):  # 3 is 3.0
         return models.FieldCondition(key=field, range=models.Range(gte=value, lte=value))
     return models.FieldCondition(key=field, match=models.MatchValue(value=value))
 

@@ -23,6 +23,8 @@ _WAIT = 30.0
 # Virtual machine steps of SQLite between two looks whether to stop: about a millisecond.
 _STEPS = 20_000
 _WAL_HEADER, _FRAME_HEADER = 32, 24
+# How a file with a log is opened by whoever may not write.
+_LOGGED = "?mode=ro"
 # What the facts' page holds: a random name, and how many transactions the file has seen.
 _IDENTITY = re.compile(rb"identity([0-9a-f]{32})")
 _WRITES = re.compile(rb"writes(\d{20})")
@@ -50,7 +52,8 @@ class Connections:
         self._idle: list[sqlite3.Connection] = []
         self._lent = 0
         self._replacing = False
-        self._inode: tuple[int, int] | None = None
+        self._inode: tuple[int, ...] | None = None
+        self._mode = ""
         self.generation = 0
         """Goes up whenever another file was found in its place."""
         self._open()
@@ -133,7 +136,7 @@ class Connections:
                 with suppress(sqlite3.Error):
                     self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self.close()
-                self._inode = 0, 0
+                self._inode = (0, 0, 0)
                 self._open()
                 self.generation += 1
             finally:
@@ -169,6 +172,7 @@ class Connections:
             )
         _refuse_foreign_log(self._path)
         with sqlite_errors(self._path):
+            self._mode = _reading_mode(self._path)
             found = self._found()
             self._writer = self._connect()
             try:
@@ -176,34 +180,65 @@ class Connections:
                 # Our own triggers write full-text search's tables, which older versions of SQLite
                 # take for unsafe; that they are our own was looked at.
                 self._writer.execute("PRAGMA trusted_schema = ON")
-                self._writer.execute("PRAGMA journal_mode = WAL")
+                if not self._mode:
+                    self._writer.execute("PRAGMA journal_mode = WAL")
                 self._watcher = self._connect()
             except BaseException:
                 self._writer.close()
                 raise
             self._inode = found
 
-    def _found(self) -> tuple[int, int] | None:
-        """Return device and inode of the file that is there; None for none, perhaps on its way."""
+    def _found(self) -> tuple[int, ...] | None:
+        """Return what tells the file that is there; None for none, perhaps on its way."""
         try:
             facts = os.stat(self._path)  # noqa: PTH116
         except OSError:
             return None
-        return facts.st_dev, facts.st_ino
+        # SQLite looks for changes of a file that it takes for immutable no more than once.
+        return facts.st_dev, facts.st_ino, facts.st_mtime_ns if self._mode else 0
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False
+            f"file:{quote(str(self._path.resolve()))}{self._mode}",
+            uri=True,
+            timeout=_WAIT,
+            isolation_level=None,
+            check_same_thread=False,
         )
         # A view or a trigger of somebody else must not call functions; see
         # https://www.sqlite.org/security.html.
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if self._mode != _LOGGED:
+                raise
+            raise InputError(
+                f"{self._path} is being changed by another user, and the changes are in "
+                f"{self._path.name}-wal, which only who may write there can read: try again when "
+                "it is closed"
+            ) from error
         defensive = getattr(sqlite3, "SQLITE_DBCONFIG_DEFENSIVE", None)
         if defensive is not None:  # from Python 3.12 on
             connection.setconfig(defensive)  # type: ignore[attr-defined,unused-ignore]
         return connection
+
+
+def _reading_mode(path: Path) -> str:
+    """Return how to open a file where this user may only read; empty where it may write as well.
+
+    To read, SQLite writes a shared memory beside the file, unless that is there already (because
+    another process writes) or the file is said not to change.
+    """
+    if os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK):
+        return ""
+    log = path.with_name(f"{path.name}-wal")
+    with suppress(OSError):
+        if log.stat().st_size:
+            return _LOGGED
+    return "?mode=ro&immutable=1"
 
 
 def _count_write(connection: sqlite3.Connection) -> None:

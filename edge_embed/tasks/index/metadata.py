@@ -1,4 +1,9 @@
-"""Metadata of entries: checked, as JSON, and as a filter in SQL."""
+"""Metadata of entries: checked, as JSON, and one rule for filters, whatever the engine.
+
+A number equals the same number, however it is typed (3 is 3.0), and the text that spells it; a text
+equals itself and the number or truth value that it spells. So ``page=3`` finds the row whether its
+file had types (.jsonl, .parquet) or only text (.csv, .tsv). A truth value is no number.
+"""
 
 import json
 import math
@@ -16,10 +21,11 @@ _MAX_CHOICES = 1000  # values in a filter; SQLite takes 32,766 in a statement
 
 
 def where_choices(where: Where) -> dict[str, list[Any]]:
-    """Return for each name the values of which an entry's metadata must have one.
+    """Return for each name the values of which an entry's metadata must have one, by the rule.
 
     Raises:
-        InputError: a value is neither a text, a number nor a truth value, or a list of these.
+        InputError: a value is neither a text, a number nor a truth value, or a list of these; a
+            name or a text cannot be stored; there are too many values.
     """
     named: dict[str, list[Any]] = {}
     for name, wanted in where.items():
@@ -33,6 +39,9 @@ def where_choices(where: Where) -> dict[str, list[Any]]:
     count = sum(map(len, named.values()))
     if count > _MAX_CHOICES or len(named) > _MAX_CHOICES:
         raise InputError(f"the filter has {count} values; it takes {_MAX_CHOICES}")
+    for name, choices in named.items():
+        alike = (equal for choice in choices for equal in _alike(choice))
+        named[name] = list({(type(value), value): value for value in alike}.values())
     return named
 
 
@@ -51,13 +60,53 @@ def _is_choice(value: object) -> bool:
 
 
 def sql_condition(where: Where | None) -> tuple[str, list[object]]:
-    """Return SQL for metadata that equals ``where``; a list is any of its values."""
-    parts, values = [], []
+    """Return SQL for entries whose metadata is as ``where`` says, and its parameters."""
+    parts: list[str] = []
+    parameters: list[object] = []
     for name, choices in where_choices(where or {}).items():
-        marks = ",".join("?" * len(choices))
-        parts.append(f" AND json_extract(entries.metadata, ?) IN ({marks})")
-        values += [f'$."{name}"', *choices]
-    return "".join(parts), values
+        path = f'$."{name}"'
+        either: list[str] = []
+        for types, kind in (("'text'", str), ("'integer', 'real'", (int, float))):
+            values = [c for c in choices if isinstance(c, kind) and not isinstance(c, bool)]
+            if values:
+                marks = ",".join("?" * len(values))
+                either.append(
+                    f"json_type(entries.metadata, ?) IN ({types}) "
+                    f"AND json_extract(entries.metadata, ?) IN ({marks})"
+                )
+                parameters += [path, path, *values]
+        for truth in (c for c in choices if isinstance(c, bool)):
+            either.append(f"json_type(entries.metadata, ?) = '{str(truth).lower()}'")
+            parameters.append(path)
+        parts.append(f" AND ({' OR '.join(either) or '0'})")
+    return "".join(parts), parameters
+
+
+def _alike(value: Any) -> list[Any]:  # noqa: ANN401
+    """Return the value and what it equals by the rule."""
+    if isinstance(value, bool):
+        return [value, str(value).lower(), str(value)]
+    if isinstance(value, str):
+        spelled = _spelled(value)
+        return [value] if spelled is None else [value, spelled]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 63:
+        value = int(value)
+    if isinstance(value, float):
+        return [value, repr(value)]
+    return [value, str(value), f"{value}.0"]
+
+
+def _spelled(text: str) -> int | float | bool | None:
+    """Return the number or truth value that a text spells, as JSON or as Python writes it."""
+    if text in ("true", "True", "false", "False"):
+        return text.lower() == "true"
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or text.strip() != text:
+        return None
+    return value if _is_choice(value) else None
 
 
 def metadata_as_json(id_: str, metadata: Mapping[str, Any], text: str) -> str:

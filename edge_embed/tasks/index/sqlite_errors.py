@@ -32,6 +32,11 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             raise OutputError(
                 f"{path} is being written by another process: try again when it is done"
             ) from error
+        if "readonly" in text:
+            raise OutputError(
+                f"cannot write {path}: no permission, or a read-only place; it can be searched, "
+                "and changed where it can be written"
+            ) from error
         if "fts5" in text:
             raise InputError(
                 "this Python's SQLite lacks full-text search (FTS5): install a Python whose "
