@@ -66,7 +66,11 @@ class Program:
         self._said = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        ready = self.wait_for_line("ready at ")
+        try:
+            ready = self.wait_for_line("ready at ")
+        except AssertionError:
+            self.end()  # nobody else could
+            raise
         self.address = ready.rpartition(" ")[2]
         self.url = f"http://{self.address}"
         self.port = int(match.group(1)) if (match := re.search(r":(\d+)$", self.address)) else 0
