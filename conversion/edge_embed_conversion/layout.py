@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
@@ -34,7 +34,16 @@ _TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-_TOKENIZER_SOURCES = ("vocab.txt", "spiece.model", "sentencepiece.bpe.model", "vocab.json")
+_TOKENIZER_SOURCES = (
+    "vocab.txt",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "vocab.json",
+)
+# How architectures call the width of a token's state.
+_WIDTHS = ("hidden_size", "dim", "d_model", "n_embd")
 # sentence-transformers reads the limit from whichever of these it finds first.
 _LIMIT_FILES = (
     "sentence_bert_config.json",
@@ -133,14 +142,31 @@ def _copy_layer(source: Path, target: Path) -> None:
     say(f"layout: {source.name}/pytorch_model.bin becomes model.safetensors")
 
 
+def _refuse_other_kinds(source: Path) -> None:
+    """Refuse what is no sentence encoder, before it is converted into a wrong one."""
+    config = read_json(source / "config.json", optional=True)
+    if any(str(name).endswith("ForSequenceClassification") for name in _named(config)):
+        raise ModelFormatError(
+            f"{source} is a cross-encoder or classifier (architectures in config.json): it gives "
+            "scores, of two texts read together, and no vectors of sentences"
+        )
+
+
+def _named(config: Mapping[str, Any]) -> list[Any]:
+    names = config.get("architectures")
+    return names if isinstance(names, list) else []
+
+
 def _write_modules(source: Path, folder: Path, pooling: PoolingMode | None) -> None:
+    _refuse_other_kinds(source)
     if pooling is None:
         raise ModelFormatError(
             f"{source} has no modules.json with a 1_Pooling: pooling is never guessed; state it "
             f"with --pooling {'|'.join(get_args(PoolingMode))}"
         )
-    hidden_size = read_json(source / "config.json").get("hidden_size")
-    if not isinstance(hidden_size, int):
+    config = read_json(source / "config.json")
+    hidden_size = next((config[key] for key in _WIDTHS if isinstance(config.get(key), int)), None)
+    if hidden_size is None:
         raise ModelFormatError(f"{source / 'config.json'} does not say its hidden_size")
     say(f"layout: {pooling} pooling, as --pooling states")
     flags = {key: mode == pooling for mode, key in POOLING_KEYS.items()}

@@ -21,7 +21,15 @@ from typing import Any
 from edge_embed.errors import InputError, ModelFormatError, ModelNotFoundError
 from edge_embed_conversion.hub import download
 
-__all__ = ["Source", "SourceKind", "Weights", "WeightsKind", "choose_weights", "resolve_source"]
+__all__ = [
+    "Source",
+    "SourceKind",
+    "Weights",
+    "WeightsKind",
+    "choose_weights",
+    "resolve_source",
+    "wanted_files",
+]
 
 IR_FILES = ("openvino/openvino_model.xml", "openvino_model.xml")
 INT8_FILES = (
@@ -130,12 +138,17 @@ def resolve_source(
     else:
         kind = SourceKind.HUB
         folder, found_revision = download(
-            name, revision=revision, select=lambda files: _wanted_files(files, re_export=re_export)
+            name, revision=revision, select=lambda files: wanted_files(files, re_export=re_export)
         )
     if revision is not None and kind is not SourceKind.HUB:
         raise InputError(f"--revision is for hub repositories; {name} is a {kind.value}")
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     weights = choose_weights(files, re_export=re_export)
+    if weights is None and "adapter_config.json" in files:
+        raise ModelFormatError(
+            f"{name} is an adapter of another model (adapter_config.json): merge the two first "
+            "(merge_and_unload of the library peft), and convert what that saves"
+        )
     if weights is None:
         asked = "checkpoint or ONNX file to export" if re_export else "weights"
         raise ModelFormatError(
@@ -193,7 +206,7 @@ def _expected(*, re_export: bool) -> tuple[str, ...]:
     return shared if re_export else (IR_FILES[0], *shared)
 
 
-def _wanted_files(files: Collection[str], *, re_export: bool) -> list[str]:
+def wanted_files(files: Collection[str], *, re_export: bool) -> list[str]:
     """Name the files of a hub repository that a conversion reads, and no others."""
     weights = choose_weights(files, re_export=re_export)
     wanted = [

@@ -207,7 +207,7 @@ class ModelConfig:
             head=_head(modules, hidden_size * len(modes)),
             max_seq_length=_max_seq_length(folder, transformer, config),
             first_position=_first_position(config),
-            position_table=config.get("max_position_embeddings"),
+            position_table=config.get("max_position_embeddings", config.get("n_positions")),
             pad_token_id=int(config.get("pad_token_id") or 0),
             lowercase=bool(transformer.get("do_lower_case", False)),
             prompts=_prompts(extra, folder),
@@ -342,7 +342,7 @@ def _max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str,
     The position table bounds it in any case; RoBERTa-like models lose ``pad_token_id + 1`` rows
     of theirs to the offset at which their positions start.
     """
-    positions = config.get("max_position_embeddings")
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
     if isinstance(positions, int):
         positions -= _first_position(config)
     limit = transformer.get("max_seq_length")

@@ -17,6 +17,7 @@ from edge_embed_conversion import convert as convert_module
 from edge_embed_conversion.calibration import TextSet, shipped_texts
 from edge_embed_conversion.convert import convert
 from edge_embed_conversion.fidelity import compare
+from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.parity_texts import PARITY_TEXTS
 from edge_embed_conversion.verify import verify
 
@@ -256,6 +257,26 @@ def test_pooling_is_never_guessed(copy: Path, tmp_path: Path) -> None:
     convert(copy, tmp_path / "out", precision="fp32", pooling="cls")
     config = ModelConfig.from_folder(tmp_path / "out")
     assert (config.pooling, config.normalize, config.dim) == (("cls",), False, 32)
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "dim", "d_model"])
+def test_a_stated_pooling_finds_the_width(copy: Path, tmp_path: Path, key: str) -> None:
+    (copy / "modules.json").unlink()
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({key: config.pop("hidden_size"), **config}))
+    (tmp_path / "out").mkdir()
+    write_layout(copy, tmp_path / "out", pooling="mean")
+    assert ModelConfig.from_folder(tmp_path / "out").hidden_size == 32
+
+
+def test_a_cross_encoder_is_no_encoder(copy: Path, tmp_path: Path) -> None:
+    (copy / "modules.json").unlink()
+    config = json.loads((copy / "config.json").read_text())
+    config["architectures"] = ["BertForSequenceClassification"]
+    (copy / "config.json").write_text(json.dumps(config))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelFormatError, match="is a cross-encoder or classifier"):
+        write_layout(copy, tmp_path / "out", pooling="mean")
 
 
 def test_a_stated_pooling_is_not_overruled(copy: Path, tmp_path: Path) -> None:

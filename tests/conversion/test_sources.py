@@ -18,6 +18,7 @@ from edge_embed_conversion.sources import (
     WeightsKind,
     choose_weights,
     resolve_source,
+    wanted_files,
 )
 
 PROGRAM = "from edge_embed.cli import run; run()"
@@ -88,6 +89,20 @@ def test_a_folder_without_weights_names_what_is_expected(tmp_path: Path) -> None
     model_files(tmp_path, ["modules.json", "config.json"])
     with pytest.raises(ModelFormatError, match=r"holds no weights: expected .*model\.safetensors"):
         resolve_source(str(tmp_path))
+
+
+def test_an_adapter_is_named(tmp_path: Path) -> None:
+    model_files(tmp_path, ["adapter_config.json", "adapter_model.safetensors"])
+    with pytest.raises(ModelFormatError, match="is an adapter of another model"):
+        resolve_source(str(tmp_path))
+
+
+def test_stellas_layers_are_downloaded() -> None:
+    files = ["modules.json", "model.safetensors", "2_Dense_1024/model.safetensors"]
+    files += ["2_Dense_1024/pytorch_model.bin", "0_Transformer/model.safetensors"]
+    wanted = wanted_files(files, re_export=False)
+    assert "2_Dense_1024/model.safetensors" in wanted
+    assert "2_Dense_1024/pytorch_model.bin" not in wanted
 
 
 def test_re_export_needs_something_to_export(tmp_path: Path) -> None:
