@@ -1,6 +1,7 @@
 """What a server counts and times, for Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -11,10 +12,14 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from edge_embed import __version__
 from edge_embed.runtime.dynamic_batcher import BatchReport
+
+if TYPE_CHECKING:
+    from edge_embed.server.served_model import ServedModel
 
 __all__ = ["Metrics"]
 
@@ -86,9 +91,9 @@ class Metrics:
             )
         }
 
-    def watch_queues(self, waiting: Callable[[], dict[str, int]]) -> None:
-        """Report the tokens that wait for each loaded model, asked for at each scrape."""
-        self._registry.register(_Queues(waiting))
+    def watch_models(self, loaded: Callable[[], "Sequence[ServedModel]"]) -> None:
+        """Report what each loaded model is, and the tokens that wait for it, at each scrape."""
+        self._registry.register(_Models(loaded))
 
     def observe_batch(self, model: str, report: BatchReport) -> None:
         """Count a batch; called from its thread."""
@@ -103,14 +108,22 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Queues(Collector):
-    def __init__(self, waiting: Callable[[], dict[str, int]]) -> None:
-        self._waiting = waiting
+class _Models(Collector):
+    def __init__(self, loaded: Callable[[], "Sequence[ServedModel]"]) -> None:
+        self._loaded = loaded
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(
+    def collect(self) -> Iterator[Metric]:
+        version = InfoMetricFamily("edge_embed", "The server's version.")
+        version.add_metric([], {"version": __version__})
+        yield version
+        names = ["model", "variant", "fingerprint"]
+        about = GaugeMetricFamily(
+            "edge_embed_model_info", "Which models are loaded; always 1.", labels=names
+        )
+        waiting = GaugeMetricFamily(
             "edge_embed_queue_tokens", "Tokens that wait, by loaded model.", labels=["model"]
         )
-        for model, tokens in self._waiting().items():
-            family.add_metric([model], tokens)
-        yield family
+        for model in self._loaded():
+            about.add_metric([model.name, model.embedder.variant, model.fingerprint], 1)
+            waiting.add_metric([model.name], model.waiting_tokens)
+        yield from (about, waiting)

@@ -109,10 +109,8 @@ class ModelSource:
 class ServedModel:
     """A loaded model and the queues before it."""
 
-    def __init__(
-        self, source: ModelSource, *, limits: Limits, metrics: Metrics, index: bool = False
-    ) -> None:
-        """Load the model. With ``index`` its fingerprint is made too, which reads every file.
+    def __init__(self, source: ModelSource, *, limits: Limits, metrics: Metrics) -> None:
+        """Load the model, and read its files once more for its fingerprint.
 
         Raises:
             EdgeEmbedError: it cannot be loaded.
@@ -120,7 +118,7 @@ class ServedModel:
         self.source, self.name = source, source.name
         self.stamp = source.stamp()
         self.embedder = _behind_answers(self._warm)
-        self.fingerprint = model_fingerprint(self.embedder) if index else ""
+        self.fingerprint = model_fingerprint(self.embedder)
         self._limits, self._metrics = limits, metrics
         self.batcher = DynamicBatcher(
             self.embedder.engine,

@@ -49,7 +49,7 @@ class Service:
         self.auto_truncate = auto_truncate
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
-        self.metrics.watch_queues(self._waiting)
+        self.metrics.watch_models(lambda: self.pool.loaded)
 
     async def start(self) -> None:
         """Load the first model.
@@ -88,8 +88,4 @@ class Service:
             source,
             limits=self.limits,
             metrics=self.metrics,
-            index=self.index is not None and source.name == self.pool.names.find(None).model,
         )
-
-    def _waiting(self) -> dict[str, int]:
-        return {model.name: model.waiting_tokens for model in self.pool.loaded}

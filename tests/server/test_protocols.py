@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_embed import EdgeEmbedError, Embedder
+from edge_embed import EdgeEmbedError, Embedder, __version__
 from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.server import Service
 from edge_embed.tasks import Index
@@ -227,7 +228,14 @@ def test_what_is_said_of_models(post: Any) -> None:
     assert facts["auto_truncate"] is True
     for path in ("/live", "/ready", "/health", "/ping", "/docs", "/openapi.json", "/"):
         get(path)
+    ready = get("/ready").json()
+    (model,) = ready["models"]
+    assert (ready["status"], ready["version"]) == ("ready", __version__)
+    assert (model["name"], len(model["fingerprint"])) == ("tiny", 64)
     metrics = get("/metrics").text
+    assert f'edge_embed_info{{version="{__version__}"}} 1.0' in metrics
+    (about,) = re.findall(r"^edge_embed_model_info\{.*", metrics, re.MULTILINE)
+    assert f'fingerprint="{model["fingerprint"]}"' in about
     assert 'edge_embed_texts_total{model="tiny"}' in metrics
     assert 'edge_embed_truncated_texts_total{model="tiny"}' in metrics
     for name in ("queue_tokens", "batch_fill_sum", "stage_seconds_sum", "rejected_requests_total"):

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from edge_embed import __version__
@@ -17,13 +18,39 @@ from edge_embed.server.service import Service
 __all__ = ["ENDPOINTS"]
 
 
+class ReadyModel(msgspec.Struct):
+    """A loaded model."""
+
+    name: str
+    variant: str
+    fingerprint: str
+    """The same on every machine with the same files."""
+
+
+class Ready(msgspec.Struct):
+    """What a server that is ready runs."""
+
+    status: str
+    version: str
+    models: list[ReadyModel]
+
+
 async def _live(service: Service, _: None, caller: Caller) -> bytes:
     return b"alive\n"
 
 
-async def _ready(service: Service, _: None, caller: Caller) -> bytes:
+async def _ready(service: Service, _: None, caller: Caller) -> Ready:
     if not service.ready:
         raise StatusError(503, "the model is being loaded, or the server is stopping")
+    loaded = [
+        ReadyModel(model.name, model.embedder.variant, model.fingerprint)
+        for model in service.pool.loaded
+    ]
+    return Ready("ready", __version__, loaded)
+
+
+async def _health(service: Service, _: None, caller: Caller) -> bytes:
+    await _ready(service, None, caller)
     return b"ready\n"
 
 
@@ -63,9 +90,17 @@ def _text(
 
 ENDPOINTS = [
     _text("/live", _live, "Is the process alive?", without_key=True),
-    _text("/ready", _ready, "Is it ready?", problems=_NOT_READY),
-    _text("/health", _ready, "The same as /ready.", problems=_NOT_READY),
-    _text("/ping", _ready, "The same as /ready.", problems=_NOT_READY),
+    Endpoint(
+        "/ready",
+        "tei",
+        None,
+        Ready,
+        _ready,
+        "Is it ready, and with which version and models?",
+        problems=_NOT_READY,
+    ),
+    _text("/health", _health, "Is it ready?", problems=_NOT_READY),
+    _text("/ping", _health, "The same as /health.", problems=_NOT_READY),
     _text("/metrics", _metrics, "For Prometheus.", CONTENT_TYPE_LATEST),
     Endpoint("/v1/models", "openai", None, ModelList, _models, "The models (OpenAI)."),
     Endpoint("/v3/models", "openai", None, ModelList, _models, "The same models."),
