@@ -37,6 +37,7 @@ _COMMANDS = {
     "ranges": ("edge_embed.cli.ranges", "ranges_command"),
     "distill": ("edge_embed.cli.distill", "distill_command"),
     "demo": ("edge_embed.cli.demo", "demo_command"),
+    "doctor": ("edge_embed.cli.doctor", "doctor_command"),
 }
 
 

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_machine", "instructions", "memory_mb"]
+__all__ = ["describe_machine", "free_memory_mb", "instructions", "memory_mb"]
 
 _PACKAGES = ("edge-embed", "openvino", "tokenizers", "numpy", "nncf", "optimum-intel", "torch")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
@@ -31,6 +31,33 @@ def instructions() -> list[str]:
     """Return which of the instruction sets that matter here the processor has."""
     flags = _processor().get("flags", "").split()
     return [name for name in _INSTRUCTIONS if name in flags]
+
+
+def free_memory_mb(root: Path = Path("/")) -> int | None:
+    """Return how many MB this process may still take: of the machine, or of its cgroup.
+
+    None off Linux.
+
+    Args:
+        root: Where ``proc`` and ``sys`` are mounted; another folder in tests.
+    """
+    free = [
+        int(line.split()[1]) * 1024
+        for line in _lines(str(root / "proc/meminfo"))
+        if line.startswith("MemAvailable:")
+    ]
+    # As a container sees its own group: mounted at the root of the hierarchy.
+    for folder, limit, used in (
+        ("sys/fs/cgroup", "memory.max", "memory.current"),
+        ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        numbers = [_lines(str(root / folder / name)) for name in (limit, used)]
+        if all(number and number[0].isdigit() for number in numbers):
+            # Files that were read count as used, and make room when it is needed.
+            stat = dict(line.split() for line in _lines(str(root / folder / "memory.stat")))
+            files = int(stat.get("inactive_file", 0))
+            free.append(int(numbers[0][0]) - int(numbers[1][0]) + files)
+    return max(0, min(free)) // 1_000_000 if free else None
 
 
 def memory_mb(process: int | str = "self") -> dict[str, float]:
