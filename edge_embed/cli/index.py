@@ -26,6 +26,7 @@ from edge_embed.integrations.search_engines.registry import ADDRESSES
 if TYPE_CHECKING:
     from edge_embed.integrations.search_engines.base import Collection
     from edge_embed.tasks import Hit, Index
+    from edge_embed.tasks.index.store import StoreFacts, VectorType
     from edge_embed.tasks.vectors import Vectors
 
 # Texts embedded and stored at a time; each such part is on the disk before the next begins.
@@ -34,7 +35,7 @@ _CHUNK = 2048
 
 @click.group("index")
 def index_command() -> None:
-    """Keep texts in a durable index: create, add, delete, info, export.
+    """Keep texts in a durable index: create, add, delete, info, export, reembed.
 
     'edge-embed search' finds them.
     """
@@ -52,23 +53,14 @@ def index_command() -> None:
 @model_options
 def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # noqa: ANN401
     """Create an empty index for the vectors of one model."""
-    from edge_embed.model.fingerprint import model_fingerprint
     from edge_embed.tasks import Index
 
     claim_paths(files={"INDEX": index})
-    model = options.load()
-    model.config.require_cosine("an index")
-    # The name is what -m defaults to from now on; a folder is found from anywhere.
-    folder = options.model is not None and Path(options.model).is_dir()
-    name = str(Path(str(options.model)).resolve()) if folder else options.model
+    facts = _facts_of(options, options.load(), dtype)
     Index.create(
-        index,
-        dim=model.dim,
-        model=model_fingerprint(model),
-        model_name=name or model.config.folder.name,
-        dtype=dtype,
+        index, dim=facts.dim, model=facts.model, model_name=facts.model_name, dtype=facts.dtype
     ).close()
-    click.echo(f"created {index}: {model.dim} dimensions, {dtype}", err=True)
+    click.echo(f"created {index}: {facts.dim} dimensions, {dtype}", err=True)
 
 
 @index_command.command("add")
@@ -149,6 +141,46 @@ def delete_command(index: Path, ids: tuple[str, ...]) -> None:
     with Index(index) as store:
         deleted = store.delete(ids)
     click.echo(f"deleted {deleted} of {len(ids)}", err=True)
+
+
+@index_command.command("reembed")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "int8"]),
+    help="How vectors are stored from now on; else as before.",
+)
+@model_options
+def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # noqa: ANN401
+    """Move an index to another model (-m): same texts, new vectors.
+
+    The index is searched and written meanwhile; it is replaced at the end. An interrupted run goes
+    on where it was. A server that has it attached takes it after a restart.
+    """
+    from edge_embed.tasks import Index
+    from edge_embed.tasks.index.reembed import reembed
+
+    if options.model is None:
+        raise click.UsageError("say which model the index moves to: -m MODEL")
+    with Index(index) as store:
+        total, before = len(store), store.facts
+    model = options.load()
+    facts = _facts_of(options, model, dtype or before.dtype)
+    try:
+        with progress_bar(total, "reembedded") as bar:
+            count = reembed(
+                index,
+                facts,
+                lambda texts: model.encode_document(texts, normalize=True),
+                progress=lambda count: bar.update(count),
+            )
+    except KeyboardInterrupt:
+        raise StoppedError(
+            f"interrupted; {index} is as it was: the same command goes on where this one stopped"
+        ) from None
+    with Index(index) as store:
+        _refresh(store)
+    click.echo(f"{index} holds {count} texts, now of {facts.model_name}", err=True)
 
 
 @index_command.command("info")
@@ -287,6 +319,18 @@ def search_command(
             click.echo(f"# {printable(text)}")
         for hit in hits:
             click.echo(f"{hit.score:7.4f}  {printable(hit.text)}")
+
+
+def _facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "StoreFacts":
+    """Return what an index of a loaded model is for."""
+    from edge_embed.model.fingerprint import model_fingerprint
+    from edge_embed.tasks.index.store import StoreFacts
+
+    model.config.require_cosine("an index")
+    # The name is what -m defaults to from now on; a folder is found from anywhere.
+    folder = options.model is not None and Path(options.model).is_dir()
+    name = str(Path(str(options.model)).resolve()) if folder else options.model
+    return StoreFacts(model.dim, dtype, model_fingerprint(model), name or model.config.folder.name)
 
 
 def index_model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:

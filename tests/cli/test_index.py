@@ -63,6 +63,17 @@ def test_a_day_of_an_index(index: Path) -> None:
     assert "entries          3" in run("index", "info", index).stdout
 
 
+def test_reembed(index: Path, tiny_model: Path) -> None:
+    assert run("index", "reembed", index).exit_code == 2
+    other = ("-m", tiny_model, "--variant", "fp32")
+    result = run("index", "reembed", index, *other)
+    assert result.exit_code == 0, result.output
+    assert "holds 3 texts, now of" in result.stderr
+    found = json.loads(run("search", index, "opening hours", "-k", 1, "--json", *other).stdout)
+    assert found[0]["hits"][0]["metadata"] == {"page": 1}
+    refused(run("search", index, "hours"), InputError, "was made with the model")
+
+
 def test_another_model_is_refused(index: Path, tiny_model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_model, copy)

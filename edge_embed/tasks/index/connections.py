@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from edge_embed.errors import InputError
+from edge_embed.errors import InputError, OutputError
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors, stopped
 
 __all__ = ["Connections"]
@@ -84,6 +84,11 @@ class Connections:
             self.refresh()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
+                if self._found() != self._inode:  # while this waited for its turn
+                    raise OutputError(
+                        f"{self._path} was replaced while it was to be written; nothing was "
+                        "written: run again"
+                    )
                 _count_write(self._writer)
                 yield self._writer
                 self._writer.execute("COMMIT")

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,6 +118,7 @@ class Store:
         self.facts = StoreFacts(0, "float32", "", "")
         self._counted: tuple[tuple[int, int], int] | None = None
         self._connections = Connections(self.path, self._check)
+        self._made_for = self.facts.model, self.facts.dim
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Read what the file says of itself; refuse any but a whole index of this program.
@@ -196,6 +197,11 @@ class Store:
             for id_, text, data, blob in zip(ids, texts, metadata, self._pack(vectors), strict=True)
         ]
         with self._connections.writer() as connection:
+            if (self.facts.model, self.facts.dim) != self._made_for:
+                raise OutputError(
+                    f"{self.path} was replaced by an index of the model {self.facts.model_name} "
+                    "while it was open: open it again, and make the vectors with that model"
+                )
             connection.executemany("DELETE FROM entries WHERE id = ?", [(id_,) for id_ in ids])
             for *entry, vector in rows:
                 added = connection.execute(
@@ -295,6 +301,12 @@ class Store:
             (" OR ".join(terms), *values, count),
         )
         return [row[0] for row in rows]
+
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Hold writers off for the block, which may put another file in this one's place."""
+        with self._connections.writer():
+            yield
 
     def close(self) -> None:
         """Close the file."""
