@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 """What tools/image.sh asks of the server in its container, over a socket file.
 
-tools/image_requests.py SOCKET KEY [--large]
+tools/image_requests.py SOCKET KEY [COMMAND…]
+
+With a command, it is run while a request is at work, which must be answered all the same.
 """
 
 import json
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from socket_client import ask, wait_until_ready
 
@@ -17,9 +22,16 @@ def main() -> None:
     def embed(texts: list[str], key: str | None = key) -> tuple[int, bytes]:
         return ask(path, "/v1/embeddings", {"model": "default", "input": texts}, key)
 
-    if "--large" in sys.argv:
-        status, content = embed(["a text of a few words, " * 6 + str(n) for n in range(2000)])
-        expect("a request of 2000 texts, asked before SIGTERM", status, 200)
+    if command := sys.argv[3:]:
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(embed, [f"a text of a few words, {n}" for n in range(300)])
+            while b"requests_in_flight 2.0" not in ask(path, "/metrics", key=key)[1]:
+                if answer.done():
+                    raise SystemExit(f"the request was answered too early: {answer.result()[0]}")
+                time.sleep(0.01)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            status, content = answer.result()
+        expect("a request of 300 texts that was at work", status, 200)
         print(f"  {len(json.loads(content)['data'])} vectors")
         return
     print(f"ready after {wait_until_ready(path, key):.1f} s")

@@ -1,0 +1,62 @@
+"""Hold what a wheel and an sdist contain against what git has: nothing missing, nothing stray.
+
+tools/release_contents.py WHEEL SDIST
+"""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+MOST_WHEEL_MB = 30
+# Where the parts of the repository lie in the wheel.
+PLACES = {
+    "edge_embed/": "edge_embed/",
+    "conversion/edge_embed_conversion/": "edge_embed_conversion/",
+    "models/": "edge_embed/models/",
+}
+# In the repository alone: the list of models, and what they can be converted from again.
+LEFT_OUT = ("models/README.md", ".safetensors")
+
+
+def main() -> None:
+    """Compare, and end with what differs."""
+    wheel, sdist = map(Path, sys.argv[1:3])
+    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True)
+    files = set(tracked.stdout.splitlines())
+    expected = {
+        place + file.removeprefix(start)
+        for file in files
+        for start, place in PLACES.items()
+        if file.startswith(start) and not file.endswith(LEFT_OUT)
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        found = {name for name in archive.namelist() if ".dist-info/" not in name}
+        notices = {Path(name).name for name in archive.namelist() if "/licenses/" in name}
+    compare(wheel.name, found, expected)
+    if notices != {"LICENSE", "NOTICE"}:
+        raise SystemExit(f"{wheel.name}: the licence files are {sorted(notices)}")
+    size = wheel.stat().st_size / 1e6
+    print(f"{wheel.name}: {len(found)} files, {size:.1f} MB (at most {MOST_WHEEL_MB})")
+    if size > MOST_WHEEL_MB:
+        raise SystemExit("the wheel is too large")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames() if not name.endswith("/")}
+    stray = {name for name in names - files - {"PKG-INFO"} if name}
+    missing = {file for file in files if file.startswith(tuple(PLACES))} - names
+    if stray or missing:
+        raise SystemExit(f"{sdist.name}: stray {sorted(stray)}, missing {sorted(missing)}")
+    print(f"{sdist.name}: {len(names)} files, {sdist.stat().st_size / 1e6:.1f} MB")
+
+
+def compare(name: str, found: set[str], expected: set[str]) -> None:
+    """End with the difference, if there is one."""
+    if found != expected:
+        raise SystemExit(
+            f"{name}: stray {sorted(found - expected)}, missing {sorted(expected - found)}"
+        )
+
+
+if __name__ == "__main__":
+    main()
