@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Kill a server and a writer of its index with -9 under load, again and again; nothing may be lost.
+
+tools/survival.py [--rounds 60] [--model MODEL]
+
+In each round a server with an attached index answers three clients while a process adds to the
+index; both are killed at a random moment and started again. Every text whose adding was
+acknowledged must be in the index, and the next request must be answered.
+"""
+
+import argparse
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from socket_client import ask, wait_until_ready
+
+WRITER = """
+import sys
+import numpy as np
+from edge_embed.tasks import Index
+path, start = sys.argv[1], int(sys.argv[2])
+with Index(path) as index:
+    random = np.random.default_rng(start)
+    for number in range(start, start + 1_000_000):
+        index.add([f"entry {number}"], random.normal(size=(1, index.facts.dim)), ids=[str(number)])
+        print(number, flush=True)  # acknowledged
+"""
+
+
+class Round:
+    """A server and a writer, until they are killed."""
+
+    def __init__(self, folder: Path, model: list[str], start: int) -> None:
+        self._socket = str(folder / "http")
+        self._index = str(folder / "a.index")
+        command = [sys.executable, "-m", "edge_embed", "serve", *model, "--index", self._index]
+        self._server = subprocess.Popen(
+            [*command, "--unix-socket", self._socket], stderr=subprocess.DEVNULL
+        )
+        self._writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, self._index, str(start)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.answered = self.failed = 0
+
+    def load(self, seconds: float) -> None:
+        """Ask from three threads for some time, then kill both."""
+        self.ready = wait_until_ready(self._socket, seconds=300)
+        stop = threading.Event()
+        clients = [threading.Thread(target=self._ask, args=(stop,)) for _ in range(3)]
+        for client in clients:
+            client.start()
+        time.sleep(seconds)
+        for process in (self._server, self._writer):
+            process.send_signal(signal.SIGKILL)
+        stop.set()
+        for process in (self._server, self._writer):
+            process.wait()
+        for client in clients:
+            client.join()
+
+    def acknowledged(self) -> list[str]:
+        """Return the ids that the writer was told are kept."""
+        assert self._writer.stdout is not None
+        return [line.strip() for line in self._writer.stdout if line.endswith("\n")]
+
+    def _ask(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                status, _ = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
+                good = status == 200
+            except OSError:
+                good = stop.is_set() or self._server.poll() is not None
+                status = 0
+            self.answered += status == 200
+            self.failed += not good
+
+
+def main() -> None:
+    """Run the rounds and print what was lost."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--model", help="A folder or a shipped model's name.")
+    options = parser.parse_args()
+    model = ["--model", options.model] if options.model else []
+    kept: set[str] = set()
+    answered = failed = 0
+    slowest = 0.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        create = [sys.executable, "-m", "edge_embed", "index", "create", str(folder / "a.index")]
+        subprocess.run([*create, *model], check=True)
+        for number in range(options.rounds):
+            start = number * 1_000_000
+            one = Round(folder, model, start)
+            one.load(random.uniform(0.5, 3))
+            kept.update(one.acknowledged())
+            answered, failed = answered + one.answered, failed + one.failed
+            slowest = max(slowest, one.ready)
+            lost = kept - there(folder / "a.index", kept)
+            print(
+                f"round {number + 1}: {one.answered} answers, {one.failed} failed, "
+                f"{len(kept)} acknowledged, {len(lost)} lost, ready after {one.ready:.1f} s",
+                flush=True,
+            )
+            if lost or one.failed or not one.answered:
+                raise SystemExit(f"lost {sorted(lost)[:5]}, failed {one.failed}")
+    rounds = f"{options.rounds} rounds: {answered} answers, {len(kept)} texts kept"
+    print(f"{rounds}, ready after {slowest:.1f} s at most")
+
+
+def there(path: Path, ids: set[str]) -> set[str]:
+    """Return which of the ids the index holds."""
+    from edge_embed.tasks import Index
+
+    with Index(path) as index:
+        return {entry.id for entry in index.get(sorted(ids))}
+
+
+if __name__ == "__main__":
+    main()
