@@ -28,6 +28,11 @@ for glibc in 17 26 27 28 31 34 35; do platforms+=("--platform=manylinux_2_${glib
 "$python" -m pip download -qq -d "$root/wheels" --python-version 3.11 --only-binary=:all: \
     "${platforms[@]}" "$(echo "$root"/wheels/edge_embed-*.whl)[server]"
 (cd "$root/wheels" && ls ./*aarch64*)
+# The engine reads the processor's topology there, and fails without.
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
+server=
+trap 'kill $server 2> /dev/null || true; umount "$root/proc" "$root/sys"' EXIT
 
 step "install"
 rm -rf "$root/opt/edge-embed"
@@ -62,7 +67,6 @@ done
 step "serve, and a request"
 inside max /opt/edge-embed/bin/edge-embed serve --unix-socket /opt/http > "$folder/serve.log" 2>&1 &
 server=$!
-trap 'kill "$server" 2> /dev/null || true' EXIT
 tools/socket_client.py "$root/opt/http" 900
 grep VmHWM "/proc/$server/status"
 kill -TERM "$server"
