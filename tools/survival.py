@@ -53,6 +53,10 @@ class Round:
     def load(self, seconds: float) -> None:
         """Ask from three threads for some time, then kill both."""
         self.ready = wait_until_ready(self._socket, seconds=300)
+        status, content = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
+        if status != 200:
+            raise SystemExit(f"the first request after a start: {status} {content.decode()}")
+        self.answered += 1
         stop = threading.Event()
         clients = [threading.Thread(target=self._ask, args=(stop,)) for _ in range(3)]
         for client in clients:
@@ -110,7 +114,7 @@ def main() -> None:
                 f"{len(kept)} acknowledged, {len(lost)} lost, ready after {one.ready:.1f} s",
                 flush=True,
             )
-            if lost or one.failed or not one.answered:
+            if lost or one.failed:
                 raise SystemExit(f"lost {sorted(lost)[:5]}, failed {one.failed}")
     rounds = f"{options.rounds} rounds: {answered} answers, {len(kept)} texts kept"
     print(f"{rounds}, ready after {slowest:.1f} s at most")

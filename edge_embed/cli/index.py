@@ -168,11 +168,15 @@ def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # 
     facts = _facts_of(options, model, dtype or before.dtype)
     try:
         with progress_bar(total, "reembedded") as bar:
+
+            def progress(count: int) -> None:
+                bar.update(count)
+
             count = reembed(
                 index,
                 facts,
                 lambda texts: model.encode_document(texts, normalize=True),
-                progress=lambda count: bar.update(count),
+                progress=progress,
             )
     except KeyboardInterrupt:
         raise StoppedError(

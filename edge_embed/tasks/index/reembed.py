@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.index.store import Store, StoreFacts
@@ -97,7 +99,7 @@ def _bring(old: Store, new: Store, embed: Embed, progress: Progress) -> None:
                 [entry.id for entry in missing],
                 texts,
                 [entry.metadata for entry in missing],
-                Rows(embed(texts)).take(range(len(texts))),
+                Rows(embed(texts)).take(np.arange(len(texts))),
             )
             progress(len(missing))
     gone = set(new.ids().values()) - set(old.ids().values())
