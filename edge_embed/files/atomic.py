@@ -7,7 +7,9 @@ a lock on that, which the system releases with it: the next one that writes NAME
 holds a lock on.
 """
 
+import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -32,15 +34,23 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block succeeds.
 
     On any error, an interrupt included, the temporary file is removed and ``path`` is untouched.
+    What cannot be replaced (a device, a pipe, a file that is mounted by itself or lies in a folder
+    of somebody else) is filled at the end, from a file in the folder for temporary ones.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    path = Path(path)
+    given, path = path, Path(path)
+    if fills_in_place(path):
+        with _filled(path) as temporary:
+            yield temporary
+        return
+    # Through a link, which stays.
+    path = Path(os.path.realpath(path))
     with owned_file(path):
         try:
             if path.is_dir():
-                raise OutputError(f"cannot write {path}: it is a folder; give a file name")
+                raise OutputError(f"cannot write {given}: it is a folder; give a file name")
             _remove_abandoned(path)
             handle, temporary = _part(path)
         except OSError as error:
@@ -55,6 +65,48 @@ def atomic_file(path: Path) -> Iterator[Path]:
         finally:
             os.close(handle)
             temporary.unlink(missing_ok=True)
+
+
+def fills_in_place(path: Path) -> bool:
+    """Whether ``path`` is there and can be filled, but not replaced by another file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    if stat.S_ISDIR(mode):
+        return False
+    real = os.path.realpath(path)
+    shut = not os.access(Path(real).parent, os.W_OK) and os.access(real, os.W_OK)
+    # /dev/stdout leads to whatever file the shell has opened, and must not replace it.
+    place = str(path.absolute())
+    system = place.startswith(("/dev/", "/proc/")) and not place.startswith("/dev/shm/")  # noqa: S108
+    return not stat.S_ISREG(mode) or shut or system or real in _mounts()
+
+
+@contextmanager
+def _filled(path: Path) -> Iterator[Path]:
+    """Yield a temporary file whose content goes into ``path`` when the block succeeds."""
+    try:
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "no permission")
+        with tempfile.TemporaryDirectory(prefix="edge-embed-") as folder:
+            temporary = Path(folder, path.name)
+            temporary.touch()
+            yield temporary
+            with temporary.open("rb") as source, path.open("wb", buffering=0) as target:
+                shutil.copyfileobj(source, target)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _mounts() -> set[str]:
+    """Return where something is mounted, files too (``docker run -v FILE:FILE``); Linux alone."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):
+        return set()
+    places = (line.split()[4] for line in lines if len(line.split()) > 4)
+    return {re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), place) for place in places}
 
 
 def check_folder(path: Path, *, force: bool = False) -> None:
@@ -87,12 +139,24 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         raise output_error(path, error) from error
     with owned_file(path):
         try:
-            _remove_abandoned(path)
+            stays = path.is_dir() and (str(path) in _mounts() or not _may_write(path.parent))
+            place = path / path.name if stays else path
+            _remove_abandoned(place)
             check_folder(path, force=force)
-            handle, temporary = _part(path, folder=True)
+            handle, temporary = _part(place, folder=True)
         except OSError as error:
             raise output_error(path, error) from error
         retired = temporary.with_suffix(".old")
+        if temporary.parent == path:  # a mounted folder, which stays
+            try:
+                yield temporary
+                _move_into(path, temporary)
+            except OSError as error:
+                raise output_error(path, error) from error
+            finally:
+                os.close(handle)
+                shutil.rmtree(temporary, ignore_errors=True)
+            return
         try:
             yield temporary
             for file in temporary.rglob("*"):
@@ -127,6 +191,23 @@ def _part(path: Path, *, folder: bool = False) -> tuple[int, Path]:
             temporary = Path(made)
         _lock(handle)
         return handle, temporary
+
+
+def _may_write(folder: Path) -> bool:
+    return os.access(folder, os.W_OK)
+
+
+def _move_into(folder: Path, temporary: Path) -> None:
+    """Put what is in ``temporary`` into the folder around it, in the place of all else."""
+    for old in folder.iterdir():
+        if old == temporary:
+            continue
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for new in temporary.iterdir():
+        new.rename(folder / new.name)
 
 
 def _new_mode() -> int:

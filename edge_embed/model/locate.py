@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from edge_embed.errors import ModelNotFoundError
+from edge_embed.errors import ModelFormatError, ModelNotFoundError
+from edge_embed.model.json_files import load_json
 
 __all__ = ["DEFAULT_MODEL", "resolve_model", "shipped_models"]
 
@@ -72,18 +73,23 @@ def _from_hub(repository: str, revision: str | None) -> Path:
     )
 
     def download(*, local_files_only: bool) -> Path:
-        return Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=_HUB_FILES,
-                local_files_only=local_files_only,
+        def fetch(patterns: list[str]) -> Path:
+            return Path(
+                snapshot_download(
+                    repository,
+                    revision=revision,
+                    allow_patterns=patterns,
+                    local_files_only=local_files_only,
+                )
             )
-        )
+
+        folder = fetch(_HUB_FILES)
+        layers = _layer_files(folder)  # known only when modules.json is there
+        return fetch([*_HUB_FILES, *layers]) if layers else folder
 
     try:
         folder = download(local_files_only=True)
-        if any(folder.glob("openvino/*.xml")):
+        if _is_whole(folder):
             return folder
     except (LocalEntryNotFoundError, HFValidationError):
         pass
@@ -102,3 +108,26 @@ def _from_hub(repository: str, revision: str | None) -> Path:
             f"no folder {repository!r} here, and the hub cannot be reached for it: convert it on a "
             f"machine with network ('edge-embed convert {repository} -o DIR') and copy the folder"
         ) from error
+
+
+def _layer_files(folder: Path) -> list[str]:
+    """Return the weights of the layers after pooling that a repository's modules.json names."""
+    try:
+        listed = load_json(folder / "modules.json")
+    except ModelFormatError:  # told when the model is loaded
+        return []
+    modules = listed if isinstance(listed, list) else []
+    return [
+        f"{module['path']}/model.safetensors"
+        for module in modules
+        if isinstance(module, dict)
+        and str(module.get("type")).endswith(".Dense")
+        and isinstance(module.get("path"), str)
+    ]
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a copy in the cache has all that a model needs; a download may have been ended."""
+    graphs = [file for file in folder.glob("openvino/*.xml") if file.with_suffix(".bin").is_file()]
+    needed = ["modules.json", "config.json", "tokenizer.json", *_layer_files(folder)]
+    return bool(graphs) and all((folder / name).is_file() for name in needed)

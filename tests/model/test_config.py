@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,37 @@ def test_truncate_dim(folder: Path) -> None:
     change(settings, truncate_dim=0)
     with pytest.raises(ModelFormatError, match="has the truncate_dim 0"):
         ModelConfig.from_folder(folder)
+
+
+def test_a_hub_repository_brings_all_that_its_modules_name(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Dense layer's weights come along, and a copy that is not whole is not used."""
+    hub = pytest.importorskip("huggingface_hub")
+    remote, cache = tmp_path / "remote", tmp_path / "cache"
+    shutil.copytree(tiny_model, remote)
+    modules = json.loads((remote / "modules.json").read_text())
+    modules.append({"idx": 9, "name": "9", "path": "9_Dense", "type": "x.models.Dense"})
+    (remote / "modules.json").write_text(json.dumps(modules))
+    (remote / "9_Dense").mkdir()
+    for name in ("9_Dense/config.json", "9_Dense/model.safetensors", "model.safetensors"):
+        (remote / name).write_text("{}")
+
+    def snapshot_download(
+        name: str, *, allow_patterns: list[str], local_files_only: bool, **_: object
+    ) -> str:
+        for file in () if local_files_only else remote.rglob("*"):
+            path = file.relative_to(remote)
+            if file.is_file() and any(fnmatch(str(path), p) for p in allow_patterns):
+                (cache / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, cache / path)
+        return str(cache)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    assert resolve_model("some/model") == cache
+    assert (cache / "9_Dense/model.safetensors").is_file()
+    assert not (cache / "model.safetensors").exists()
+    for lost in ("9_Dense/model.safetensors", "tokenizer.json", "config.json"):
+        (cache / lost).unlink()
+        resolve_model("some/model")
+        assert (cache / lost).is_file()
