@@ -177,7 +177,9 @@ class Build:
         if packed:
             padded, _ = runtime_vectors(self._config, self._fp32, texts, packed=False)
             self._packed = bool(cosines(vectors, padded).min() >= COSINE_FLOOR)
-        if not (packed and self._packed):
+        elif self._config.include_prompt:  # else it is the prompt's place that forbids it
+            self._packed = False
+        if self._packed is False:
             say("packing: none, as texts of one row would see each other; each has its own row")
         if self._checkpoint is None or not (self._source.folder / "modules.json").is_file():
             return

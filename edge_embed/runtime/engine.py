@@ -34,6 +34,7 @@ __all__ = ["Engine", "compile_graph"]
 
 Vectors = npt.NDArray[np.float32]
 
+_DISPROVED = "its texts would see each other in a row, as its conversion found"
 _PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
 
 
@@ -197,7 +198,7 @@ def _compiled(
         if not why_not:
             return compiled, graph
     else:
-        why_not = "its receipt says so" if runtime.packed else ""
+        why_not = _DISPROVED if runtime.packed else ""
     graph = build_graph(read_ir(core, file), config, packed=False, layers=runtime.layers)
     if why_not:
         graph = replace(graph, why_not_packed=why_not)
