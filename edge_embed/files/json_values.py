@@ -106,7 +106,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _UnusableError(f"the name {twice!r} stands twice in one object: rename one")
+        raise _UnusableError(f"the name {twice!r:.60} stands twice in one object: rename one")
     return made
 
 

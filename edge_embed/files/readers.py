@@ -173,7 +173,7 @@ def _one_column(column: str | None) -> Pick:
             column = names[0] if len(names) == 1 else _DEFAULT_COLUMN
             if column not in names:
                 raise InputError(
-                    f"{where} has the columns {', '.join(names)}: name one with --column"
+                    f"{where} has the columns {_listed(names)}: name one with --column"
                 )
         if column not in names:
             raise _no_column(column, names, where)
@@ -203,8 +203,14 @@ def _refuse_twice(wanted: Sequence[str], names: Sequence[str], where: str) -> No
     """Refuse a wanted column whose name another one has too: which is meant cannot be told."""
     twice = next((name for name in wanted if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"{where} has two columns {twice!r}: rename one")
+        raise InputError(f"{where} has two columns {twice!r:.60}: rename one")
 
 
 def _no_column(column: str, columns: Sequence[str], name: str) -> InputError:
-    return InputError(f"{name} has no column {column!r}; it has: {', '.join(columns)}")
+    return InputError(f"{name} has no column {column!r:.60}; it has: {_listed(columns)}")
+
+
+def _listed(columns: Sequence[str]) -> str:
+    """Name columns as far as a line of an error has room for them."""
+    named = ", ".join(column[:60] for column in columns[:20])
+    return named if len(columns) <= 20 else f"{named} and {len(columns) - 20} more"

@@ -53,6 +53,7 @@ class ModelCard:
             languages = receipt.languages or languages
             names.insert(0, receipt.source.name)
         found = (_training(name) for name in names)
+        languages = tuple(str(language) for language in languages)
         return cls(licence, languages, next((kind for kind in found if kind), None))
 
 
