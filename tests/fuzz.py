@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,22 @@ from edge_embed.tasks import Index
 
 __all__ = ["Outcome", "fuzz_filters", "fuzz_model_folder", "fuzz_readers", "main"]
 
-_WILD = [None, True, -1, 0, 2**31, 2**63, 2**70, 1e308, "", "x" * 10_000, [], {}, [[]], "\ud83d"]
+_WILD: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    2**31,
+    2**63,
+    2**70,
+    1e308,
+    "",
+    "x" * 10_000,
+    [],
+    {},
+    [[]],
+    "\ud83d",
+]
 _PIECES = [b'"', b",", b";", b"\n", b"\r", b"\t", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"{", b"["]
 _PIECES += [b"NaN", b"\\ud83d", b'{"text": "a"}', b"text", b"sep=;\n", b"\x1f\x8b", b"1" * 5000]
 _ENDINGS = [".txt", ".jsonl", ".csv", ".tsv", ".parquet", ".csv.gz", ".jsonl.gz"]
