@@ -1,5 +1,7 @@
 """Sentence embeddings at the edge: INT8 OpenVINO models on a CPU, without torch."""
 
+from typing import TYPE_CHECKING, Any
+
 import edge_embed.runtime.no_telemetry  # noqa: F401 - first, see there
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import TruncationWarning
@@ -18,6 +20,9 @@ from edge_embed.errors import (
 )
 from edge_embed.runtime.text_warnings import TextWarning
 
+if TYPE_CHECKING:
+    from edge_embed.pair_scorer import PairScorer
+
 __all__ = [
     "ClusterError",
     "EdgeEmbedError",
@@ -28,6 +33,7 @@ __all__ = [
     "ModelNotFoundError",
     "OutputError",
     "OverloadedError",
+    "PairScorer",
     "SearchEngineError",
     "TextError",
     "TextTooLongError",
@@ -37,3 +43,12 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Load what few programs need when it is asked for."""
+    if name == "PairScorer":
+        from edge_embed.pair_scorer import PairScorer
+
+        return PairScorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

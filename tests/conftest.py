@@ -153,6 +153,17 @@ def tiny_albert(tmp_path_factory: pytest.TempPathFactory, tiny_albert_source: Pa
 
 
 @pytest.fixture(scope="session")
+def tiny_pair_model(tmp_path_factory: pytest.TempPathFactory, corpus: list[str]) -> Path:
+    """A tiny cross-encoder of one output, converted: FP32."""
+    from edge_embed_conversion.convert import convert
+    from tests.support.pair_sources import make_pair_source
+
+    folder = tmp_path_factory.mktemp("pair-models")
+    convert(make_pair_source(folder / "source", "bert", corpus), folder / "pairs", precision="fp32")
+    return folder / "pairs"
+
+
+@pytest.fixture(scope="session")
 def evaluation_data() -> Path:
     """The folder of the evaluation data, which is not part of the project."""
     folder = os.environ.get("EDGE_EMBED_DATA")

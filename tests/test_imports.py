@@ -87,6 +87,7 @@ def test_the_public_names() -> None:
             "ModelNotFoundError",
             "OutputError",
             "OverloadedError",
+            "PairScorer",
             "SearchEngineError",
             "TextError",
             "TextTooLongError",

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from edge_embed.errors import EdgeEmbedError, InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder
 from edge_embed.model.config import PoolingMode
+from edge_embed.model.pair_config import is_pair_model
 from edge_embed.model.receipt import (
     Receipt,
     SourceRecord,
@@ -28,6 +29,7 @@ from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.exits import stated_exits
 from edge_embed_conversion.fidelity import EvaluationSet, loss
 from edge_embed_conversion.layout import write_layout
+from edge_embed_conversion.pairs.conversion import PairBuild, write_pair_layout
 from edge_embed_conversion.quantize import Int8Recipe
 from edge_embed_conversion.sources import Source, SourceKind, WeightsKind, resolve_source
 
@@ -111,13 +113,24 @@ def convert(
         _refuse_overwriting(found, output)
         _require_tools(found, precision)
         say(f"source: {found.kind.value} {found.folder}")
-        tokenizer = write_layout(found.folder, folder, pooling=pooling)
-        build = Build(found, folder)
-        build.prove()
+        evaluation = EvaluationSet.shipped()
+        build: Build | PairBuild
+        if is_pair_model(found.weights_path.parent):
+            if pooling is not None or exits is not None or max_loss is not None:
+                raise InputError(
+                    f"{source} reads pairs: --pooling, --exits and --max-loss are for encoders"
+                )
+            tokenizer = write_pair_layout(found.weights_path.parent, folder)
+            build = PairBuild(found, folder)
+        else:
+            tokenizer = write_layout(found.folder, folder, pooling=pooling)
+            build = Build(found, folder)
+            build.prove()
         if embedding_rank is not None:
             build.factorise_words(embedding_rank, frequencies)
-        ends = stated_exits(found.folder) if exits is None else exits
-        if ends:
+        if isinstance(build, Build) and (
+            ends := stated_exits(found.folder) if exits is None else exits
+        ):
             build.mark_exits(ends)
         if texts is not None:
             if found.weights.int8_file and not (calibration or recipe or embedding_rank):
@@ -131,7 +144,6 @@ def convert(
             build.write_fp16()
         if precision == "fp32" or (precision in ("int8", "w8") and with_fp32):
             build.write_fp32()
-        evaluation = EvaluationSet.shipped()
         variants = build.measured(evaluation)
         if max_loss is not None:
             _refuse_loss(variants, max_loss)

@@ -23,6 +23,7 @@ __all__ = [
     "export_checkpoint",
     "read_graph",
     "read_onnx",
+    "refuse_full_disk",
     "save_graph",
     "stored_in_half",
 ]
@@ -52,7 +53,7 @@ def export_checkpoint(model: "PreTrainedModel", path: Path) -> Literal["exported
         _export_with_optimum(model, path)
         read_graph(path)
     except Exception as error:  # noqa: BLE001 - of whatever kind, the other way is tried
-        _refuse_full_disk(error, path)
+        refuse_full_disk(error, path)
         save_graph(trace_checkpoint(model), path)
         read_graph(path)
         return "traced"
@@ -117,7 +118,7 @@ def save_graph(model: ov.Model, path: Path, *, fp16: bool = False) -> None:
     try:
         ov.save_model(model, path, compress_to_fp16=fp16)
     except RuntimeError as error:
-        _refuse_full_disk(error, path)
+        refuse_full_disk(error, path)
         raise
 
 
@@ -134,7 +135,7 @@ def stored_in_half(model: ov.Model) -> bool:
     return any(node.get_element_type() == ov.Type.f16 for node in constants)
 
 
-def _refuse_full_disk(error: Exception, path: Path) -> None:
+def refuse_full_disk(error: Exception, path: Path) -> None:
     """Raise an OutputError if ``error`` is OpenVINO's for a file that it could not write."""
     if "iostream error" in str(error):
         raise OutputError(

@@ -16,7 +16,7 @@ from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.json_files import read_json
 from edge_embed_conversion.console import say
 
-__all__ = ["POOLING_KEYS", "write_layout"]
+__all__ = ["POOLING_KEYS", "copy_tokenizer", "write_layout"]
 
 # sentence-transformers' file format for 1_Pooling/config.json, readable by all of its versions.
 POOLING_KEYS: Mapping[PoolingMode, str] = {
@@ -93,13 +93,22 @@ def write_layout(source: Path, folder: Path, *, pooling: PoolingMode | None = No
         for path in source.glob(pattern):
             if path.is_file():
                 _copy(path, folder / path.name)
-    for file in _TOKENIZER_FILES:
-        _copy_if_there(transformer, folder, file)
-    origin = "copied"
-    if not (folder / "tokenizer.json").exists():
-        origin = _make_tokenizer(transformer, folder)
+    origin = copy_tokenizer(transformer, folder)
     ModelConfig.from_folder(folder)
     return origin
+
+
+def copy_tokenizer(source: Path, folder: Path) -> str:
+    """Copy the tokenizer's files, or make tokenizer.json; return where it comes from.
+
+    Raises:
+        ModelFormatError: there is no tokenizer, or none can be made.
+    """
+    for file in _TOKENIZER_FILES:
+        _copy_if_there(source, folder, file)
+    if (folder / "tokenizer.json").exists():
+        return "copied"
+    return _make_tokenizer(source, folder)
 
 
 def _copy_modules(source: Path, folder: Path) -> Path:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "bench": ("edge_embed.cli.bench", "bench_command"),
     "ranges": ("edge_embed.cli.ranges", "ranges_command"),
     "distill": ("edge_embed.cli.distill", "distill_command"),
+    "train-pairs": ("edge_embed.cli.train_pairs", "train_pairs_command"),
     "demo": ("edge_embed.cli.demo", "demo_command"),
     "doctor": ("edge_embed.cli.doctor", "doctor_command"),
 }

@@ -16,8 +16,14 @@ from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
 
 if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early should not wait for it
+    import numpy as np
+    import numpy.typing as npt
+
     from edge_embed.embedder import Embedder
-    from edge_embed.tasks.deduplication.report import DedupReport
+    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.tasks import Duplicate
+    from edge_embed.tasks.deduplication.removals import Removal
+    from edge_embed.tasks.deduplication.report import DedupReport, Refusal
 
 _THRESHOLD = 0.9
 _TARGET_THRESHOLD = 0.7
@@ -56,6 +62,11 @@ _TARGET_THRESHOLD = 0.7
     help="Remove the most alike until so many stay; --threshold is the limit.",
 )
 @click.option(
+    "--confirm",
+    metavar="MODEL",
+    help="Remove a similar record only if this pair model (a converted cross-encoder) agrees.",
+)
+@click.option(
     "--work-folder",
     metavar="DIR",
     help="Where vectors lie until the run is done. [default: OUTPUT.work]",
@@ -87,6 +98,7 @@ def dedup_command(
     report: str | None,
     earlier: str | None,
     target_size: int | None,
+    confirm: str | None,
     work_folder: str | None,
     cluster: str | None,
     partitions: int | None,
@@ -105,6 +117,8 @@ def dedup_command(
         raise click.UsageError("--partitions needs --ray")
     if cluster is not None and (against is not None or work_folder is not None):
         raise click.UsageError("--ray takes no --against and no --work-folder")
+    if confirm is not None and (cluster is not None or earlier is not None):
+        raise click.UsageError("--confirm takes no --ray and no --rethreshold")
     target = Path(output)
     check_suffix("report", report, ".jsonl")
     limit = threshold or (_THRESHOLD if target_size is None else _TARGET_THRESHOLD)
@@ -146,7 +160,10 @@ def dedup_command(
         known = None if reference is None else scan_records(reference).keys.digest
         outcome = _rethreshold(Path(earlier), source, digest, known, limit)
     else:
+        judge = None if confirm is None else options.load_scorer(confirm)
         outcome = _deduplicate(embedding, records, reference, limit, keep, target)
+        if judge is not None:
+            outcome = _confirmed(outcome, records, reference, judge)
         if target_size is not None:
             outcome = _shrunk(outcome, target_size)
     _write(outcome, records, reference, target, None if report is None else Path(report))
@@ -207,6 +224,40 @@ def _deduplicate(
     )
 
 
+def _confirmed(
+    outcome: "DedupReport", source: RecordFile, reference: RecordFile | None, judge: "PairScorer"
+) -> "DedupReport":
+    """Let a pair model read each similar pair; what it refuses stays."""
+    import numpy as np
+
+    from edge_embed.tasks.deduplication.report import Refusal
+
+    unique, references = outcome.exact.unique, outcome.reference_rows
+    scores: dict[tuple[int, int, bool], float] = {}
+
+    def rows(pair: "Duplicate") -> tuple[int, int, bool]:
+        names = references if pair.reference else unique
+        return int(unique[pair.row]), int(names[pair.partner]), pair.reference
+
+    def agree(pairs: "list[Duplicate]") -> "npt.NDArray[np.bool_]":
+        named = [rows(pair) for pair in pairs]
+        own = {row for row, _, _ in named} | {p for _, p, of_reference in named if not of_reference}
+        texts = dict(zip(sorted(own), source.texts(sorted(own)), strict=True))
+        others = sorted({p for _, p, of_reference in named if of_reference})
+        known = {} if reference is None else dict(zip(others, reference.texts(others), strict=True))
+        both = [(texts[row], (known if is_ref else texts)[p]) for row, p, is_ref in named]
+        judged = judge.predict(both, show_progress_bar=True, truncation="ignore")
+        scores.update(zip(named, judged.tolist(), strict=True))
+        return np.asarray(judged >= judge.threshold)
+
+    result, refused = outcome.result.confirm(agree)
+    told = tuple(
+        Refusal(row, partner, pair.score, scores[row, partner, of_reference], of_reference)
+        for pair, (row, partner, of_reference) in ((pair, rows(pair)) for pair in refused)
+    )
+    return replace(outcome, result=result, refused=told)
+
+
 def _shrunk(outcome: "DedupReport", size: int) -> "DedupReport":
     return replace(outcome, result=outcome.result.shrink(size))
 
@@ -247,7 +298,9 @@ def _write(
 ) -> None:
     removed = outcome.removals()
     gone = {removal.row for removal in removed}
-    told = gone | {removal.partner for removal in removed if not removal.reference}
+    evidence: list[Removal | Refusal] = [*removed, *outcome.refused]
+    told = {removal.row for removal in evidence}
+    told |= {removal.partner for removal in evidence if not removal.reference}
     texts: dict[int, str] = {}
     with open_row_writer(output, like=Path(source.path)) as writer:
         for number, row in enumerate(source.rows()):
@@ -256,7 +309,7 @@ def _write(
             if number not in gone:
                 writer.write(row.values)
     if report is not None:
-        asked = sorted({removal.partner for removal in removed if removal.reference})
+        asked = sorted({removal.partner for removal in evidence if removal.reference})
         known = [] if reference is None else list(reference.texts(asked))
         outcome.write(report, texts, dict(zip(asked, known, strict=True)))
     _tell(outcome)
@@ -271,4 +324,10 @@ def _tell(outcome: "DedupReport") -> None:
         f"{len(removed) - exact} semantic duplicates removed",
         err=True,
     )
+    if outcome.refused:
+        click.echo(
+            f"{len({refusal.row for refusal in outcome.refused})} records were alike by their "
+            "vectors, and not for the pair model",
+            err=True,
+        )
     say_recall(outcome.result.recall, "links")

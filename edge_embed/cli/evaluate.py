@@ -14,10 +14,13 @@ from edge_embed.cli.terminal import check_suffix
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.figures import require_matplotlib
+from edge_embed.model.locate import resolve_model
+from edge_embed.model.pair_config import is_pair_model
 from edge_embed.runtime.text_warnings import asymmetry
 
 if TYPE_CHECKING:
     from edge_embed.evaluation import RetrievalSet
+    from edge_embed.pair_scorer import PairScorer
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -82,7 +85,10 @@ def sts_command(data: Sequence[Path], **options: Any) -> None:  # noqa: ANN401
 )
 @_options
 def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any) -> None:  # noqa: ANN401
-    """Paraphrases or not: tables with label (0 or 1), sentence1, sentence2."""
+    """Paraphrases or not: tables with label (0 or 1), sentence1, sentence2 and, if any, kind.
+
+    MODEL may be one that reads pairs. JSON breaks the results down by kind.
+    """
     from edge_embed.evaluation import PairSet
 
     _claimed(data, options)
@@ -90,14 +96,14 @@ def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any)
         raise click.UsageError("--save-threshold takes one DATA and no --dim")
     datasets = [PairSet.read(path) for path in data]
     run = _Run(**options)
-    folders = [model.config.folder.resolve() for model in run.embedders]
+    folders = [model.config.folder.resolve() for model in run.models]
     if save_threshold and len(set(folders)) < len(folders):
         raise InputError("--save-threshold stores one threshold a folder: give one variant of each")
     results = run.evaluate("pairs", datasets)
     if save_threshold:
         from edge_embed.evaluation.pairs import pair_threshold
 
-        for model, result in zip(run.embedders, results, strict=True):
+        for model, result in zip(run.models, results, strict=True):
             path = pair_threshold(result, variant=model.variant).save(model.config.folder)
             click.echo(f"stored: {path}", err=True)
 
@@ -145,6 +151,15 @@ def _warn_of_asymmetry(model: Embedder, dataset: "RetrievalSet") -> None:
         )
 
 
+def _loaded(options: ModelOptions) -> "Embedder | PairScorer":
+    """Load a model of either sort: one that embeds texts, or one that reads pairs."""
+    if options.model is not None and is_pair_model(
+        resolve_model(options.model, revision=options.revision)
+    ):
+        return options.load_scorer(options.model)
+    return options.load()
+
+
 class _Run:
     """Loads the models, measures, and shows the results."""
 
@@ -167,13 +182,23 @@ class _Run:
         self._plot_file = plot_file
         self._dims = dims
         self._bootstrap = Bootstrap(resamples=resamples, seed=seed)
-        self.embedders: list[Embedder] = [options.load() for options in models]
+        self.models = [_loaded(options) for options in models]
+
+    @property
+    def embedders(self) -> list[Embedder]:
+        """The models that embed texts."""
+        return [model for model in self.models if isinstance(model, Embedder)]
 
     def evaluate(self, task: str, datasets: Sequence[Any]) -> Sequence[Any]:
         """Measure all models on all datasets and return the results."""
-        from edge_embed.evaluation import as_json, compare, embedder_system, table
+        from edge_embed.evaluation import as_json, compare, embedder_system, scorer_system, table
 
-        systems = [embedder_system(model, dims=self._dims) for model in self.embedders]
+        systems = [
+            embedder_system(model, dims=self._dims)
+            if isinstance(model, Embedder)
+            else scorer_system(model)
+            for model in self.models
+        ]
         results = []
         for result in compare(datasets, systems, bootstrap=self._bootstrap):
             results.append(result)

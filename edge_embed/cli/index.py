@@ -269,6 +269,18 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
     help="Only texts with this metadata; VALUE is JSON or a plain text. May be repeated.",
 )
 @click.option("--exact", is_flag=True, help="Compare with every text, however many there are.")
+@click.option(
+    "--rerank",
+    metavar="MODEL",
+    help="Order the hits by a model that reads both texts (a converted cross-encoder).",
+)
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="With --rerank: how many hits it reads of each query.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @_key_option
 @model_options
@@ -278,6 +290,8 @@ def search_command(
     texts: tuple[str, ...],
     k: int,
     where: tuple[str, ...],
+    rerank: str | None,
+    candidates: int,
     engine_key: str | None,
     *,
     hybrid: bool,
@@ -292,6 +306,7 @@ def search_command(
         if not text.strip():
             raise InputError(f"text {number} is empty: there is nothing to search for")
     condition = dict(_condition(part) for part in where) or None
+    scorer = None if rerank is None else options.load_scorer(rerank)
 
     def encoded(store: "Index | Collection") -> "Vectors":
         model = index_model(options.with_engine(hint="latency"), index, store)
@@ -301,15 +316,22 @@ def search_command(
         if hybrid or exact:
             raise click.UsageError("--hybrid and --exact need an index in a file")
         with _quiet_clients(), open_collection(index, key=engine_key) as collection:
-            found = collection.search(encoded(collection), k=k, where=condition)
+            depth = k if scorer is None else max(k, candidates)
+            found = collection.search(encoded(collection), k=depth, where=condition)
+        if scorer is not None:
+            from edge_embed.tasks.index.ranking import reranked
+
+            found = reranked(texts, found, scorer.predict, k)
     else:
         with Index(index) as store:
             found = store.search(
                 encoded(store),
                 k=k,
                 where=condition,
-                queries=texts if hybrid else None,
+                queries=texts if hybrid or scorer is not None else None,
                 exact=exact,
+                rerank=None if scorer is None else scorer.predict,
+                candidates=candidates,
             )
     if as_json:
         document = [
@@ -322,7 +344,8 @@ def search_command(
         if len(texts) > 1:
             click.echo(f"# {printable(text)}")
         for hit in hits:
-            click.echo(f"{hit.score:7.4f}  {printable(hit.text)}")
+            shown = hit.score if hit.reranked is None else hit.reranked
+            click.echo(f"{shown:7.4f}  {printable(hit.text)}")
 
 
 def _facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "StoreFacts":
@@ -402,4 +425,6 @@ def _as_json(hit: "Hit") -> dict[str, object]:
     }
     if hit.fused is not None:
         facts["fused"] = round(hit.fused, 6)
+    if hit.reranked is not None:
+        facts["reranked"] = round(hit.reranked, 6)
     return facts

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError
 from edge_embed.files.formats import READABLE
 from edge_embed.model.config import VARIANTS
 from edge_embed.runtime.config import RuntimeConfig, choices_of
+
+if TYPE_CHECKING:
+    from edge_embed.pair_scorer import PairScorer
 
 __all__ = [
     "ModelOptions",
@@ -37,6 +41,24 @@ class ModelOptions:
     def load(self) -> Embedder:
         """Load the model."""
         return Embedder(**self.arguments())
+
+    def load_scorer(self, model: str) -> "PairScorer":
+        """Load a pair model of one output, to be run as these options say.
+
+        Raises:
+            InputError: the model gives several numbers a pair.
+        """
+        from edge_embed.pair_scorer import PairScorer
+
+        # An exit is the embedding model's.
+        engine = {name: value for name, value in self.engine.items() if name != "layers"}
+        scorer = PairScorer(model, cache=not self.no_cache, **engine)
+        if len(scorer.labels) != 1:
+            raise InputError(
+                f"{model} gives {len(scorer.labels)} numbers a pair ({', '.join(scorer.labels)}); "
+                "give a cross-encoder of one score"
+            )
+        return scorer
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of :class:`Embedder`."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edge_embed.pair_scorer import PairScorer
+
 _THRESHOLD = 0.8
 _COLUMNS = {
     "text_1": ("text_1", "sentence1", "text1", "question1"),
@@ -37,6 +39,12 @@ _CHUNK = 4096
     "--given",
     is_flag=True,
     help="The file holds pairs (columns sentence1 and sentence2): say of each whether it is one.",
+)
+@click.option(
+    "--pair-model",
+    metavar="MODEL",
+    help="Decide by a model that reads both texts (a converted cross-encoder), not by the cosine: "
+    "of given pairs, or of those that mining finds.",
 )
 @click.option(
     "-t",
@@ -61,6 +69,7 @@ def pairs_command(
     source: str | None,
     column: str | None,
     output: str | None,
+    pair_model: str | None,
     threshold: float | None,
     top_k: int,
     limit: int | None,
@@ -81,16 +90,22 @@ def pairs_command(
         if as_json:
             raise click.UsageError("give -o FILE or --json, not both")
     claim_paths(reads={"-i": source}, files={"-o": output})
+    judge = None if pair_model is None else options.load_scorer(pair_model)
     if given:
         first, second = _given(source)
-        model = options.load()
-        model.config.require_cosine("finding pairs")
-        found = _judged(model, first, second, threshold)
+        if judge is not None:
+            found = _read_together(judge, first, second, threshold)
+        else:
+            model = options.load()
+            model.config.require_cosine("finding pairs")
+            found = _judged(model, first, second, threshold)
     else:
         texts = list(read_texts(source, column=column, allow_empty=allow_empty))
         model = options.load()
         model.config.require_cosine("finding pairs")
         found = _mined(model, texts, threshold, top_k, limit)
+        if judge is not None:
+            found = _confirmed(judge, list(found))
     if output is not None:
         with open_row_writer(Path(output)) as writer:
             for row in found:
@@ -125,6 +140,25 @@ def _judged(
     a, b = _embed(model, first), _embed(model, second)
     for i, score in enumerate(np.einsum("ij,ij->i", a, b).tolist()):
         yield _row(first[i], second[i], score, fitted) | {"same": score >= limit}
+
+
+def _read_together(
+    judge: "PairScorer", first: Sequence[str], second: Sequence[str], threshold: float | None
+) -> Iterator[dict[str, object]]:
+    """Judge each pair by a model that reads both texts."""
+    limit = judge.threshold if threshold is None else threshold
+    scores = judge.predict(list(zip(first, second, strict=True)), show_progress_bar=True)
+    for i, score in enumerate(scores.tolist()):
+        yield _row(first[i], second[i], score, None) | {"same": score >= limit}
+
+
+def _confirmed(judge: "PairScorer", found: list[dict[str, object]]) -> Iterator[dict[str, object]]:
+    """Keep the mined pairs that the pair model takes for the same, and say its score."""
+    texts = [(str(row["text_1"]), str(row["text_2"])) for row in found]
+    scores = judge.predict(texts, show_progress_bar=True).tolist() if texts else []
+    for row, score in zip(found, scores, strict=True):
+        if score >= judge.threshold:
+            yield row | {"pair_score": round(score, 6)}
 
 
 def _mined(

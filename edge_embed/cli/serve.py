@@ -35,6 +35,11 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 @click.option(
     "--root-path", default="", metavar="/PREFIX", help="The path below which a proxy serves it."
 )
+@click.option(
+    "--pair-model",
+    metavar="MODEL",
+    help="A converted cross-encoder, for /rerank, /predict and /v1/rerank.",
+)
 @click.option("--no-page", is_flag=True, help="Do not serve the page at /.")
 @click.option(
     "--alias",
@@ -82,6 +87,7 @@ def serve_command(
     tls_key: Path | None,
     api_keys: Path | None,
     index: Path | None,
+    pair_model: str | None,
     model_memory: float | None,
     aliases: tuple[str, ...],
     root_path: str,
@@ -96,6 +102,7 @@ def serve_command(
     SIGTERM stops it when requests at work are answered; SIGHUP loads changed models, keys and the
     certificate anew.
     """
+    from edge_embed.pair_scorer import PairScorer
     from edge_embed.server import Limits, Listen, ModelSource, Service, create_app, serve
 
     if (tls_certificate is None) != (tls_key is None):
@@ -107,6 +114,7 @@ def serve_command(
         )
         for name, options in models
     ]
+    scorer = None if pair_model is None else PairScorer(pair_model)
     with ExitStack() as stack:
         attached = None
         if index is not None:
@@ -123,6 +131,7 @@ def serve_command(
             index=attached,
             aliases=dict(map(_alias, aliases)),
             auto_truncate=auto_truncate,
+            pair_model=scorer,
         )
 
         def reload() -> None:

@@ -16,7 +16,7 @@ from edge_embed.evaluation.pairs import PairSet
 from edge_embed.evaluation.report import as_json, table
 from edge_embed.evaluation.retrieval import RetrievalSet
 from edge_embed.evaluation.sts import StsSet
-from edge_embed.evaluation.systems import embedder_system
+from edge_embed.evaluation.systems import embedder_system, scorer_system
 
 __all__ = [
     "Bootstrap",
@@ -32,5 +32,6 @@ __all__ = [
     "as_json",
     "compare",
     "embedder_system",
+    "scorer_system",
     "table",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_embed.errors import InputError
 from edge_embed.evaluation.bootstrap import Bootstrap, Estimate
-from edge_embed.evaluation.measured import Dataset, Measured, Role, Vectors
+from edge_embed.evaluation.measured import Dataset, Measured, Role, ScoredDataset, Vectors
 from edge_embed.evaluation.metrics import Floats
 
 __all__ = ["AVERAGE", "Result", "System", "compare"]
@@ -19,6 +19,7 @@ AVERAGE = "average"
 """The name of the mean over all datasets."""
 
 Embed = Callable[[Sequence[str], Role], Vectors]
+Score = Callable[[Sequence[tuple[str, str]]], Floats]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class System:
     """Versions and origin, as plain JSON."""
     dims: Sequence[int] = ()
     """Also measure vectors cut to the first so many dimensions, each as a system of its own."""
+    score: Score | None = None
+    """Of a pair model, which reads both texts and embeds none: from pairs to (pairs,)."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,15 @@ def _names(system: System) -> list[str]:
 
 def _measure(dataset: Dataset, system: System, bootstrap: Bootstrap) -> Iterator[_Replicated]:
     start = time.perf_counter()
+    if system.score is not None and isinstance(dataset, ScoredDataset):
+        scores = system.score(list(zip(dataset.first, dataset.second, strict=True)))
+        measured = dataset.measure_scores(scores)
+        seconds = time.perf_counter() - start
+        result = Result(
+            dataset.name, system.name, dataset.rows, {}, {}, measured.details, seconds, 1
+        )
+        yield _Replicated(result, _replicates(measured, bootstrap))
+        return
     vectors = {role: system.embed(texts, role) for role, texts in dataset.inputs().items()}
     seconds = time.perf_counter() - start
     full = next(iter(vectors.values())).shape[1]

@@ -6,15 +6,15 @@ vectors. So an evaluation knows no model, and any encoder can be measured.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.evaluation.metrics import Statistic
+from edge_embed.evaluation.metrics import Floats, Statistic
 from edge_embed.vectors import unit_length
 
-__all__ = ["Dataset", "Measured", "Role", "Vectors", "pair_cosines"]
+__all__ = ["Dataset", "Measured", "Role", "ScoredDataset", "Vectors", "pair_cosines"]
 
 Vectors = npt.NDArray[np.float32]
 Role = Literal["text", "query", "document"]
@@ -49,6 +49,30 @@ class Dataset(Protocol):
 
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
         """Measure vectors of :meth:`inputs`, each float32 (texts, dim), of any length."""
+
+
+@runtime_checkable
+class ScoredDataset(Protocol):
+    """Pairs of texts with a truth about each."""
+
+    @property
+    def name(self) -> str:
+        """Short name, as tables show it."""
+
+    @property
+    def rows(self) -> int:
+        """How many pairs it has."""
+
+    @property
+    def first(self) -> Sequence[str]:
+        """The first texts."""
+
+    @property
+    def second(self) -> Sequence[str]:
+        """The second texts."""
+
+    def measure_scores(self, scores: Floats) -> Measured:
+        """Measure scores of the pairs, (pairs,)."""
 
 
 def pair_cosines(vectors: Vectors) -> npt.NDArray[np.float64]:

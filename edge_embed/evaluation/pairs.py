@@ -34,12 +34,15 @@ class PairSet:
     first: Sequence[str]
     second: Sequence[str]
     labels: Labels
+    kinds: Sequence[str] = ()
+    """What kind of pair each is, as negation or number, where the table says."""
 
     @classmethod
     def read(cls, path: str | Path) -> "PairSet":
         """Read a table with the columns ``label`` (0 or 1), ``sentence1`` and ``sentence2``.
 
-        A folder is one set made of all its tables.
+        A column ``kind`` says what kind of pair each is. A folder is one set made of all its
+        tables.
 
         Raises:
             InputError: a file is missing or unreadable, a label is neither 0 nor 1, a text is
@@ -47,8 +50,11 @@ class PairSet:
         """
         path = Path(path)
         first, second, labels = [], [], []
+        kinds: list[str] = []
         for file in table_files(path):
-            for record in read_records(file, column_names("label", "sentence1", "sentence2")):
+            for record in read_records(
+                file, column_names("label", "sentence1", "sentence2", "kind"), optional=["kind"]
+            ):
                 label = _LABELS.get(record.values["label"].strip().lower())
                 if label is None:
                     raise InputError(
@@ -58,9 +64,10 @@ class PairSet:
                 labels.append(label)
                 first.append(text(record, "sentence1", file))
                 second.append(text(record, "sentence2", file))
+                kinds.append(record.values.get("kind", ""))
         if len(set(labels)) < 2:
             raise InputError(f"{path}: all labels are {int(labels[0])}; both kinds are needed")
-        return cls(dataset_name(path), first, second, np.asarray(labels))
+        return cls(dataset_name(path), first, second, np.asarray(labels), kinds)
 
     @property
     def rows(self) -> int:
@@ -73,7 +80,10 @@ class PairSet:
 
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
         """Measure how cosines separate the two kinds."""
-        cosines = pair_cosines(vectors["text"])
+        return self.measure_scores(pair_cosines(vectors["text"]))
+
+    def measure_scores(self, cosines: Floats) -> Measured:
+        """Measure how scores, such as cosines or a pair model's, separate the two kinds."""
         logistic = Logistic.fit(cosines, self.labels)
         bins = reliability(held_out_probabilities(cosines, self.labels), self.labels)
         error = sum(bin_.pairs * abs(bin_.predicted - bin_.observed) for bin_ in bins) / self.rows
@@ -82,6 +92,7 @@ class PairSet:
             "logistic": {"slope": logistic.slope, "intercept": logistic.intercept},
             "calibration_error": error,
             "reliability": [vars(bin_) for bin_ in bins],
+            "kinds": self._by_kind(cosines),
         }
         metrics = {
             "average_precision": average_precision(self.labels, cosines),
@@ -89,6 +100,32 @@ class PairSet:
             "threshold": best_f1_threshold(self.labels, cosines),
         }
         return Measured(self.rows, metrics, details)
+
+    def _by_kind(self, scores: Floats) -> dict[str, dict[str, float]]:
+        """Measure each kind of pair: how often its pairs stand in the right order.
+
+        A kind of one label only is held against all pairs of the other.
+        """
+        found = {}
+        kinds = np.asarray(self.kinds)
+        for kind in sorted(set(self.kinds) - {""}):
+            of_kind = kinds == kind
+            same, other = of_kind & self.labels, of_kind & ~self.labels
+            area = area_under_curve(
+                scores[same if same.any() else self.labels],
+                scores[other if other.any() else ~self.labels],
+            )
+            counts = {"pairs": int(of_kind.sum()), "positives": int(same.sum())}
+            found[kind] = {**counts, "area_under_curve": area}
+        return found
+
+
+def area_under_curve(positives: Floats, negatives: Floats) -> float:
+    """Return how often a positive scores above a negative; equal scores count half."""
+    every = np.sort(negatives)
+    below = np.searchsorted(every, positives, "left")
+    not_above = np.searchsorted(every, positives, "right")
+    return float((below + not_above).sum() / 2 / (len(positives) * len(negatives)))
 
 
 def pair_threshold(result: Result, *, variant: str) -> PairThreshold:

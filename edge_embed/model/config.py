@@ -11,7 +11,15 @@ from edge_embed.model.dense import DenseLayer
 from edge_embed.model.json_files import load_json, read_json
 from edge_embed.vectors import Similarity
 
-__all__ = ["EXITS_FILE", "VARIANTS", "HeadStep", "ModelConfig", "PoolingMode"]
+__all__ = [
+    "EXITS_FILE",
+    "VARIANTS",
+    "HeadStep",
+    "ModelConfig",
+    "PoolingMode",
+    "first_position",
+    "max_seq_length",
+]
 
 HeadStep = DenseLayer | Literal["normalize"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
@@ -205,8 +213,8 @@ class ModelConfig:
             pooling=modes,
             include_prompt=bool(pooling.get("include_prompt", True)),
             head=_head(modules, hidden_size * len(modes)),
-            max_seq_length=_max_seq_length(folder, transformer, config),
-            first_position=_first_position(config),
+            max_seq_length=max_seq_length(folder, transformer, config),
+            first_position=first_position(config),
             position_table=config.get("max_position_embeddings", config.get("n_positions")),
             pad_token_id=int(config.get("pad_token_id") or 0),
             lowercase=bool(transformer.get("do_lower_case", False)),
@@ -329,14 +337,15 @@ def _exits(file: Path) -> dict[int, str]:
         raise ModelFormatError(f"{file} does not map numbers of layers to nodes") from None
 
 
-def _first_position(config: dict[str, Any]) -> int:
+def first_position(config: dict[str, Any]) -> int:
+    """Return the row of the position table that a text's first token reads."""
     if config.get("model_type") not in _OFFSET_POSITIONS:
         return 0
     padding = 1 if config["model_type"] == "mpnet" else int(config.get("pad_token_id") or 0)
     return padding + 1
 
 
-def _max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str, Any]) -> int:
+def max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str, Any]) -> int:
     """Return the token limit: sentence_bert_config's wins, else the tokenizer's, else positions.
 
     The position table bounds it in any case; RoBERTa-like models lose ``pad_token_id + 1`` rows
@@ -344,7 +353,7 @@ def _max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str,
     """
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if isinstance(positions, int):
-        positions -= _first_position(config)
+        positions -= first_position(config)
     limit = transformer.get("max_seq_length")
     if limit is None:
         limit = read_json(folder / "tokenizer_config.json", optional=True).get("model_max_length")

@@ -17,6 +17,7 @@ __all__ = [
     "RECEIPT",
     "Fidelity",
     "FileHash",
+    "PairAgreement",
     "ProjectionRecord",
     "Receipt",
     "SourceRecord",
@@ -74,6 +75,17 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
+class PairAgreement:
+    """How far the outputs of a pair model's variant agree with the FP32 source's."""
+
+    difference_mean: float
+    """Mean absolute difference of the outputs, before any activation."""
+    difference_max: float
+    spearman: float
+    """Rank correlation of the outputs, the mean over labels."""
+
+
+@dataclass(frozen=True)
 class VariantReceipt:
     """One set of weights in the folder."""
 
@@ -86,9 +98,11 @@ class VariantReceipt:
     ignored_layers: tuple[str, ...]
     """Layers that were left in floating point."""
     fidelity: Fidelity | None
-    """Measured on the evaluation texts; None for the reference itself."""
+    """Measured on the evaluation texts; None for the reference itself, and for pair models."""
     packed: bool | None = None
     """Whether texts side by side in a row were proved not to see each other; None: not tried."""
+    agreement: PairAgreement | None = None
+    """Of a pair model, measured on the evaluation pairs."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +226,7 @@ def _receipt(data: dict[str, Any]) -> Receipt:
             ignored_layers=tuple(variant["ignored_layers"]),
             fidelity=_optional(Fidelity, variant["fidelity"]),
             packed=variant.get("packed"),
+            agreement=_optional(PairAgreement, variant.get("agreement")),
         )
         for name, variant in data["variants"].items()
     }

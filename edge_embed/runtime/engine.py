@@ -26,7 +26,7 @@ from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.forks import PerProcess
-from edge_embed.runtime.graph import Graph, build_graph, read_ir
+from edge_embed.runtime.graph import Graph, GraphBuilder, build_graph, read_ir
 from edge_embed.runtime.packing_proof import packing_fault, recorded_packing
 from edge_embed.runtime.program_end import computing, may_go_on
 
@@ -41,13 +41,26 @@ _PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
 class Engine:
     """A model compiled for the CPU: batches in, embeddings out. Safe to share between threads."""
 
-    def __init__(self, config: ModelConfig, runtime: RuntimeConfig, *, file: Path) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        runtime: RuntimeConfig,
+        *,
+        file: Path,
+        build: GraphBuilder = build_graph,
+    ) -> None:
         """Read, complete and compile the model.
+
+        Args:
+            config: The model folder's configuration.
+            runtime: How to compute.
+            file: The .xml of the weights.
+            build: What makes the graph that runs of the one in the file.
 
         Raises:
             ModelFormatError: the files are missing, damaged or do not fit together.
         """
-        self._made = PerProcess(lambda: _Compiled.make(config, runtime, file))
+        self._made = PerProcess(lambda: _Compiled.make(config, runtime, file, build))
         made = self._made.get()
         self.why_not_packed = made.graph.why_not_packed
         self.packed = made.graph.packed
@@ -164,8 +177,10 @@ class _Compiled(NamedTuple):
     requests: int
 
     @classmethod
-    def make(cls, config: ModelConfig, runtime: RuntimeConfig, file: Path) -> "_Compiled":
-        model, graph = _compiled(config, runtime, file)
+    def make(
+        cls, config: ModelConfig, runtime: RuntimeConfig, file: Path, build: GraphBuilder
+    ) -> "_Compiled":
+        model, graph = _compiled(config, runtime, file, build)
         requests = int(model.get_property(props.optimal_number_of_infer_requests))
         idle: _Idle = SimpleQueue()
         for _ in range(requests):
@@ -181,7 +196,7 @@ class _Running(NamedTuple):
 
 
 def _compiled(
-    config: ModelConfig, runtime: RuntimeConfig, file: Path
+    config: ModelConfig, runtime: RuntimeConfig, file: Path, build: GraphBuilder
 ) -> tuple[ov.CompiledModel, Graph]:
     """Compile the packed graph where it is proved right, else the padded one, which says why."""
     core = ov.Core()
@@ -189,7 +204,7 @@ def _compiled(
     if runtime.packed and proved is not False:
         ir = read_ir(core, file)
         quantized = any(node.get_type_name() == "FakeQuantize" for node in ir.get_ops())
-        graph = build_graph(ir, config, layers=runtime.layers)
+        graph = build(ir, config, layers=runtime.layers)
         compiled = compile_graph(core, graph.model, runtime, file=file)
         if not graph.packed or proved:
             return compiled, graph
@@ -199,7 +214,7 @@ def _compiled(
             return compiled, graph
     else:
         why_not = _DISPROVED if runtime.packed else ""
-    graph = build_graph(read_ir(core, file), config, packed=False, layers=runtime.layers)
+    graph = build(read_ir(core, file), config, packed=False, layers=runtime.layers)
     if why_not:
         graph = replace(graph, why_not_packed=why_not)
     return compile_graph(core, graph.model, runtime, file=file), graph

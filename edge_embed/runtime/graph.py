@@ -9,6 +9,7 @@ follows sentence-transformers' Pooling module, mode by mode.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import openvino as ov
@@ -24,7 +25,18 @@ from edge_embed.runtime.batch import POOLING_MASK, TOKENS_A_SLOT
 from edge_embed.runtime.packing import CannotPackError, pack
 from edge_embed.runtime.pooling import pool
 
-__all__ = ["Graph", "build_graph", "build_token_graph", "embedding_tables", "read_ir"]
+__all__ = [
+    "Graph",
+    "GraphBuilder",
+    "build_graph",
+    "build_token_graph",
+    "check_inputs",
+    "embedding_tables",
+    "keep_tables_compressed",
+    "packed_inputs",
+    "padded_inputs",
+    "read_ir",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,20 @@ class Graph:
     models whose prompt does not take part in pooling."""
     why_not_packed: str = ""
     tables: EmbeddingTables = field(default_factory=EmbeddingTables)
+
+
+class GraphBuilder(Protocol):
+    """Makes the graph that runs of a transformer's."""
+
+    def __call__(
+        self,
+        model: ov.Model,
+        config: ModelConfig,
+        *,
+        packed: bool = True,
+        layers: int | None = None,
+    ) -> Graph:
+        """Take over ``model``; see :func:`build_graph`."""
 
 
 def read_ir(core: ov.Core, file: Path) -> ov.Model:
@@ -115,7 +141,7 @@ def build_graph(
         InputError: the folder names no such exit.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
-    _check_inputs(model, config)
+    check_inputs(model, config)
     tables = embedding_tables(model)
     # A result, since packing may replace the node that it reads.
     end = _token_states(model, config) if layers is None else _exit(model, config, layers)
@@ -124,11 +150,11 @@ def build_graph(
     why_not = "" if packed else "padded rows were asked for"
     if packed:
         try:
-            parameters, members, positions = _packed_inputs(model, config)
+            parameters, members, positions = packed_inputs(model, config)
         except CannotPackError as error:
             why_not = str(error)
     if why_not:
-        parameters, members, positions = _padded_inputs(model, config)
+        parameters, members, positions = padded_inputs(model, config)
     states = ops.convert(end.input_value(0), np.float32)
     if why_not:
         # What a graph makes of padding may be anything, also no number, which no product removes.
@@ -159,7 +185,7 @@ def build_token_graph(
         InputError: the folder names no such exit.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
-    _check_inputs(model, config)
+    check_inputs(model, config)
     end = _token_states(model, config) if layers is None else _exit(model, config, layers)
     states = end.input_value(0)
     keep_each_token_visible(model, config.max_seq_length)
@@ -233,7 +259,7 @@ def _dense(embedding: ov.Node, layer: DenseLayer) -> ov.Node:
     return ops.tanh(output) if layer.activation == "Tanh" else output
 
 
-def _packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
+def packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
     """Return new parameters, membership (rows, slots, width) and positions (rows, width)."""
     if not config.include_prompt:
         raise CannotPackError("the prompt does not take part in pooling")
@@ -249,7 +275,7 @@ def _packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node],
     return [segment_ids, position_ids], ops.convert(members, np.float32), position_ids
 
 
-def _padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
+def padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
     """Return parameters, membership (rows, 1, width) and positions (rows, width)."""
     keep_each_token_visible(model, config.max_seq_length)
     mask = model.input("attention_mask").get_node()
@@ -279,7 +305,12 @@ def _reads_table(port: ov.Input) -> bool:
     return bool(node.get_type_name() == "Gather" and port.get_index() == 1)
 
 
-def _check_inputs(model: ov.Model, config: ModelConfig) -> None:
+def check_inputs(model: ov.Model, config: ModelConfig) -> None:
+    """Refuse a model that wants inputs which no text has.
+
+    Raises:
+        ModelFormatError: an input is missing, or unknown.
+    """
     names = {name for port in model.inputs for name in port.get_names()}
     for needed in ("input_ids", "attention_mask"):
         if needed not in names:

@@ -28,6 +28,11 @@ _ALONE = 12
 _SAME = 0.9999
 _SAME_ROUNDED = 0.998
 
+# So few numbers are no vector with a direction: they are compared themselves.
+_NARROW = 8
+_NEAR = 1e-3
+_NEAR_ROUNDED = 0.25
+
 
 def packing_fault(compiled: ov.CompiledModel, config: ModelConfig, *, exact: bool) -> str:
     """Return what is wrong with a packed graph, in words; nothing where texts stay apart.
@@ -48,6 +53,11 @@ def packing_fault(compiled: ov.CompiledModel, config: ModelConfig, *, exact: boo
         return "the packed graph cannot be computed"
     if not (np.isfinite(together).all() and np.isfinite(apart).all()):
         return "the packed graph gives vectors that are not numbers"
+    if together.shape[1] < _NARROW:
+        difference = float(np.abs(together - apart).max()) / max(1.0, float(np.abs(apart).max()))
+        if difference > (_NEAR if exact else _NEAR_ROUNDED):
+            return f"its texts would see each other in a row (outputs differ by {difference:.3f})"
+        return ""
     lengths = np.linalg.norm(together, axis=1) * np.linalg.norm(apart, axis=1)
     cosine = float(((together * apart).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
     if cosine < (_SAME if exact else _SAME_ROUNDED):
@@ -79,7 +89,7 @@ def _rows(rows: list[list[npt.NDArray[np.int64]]], width: int) -> dict[str, npt.
     """Return the inputs of packed rows (rows, width)."""
     inputs = {
         name: np.zeros((len(rows), width), np.int64)
-        for name in ("input_ids", "segment_ids", "position_ids")
+        for name in ("input_ids", "segment_ids", "position_ids", "token_type_ids")
     }
     for number, row in enumerate(rows):
         start = 0

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_embed.errors import InputError
-from edge_embed.server.api import ollama, openai, status, tasks, tei
+from edge_embed.server.api import ollama, openai, rerank, status, tasks, tei
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import Protocol, StatusError
 from edge_embed.server.openapi import openapi_document, reference_page
@@ -34,6 +34,7 @@ ENDPOINTS = [
     *openai.ENDPOINTS,
     *tei.ENDPOINTS,
     *ollama.ENDPOINTS,
+    *rerank.ENDPOINTS,
     *tasks.ENDPOINTS,
     *status.ENDPOINTS,
 ]

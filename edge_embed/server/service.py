@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from edge_embed.pair_scorer import PairScorer
 from edge_embed.server.auth import ApiKeys
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
@@ -26,6 +27,7 @@ class Service:
         index: Index | None = None,
         aliases: Mapping[str, str] | None = None,
         auto_truncate: bool = True,
+        pair_model: PairScorer | None = None,
     ) -> None:
         """Know the models; :meth:`start` loads the first.
 
@@ -38,6 +40,7 @@ class Service:
             aliases: Other names of models.
             auto_truncate: Whether text-embeddings-inference's paths cut texts over the limit where
                 a request does not say.
+            pair_model: What ``/rerank`` and ``/predict`` read pairs with.
 
         Raises:
             InputError: names are there twice, or a model does not fit the memory.
@@ -47,6 +50,7 @@ class Service:
         self.keys = keys
         self.index = index
         self.auto_truncate = auto_truncate
+        self.pair_model = pair_model
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
         self.metrics.watch_models(lambda: self.pool.loaded)
@@ -82,6 +86,18 @@ class Service:
                 "cannot be compared: serve that model first, or make the index anew",
             )
         return self.index
+
+    def require_pair_model(self) -> PairScorer:
+        """Return the model that reads pairs.
+
+        Raises:
+            StatusError: there is none (404).
+        """
+        if self.pair_model is None:
+            raise StatusError(
+                404, "no pair model is served: start the server with --pair-model MODEL"
+            )
+        return self.pair_model
 
     def _open(self, source: ModelSource) -> ServedModel:
         return ServedModel(

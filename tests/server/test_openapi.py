@@ -14,8 +14,9 @@ from tests.support.serving import Program, program
 
 
 @pytest.fixture(scope="module")
-def server(tiny_model: Path) -> Iterator[Program]:
-    with program("-m", f"tiny={tiny_model}", "--max-inputs", "50") as running:
+def server(tiny_model: Path, tiny_pair_model: Path) -> Iterator[Program]:
+    options = ("--max-inputs", "50", "--pair-model", str(tiny_pair_model))
+    with program("-m", f"tiny={tiny_model}", *options) as running:
         yield running
 
 

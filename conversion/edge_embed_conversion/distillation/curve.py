@@ -1,7 +1,7 @@
 """The run's log as a table and as a picture."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_embed.files.atomic import atomic_file
@@ -15,8 +15,9 @@ COLUMNS = ("step", "seconds", "tokens", "passes", "loss", "direction", "similari
 class Log:
     """A CSV file with one row for every few steps, cut back to the step that a run resumes from."""
 
-    def __init__(self, file: Path, *, step: int) -> None:
+    def __init__(self, file: Path, *, step: int, columns: Sequence[str] = COLUMNS) -> None:
         self._file = file
+        self._columns = tuple(columns)
         self.rows: list[dict[str, str]] = []
         if file.is_file():
             with file.open(encoding="utf-8", newline="") as stream:
@@ -24,19 +25,19 @@ class Log:
                 self.rows = [
                     row
                     for row in csv.DictReader(stream)
-                    if row["sts"] is not None and int(row["step"]) <= step
+                    if row.get(self._columns[-1]) is not None and int(row["step"]) <= step
                 ]
         with atomic_file(file) as path, path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
+            writer = csv.DictWriter(stream, self._columns)
             writer.writeheader()
             writer.writerows(self.rows)
 
     def add(self, values: Mapping[str, float | None]) -> None:
         """Append a row and say it."""
-        row = {name: _text(values.get(name)) for name in COLUMNS}
+        row = {name: _text(values.get(name)) for name in self._columns}
         self.rows.append(row)
         with self._file.open("a", encoding="utf-8", newline="") as stream:
-            csv.DictWriter(stream, COLUMNS).writerow(row)
+            csv.DictWriter(stream, self._columns).writerow(row)
         say("train: " + ", ".join(f"{name} {text}" for name, text in row.items() if text))
 
 
@@ -46,8 +47,13 @@ def _text(value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
-def draw_curve(log: Log, file: Path) -> None:
-    """Draw loss and STS over the steps as PNG; without matplotlib, say so instead."""
+def draw_curve(
+    log: Log, file: Path, *, score: str = "sts", title: str = "STS Spearman x 100"
+) -> None:
+    """Draw the loss and a measured column over the steps as PNG.
+
+    Without matplotlib, say so instead.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -58,13 +64,13 @@ def draw_curve(log: Log, file: Path) -> None:
     axes = figure.subplots()
     axes.plot(steps, [float(row["loss"]) for row in log.rows], color="tab:gray", label="loss")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
-    scored = [(int(row["step"]), float(row["sts"])) for row in log.rows if row["sts"]]
+    scored = [(int(row["step"]), float(row[score])) for row in log.rows if row[score]]
     if scored:
         right = axes.twinx()
         right.plot(*zip(*scored, strict=True), "o-", color="tab:blue", markersize=3)
-        right.set_ylabel("STS Spearman x 100", color="tab:blue")
+        right.set_ylabel(title, color="tab:blue")
     for before, after in zip(log.rows, log.rows[1:], strict=False):
-        if before["passes"] != after["passes"]:
+        if before.get("passes") != after.get("passes"):
             axes.axvline(int(after["step"]), color="tab:orange", linewidth=0.8)
             axes.annotate(
                 f"{after['passes']} passes",

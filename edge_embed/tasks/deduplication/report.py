@@ -19,12 +19,26 @@ from edge_embed.tasks.deduplication.removals import ExactDuplicates, Removal, re
 from edge_embed.tasks.deduplication.semantic import DeduplicationResult
 from edge_embed.tasks.neighbours import Links
 
-__all__ = ["DedupReport"]
+__all__ = ["DedupReport", "Refusal"]
 
 SCHEMA = 1
 _FORMAT = "edge-embed dedup report"
 # Numbers on a line.
 _CHUNK = 4000
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A record that vectors took for a duplicate, and a pair model did not."""
+
+    row: int
+    partner: int
+    """The row, or the reference row, that it was like."""
+    score: float
+    """Their cosine."""
+    pair_score: float
+    """What the pair model made of them: below its threshold."""
+    reference: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,8 @@ class DedupReport:
     """Of the vectors of ``exact.unique``, compared with those of ``reference_rows``."""
     reference_rows: npt.NDArray[np.intp]
     """The references that were searched, without their copies; (0,) where there are none."""
+    refused: tuple[Refusal, ...] = ()
+    """What a pair model did not confirm; those records stay."""
 
     def removals(self) -> list[Removal]:
         """Return every removed row, ascending."""
@@ -53,7 +69,7 @@ class DedupReport:
 
         Args:
             path: The file.
-            texts: The texts of the removed rows and of their partners.
+            texts: The texts of the removed and refused rows and of their partners.
             reference_texts: The texts of the partners among the references.
 
         Raises:
@@ -76,6 +92,7 @@ class DedupReport:
             "texts": self.texts,
             "against": self.against,
             "links": len(result.links),
+            "refused": len(self.refused),
         }
         with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.write(_line(header))
@@ -87,6 +104,16 @@ class DedupReport:
                     "component": None if component is None else int(self.exact.unique[component]),
                     "text": texts[removal.row],
                     "partner_text": partner[removal.partner],
+                }
+                file.write(_line(line))
+            for refusal in self.refused:
+                partner = reference_texts if refusal.reference else texts
+                line = asdict(refusal) | {
+                    "score": round(refusal.score, 6),
+                    "pair_score": round(refusal.pair_score, 6),
+                    "kind": "refused",
+                    "text": texts[refusal.row],
+                    "partner_text": partner[refusal.partner],
                 }
                 file.write(_line(line))
             for name, values in self._arrays():

@@ -119,6 +119,49 @@ class DeduplicationResult:
             duplicates=tuple(pair for pair in result.duplicates if pair.row not in rows),
         )
 
+    def confirm(
+        self, agree: Callable[[list[Duplicate]], Flags]
+    ) -> tuple["DeduplicationResult", tuple[Duplicate, ...]]:
+        """Keep what ``agree`` says is no duplicate; return the result and what was refused.
+
+        A refused link counts as none, so a record may then go for another kept one, which is asked
+        about in turn.
+
+        Args:
+            agree: From removals to whether each stands, bool (removals,).
+
+        Raises:
+            InputError: not all links were kept.
+        """
+        self._need_links()
+        result, refused = self, list[Duplicate]()
+        known: set[Duplicate] = set()
+        while asked := [pair for pair in result.duplicates if pair not in known]:
+            stands = agree(asked)
+            known |= {pair for pair, good in zip(asked, stands, strict=True) if good}
+            wrong = [pair for pair, good in zip(asked, stands, strict=True) if not good]
+            if not wrong:
+                break
+            refused += wrong
+            result = result._again(
+                result.links.select(~self._linked(wrong, result.links)), result.threshold
+            )
+        return result, tuple(refused)
+
+    def _linked(self, pairs: list[Duplicate], links: Links) -> Flags:
+        """Say which links are those of ``pairs``, (links,)."""
+        rank = np.empty(self.rows, np.int64)
+        rank[self.order] = self.references + np.arange(self.rows)
+        ends = {
+            frozenset((int(rank[p.row]), p.partner if p.reference else int(rank[p.partner])))
+            for p in pairs
+        }
+        found = (
+            frozenset(ends_of) in ends
+            for ends_of in zip(links.left.tolist(), links.right.tolist(), strict=True)
+        )
+        return np.fromiter(found, np.bool_, len(links))
+
     def _closest(self, size: int) -> "DeduplicationResult":
         """Return the strictest result that keeps at most ``size`` records."""
         levels = np.unique(self.links.score)

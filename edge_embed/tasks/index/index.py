@@ -20,7 +20,15 @@ from edge_embed.errors import InputError, OutputError
 from edge_embed.tasks.index.hnsw_file import HnswFile
 from edge_embed.tasks.index.hnsw_rebuild import HnswSearch
 from edge_embed.tasks.index.metadata import Where
-from edge_embed.tasks.index.ranking import FUSED, Hit, Ranking, best_of, fuse
+from edge_embed.tasks.index.ranking import (
+    FUSED,
+    Hit,
+    Ranking,
+    Rerank,
+    best_of,
+    fuse,
+    reranked,
+)
 from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, check_model
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows
 
@@ -173,6 +181,8 @@ class Index:
         where: Where | None = None,
         queries: Sequence[str] | None = None,
         exact: bool = False,
+        rerank: Rerank | None = None,
+        candidates: int = 50,
     ) -> list[list[Hit]]:
         """Return the ``k`` nearest entries of each query, best first.
 
@@ -186,6 +196,10 @@ class Index:
             queries: The queries' texts: makes the search hybrid, which fuses the ranking by
                 vectors with that of BM25 over the words.
             exact: Compare with every entry, however many there are.
+            rerank: Scores pairs of query and text, as :meth:`PairScorer.predict
+                <edge_embed.pair_scorer.PairScorer.predict>` does: the hits of the hybrid search
+                are then ordered by it. Needs ``queries``.
+            candidates: How many hits ``rerank`` reads of each query, at least ``k``.
 
         Raises:
             InputError: the vectors have another dimension or NaN, or ``k`` is below 1.
@@ -196,6 +210,13 @@ class Index:
         rows = self._rows(vectors)
         if queries is not None and len(queries) != len(rows):
             raise InputError(f"{len(queries)} query texts for {len(rows)} vectors: give one each")
+        if rerank is not None:
+            if queries is None:
+                raise InputError("reranking reads the queries: give their texts as well")
+            wide = self.search(
+                vectors, k=max(k, candidates), where=where, queries=queries, exact=exact
+            )
+            return reranked(queries, wide, rerank, k)
         unit = rows.take(np.arange(len(rows)))
         depth = k if queries is None else max(k, FUSED)
         found = self._nearest(unit, depth, where, exact=exact)

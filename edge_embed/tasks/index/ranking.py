@@ -1,7 +1,7 @@
 """Order what was found: the best of several parts, and two rankings fused into one."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from edge_embed.tasks.vectors import Floats
 
-__all__ = ["FUSED", "Hit", "Ranking", "best_of", "fuse"]
+__all__ = ["FUSED", "Hit", "Ranking", "Rerank", "best_of", "fuse", "reranked"]
 
 Numbers = npt.NDArray[np.int64]
 Ranking = list[tuple[int, float]]
 """Entries and their cosines, best first."""
+
+Rerank = Callable[[list[tuple[str, str]]], Floats]
+"""From pairs of query and text to a score each, float (pairs,)."""
 
 FUSED = 100
 """How many places of each ranking are fused."""
@@ -31,6 +34,8 @@ class Hit:
     """Its cosine with the query."""
     fused: float | None = None
     """In hybrid search what it is ranked by: the sum of 1 / (60 + rank) over both rankings."""
+    reranked: float | None = None
+    """After reranking what it is ranked by: the score of a model that read both texts."""
 
 
 def best_of(
@@ -66,3 +71,21 @@ def fuse(rankings: Iterable[Sequence[int]]) -> dict[int, float]:
         for rank, number in enumerate(ranking, 1):
             fused[number] = fused.get(number, 0.0) + 1 / (_RRF + rank)
     return fused
+
+
+def reranked(
+    queries: Sequence[str], found: Sequence[Sequence[Hit]], rerank: Rerank, k: int
+) -> list[list[Hit]]:
+    """Order each query's hits by what ``rerank`` makes of query and text, and keep ``k``."""
+    pairs = [(query, hit.text) for query, hits in zip(queries, found, strict=True) for hit in hits]
+    scores = iter(rerank(pairs).tolist() if pairs else [])
+    ordered = []
+    for hits in found:
+        scored = [replace(hit, reranked=next(scores)) for hit in hits]
+        ordered.append(sorted(scored, key=_by_reranked)[:k])
+    return ordered
+
+
+def _by_reranked(hit: Hit) -> float:
+    assert hit.reranked is not None  # noqa: S101 - set just before
+    return -hit.reranked

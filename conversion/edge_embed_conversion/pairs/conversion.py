@@ -1,0 +1,293 @@
+"""Convert a cross-encoder: the files around it, its graphs, and how far their scores agree.
+
+``convert`` comes here when the source's ``config.json`` names a sequence classifier. The folder has
+the layout of sentence-transformers' CrossEncoder, whose OpenVINO backend opens it too.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from edge_embed.errors import ModelFormatError
+from edge_embed.evaluation.metrics import spearman
+from edge_embed.model.config import VARIANTS
+from edge_embed.model.pair_config import PairConfig
+from edge_embed.model.receipt import PairAgreement, VariantReceipt
+from edge_embed.runtime.pair_tokenizer import PairTokenizer
+from edge_embed_conversion import quantize
+from edge_embed_conversion.calibration import TextSet
+from edge_embed_conversion.console import quiet_transformers, say
+from edge_embed_conversion.export import refuse_full_disk, save_graph
+from edge_embed_conversion.factorise import factorise_words, frequencies
+from edge_embed_conversion.fidelity import EvaluationSet
+from edge_embed_conversion.layout import copy_tokenizer
+from edge_embed_conversion.sources import Source, WeightsKind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["PairBuild", "write_pair_layout"]
+
+Logits = npt.NDArray[np.float32]
+PairInputs = dict[str, npt.NDArray[np.int64]]
+
+_OTHER_FILES = (
+    "config.json",
+    "config_sentence_transformers.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "pair_threshold.json",
+)
+
+
+def write_pair_layout(source: Path, folder: Path) -> str:
+    """Copy every file but the weights from ``source`` into ``folder``.
+
+    Returns:
+        Where tokenizer.json comes from.
+
+    Raises:
+        ModelFormatError: the source lacks a file, or states something that is not run.
+    """
+    for name in _OTHER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+    for pattern in ("LICENSE*", "LICENCE*", "NOTICE*"):
+        for path in source.glob(pattern):
+            shutil.copyfile(path, folder / path.name)
+    origin = copy_tokenizer(source, folder)
+    PairConfig.from_folder(folder)
+    return origin
+
+
+class PairBuild:
+    """The graphs of one conversion of a cross-encoder; ``build.Build`` is the encoder's.
+
+    The FP32 graph is made first; the methods then write the variants that were asked for.
+    """
+
+    def __init__(self, source: Source, folder: Path) -> None:
+        """Export the checkpoint, or adopt the graph that the source brings.
+
+        Raises:
+            ModelFormatError: the source's weights are damaged, or no classifier.
+        """
+        self._source = source
+        self._folder = folder
+        self._config = PairConfig.from_folder(folder)
+        self._variants: dict[str, VariantReceipt] = {}
+        self._words: dict[str, Any] = {}
+        self._model: PreTrainedModel | None = None
+        self._work = folder / ".work"
+        self._work.mkdir()
+        if source.weights.kind is WeightsKind.CHECKPOINT:
+            say(f"graph: exporting {source.weights.file}")
+            self._origin, self.reference_name = "exported", "the checkpoint in torch, float32"
+            self._model = load_classifier(source.weights_path.parent)
+            self._graph = export_classifier(self._model, self._work / "fp32.xml")
+        else:
+            say(f"graph: adopted {source.weights.file}")
+            self._origin, self.reference_name = "adopted", "the source's graph"
+            self._graph = _read(source.weights_path)
+        self._whole = self._graph
+        self._names = frozenset(port.get_any_name() for port in self._graph.inputs)
+
+    def factorise_words(self, rank: int, file: str | Path | None) -> None:
+        """Factorise the word table of the FP32 graph, from which the variants are then made."""
+        counted = frequencies(self._folder / "tokenizer.json", file)
+        self._graph = self._whole.clone()
+        factors = factorise_words(self._graph, counted.counts, rank)
+        say(f"words: rank {rank}, {factors.kept:.1%} of the variance in text kept")
+        self._words = {"embedding_rank": rank, "frequencies": counted.name}
+
+    def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
+        """Quantize weights and activations, calibrated on ``texts``, taken two by two."""
+        pairs = list(zip(texts.texts[::2], texts.texts[1::2], strict=False))
+        say(f"quantize: INT8 weights and activations, {len(pairs)} pairs ({texts.name})")
+        samples = _tokenized(self._config, pairs, self._names)
+        int8 = quantize.quantize(self._graph, samples, recipe=recipe)
+        choices = asdict(recipe)
+        ignored = tuple(choices.pop("ignored_layers"))
+        self._write("int8", int8, "quantized", recipe=choices, ignored=ignored)
+
+    def adopt_int8(self, file: str) -> None:
+        """Take over the INT8 graph that the source brings."""
+        say(f"quantize: nothing, adopted {file}")
+        self._write("int8", _read(self._source.folder / file), "adopted")
+
+    def write_w8(self) -> None:
+        """Store the weights in INT8."""
+        say("quantize: INT8 weights only")
+        graph = quantize.compress_weights(self._graph)
+        self._write("w8", graph, "compressed", recipe={"mode": "int8_sym"})
+
+    def write_fp16(self) -> None:
+        """Store the weights in half precision."""
+        self._write("fp16", self._graph, self._origin)
+
+    def write_fp32(self) -> None:
+        """Keep the FP32 graph."""
+        self._write("fp32", self._graph, self._origin)
+
+    def measured(self, evaluation: EvaluationSet) -> dict[str, VariantReceipt]:
+        """Say how far each variant's outputs of the evaluation pairs agree with the source's."""
+        pairs = list(zip(evaluation.pairs.first, evaluation.pairs.second, strict=True))
+        say(f"measure: {len(pairs)} pairs against {self.reference_name}")
+        inputs = _tokenized(self._config, pairs, self._names)
+        run = torch_logits(self._model) if self._model is not None else graph_logits(self._whole)
+        truth = np.concatenate([run(sample) for sample in inputs])
+        measured = {}
+        for name, variant in self._variants.items():
+            run = graph_logits(_read(self._folder / variant.file))
+            agreed = agreement(np.concatenate([run(sample) for sample in inputs]), truth)
+            size = (self._folder / variant.file).with_suffix(".bin").stat().st_size / 1e6
+            say(
+                f"  {name}: {size:.1f} MB, outputs differ by {agreed.difference_mean:.5f} on "
+                f"average, Spearman of outputs {agreed.spearman:.5f}"
+            )
+            measured[name] = replace(variant, agreement=agreed)
+        return measured
+
+    def clean_up(self) -> None:
+        """Remove the work folder."""
+        shutil.rmtree(self._work)
+
+    def _write(
+        self,
+        name: str,
+        graph: ov.Model,
+        origin: str,
+        *,
+        recipe: Mapping[str, object] | None = None,
+        ignored: tuple[str, ...] = (),
+    ) -> None:
+        save_graph(graph, self._folder / VARIANTS[name], fp16=name == "fp16")
+        choices = {**self._words, **(recipe or {})}
+        self._variants[name] = VariantReceipt(VARIANTS[name], origin, choices, ignored, None)
+
+
+def _read(path: Path) -> ov.Model:
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise ModelFormatError(f"{path} or its .bin is damaged: {last}") from error
+
+
+def load_classifier(folder: Path) -> "PreTrainedModel":
+    """Load the sequence classifier of ``folder`` in float32; no code of the folder is run.
+
+    Raises:
+        ModelFormatError: the weights are damaged or incomplete, or the architecture is unknown.
+    """
+    import torch
+    import transformers
+
+    try:
+        with quiet_transformers():
+            model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelFormatError(f"cannot load the checkpoint in {folder}: {first}") from error
+    if missing := sorted(report["missing_keys"]):
+        raise ModelFormatError(
+            f"the checkpoint in {folder} lacks {len(missing)} weights, such as {missing[0]}"
+        )
+    classifier: PreTrainedModel = model.eval()
+    return classifier
+
+
+def export_classifier(model: "PreTrainedModel", path: Path) -> ov.Model:
+    """Export a classifier to an FP32 graph of input_ids, attention_mask and token types.
+
+    Raises:
+        ModelFormatError: optimum-intel cannot export this architecture.
+    """
+    import optimum.exporters.openvino
+    from optimum.exporters.tasks import TasksManager
+
+    try:
+        make_config = TasksManager.get_exporter_config_constructor(
+            model=model,
+            exporter="openvino",
+            task="text-classification",
+            library_name="transformers",
+        )
+        with quiet_transformers():
+            optimum.exporters.openvino.export(
+                model, make_config(model.config), output=path, stateful=False
+            )
+        return _read(path)
+    except Exception as error:
+        refuse_full_disk(error, path)
+        kind = getattr(model.config, "model_type", type(model).__name__)
+        raise ModelFormatError(
+            f"optimum-intel cannot export a {kind} classifier: {error}"
+        ) from error
+
+
+def _tokenized(
+    config: PairConfig, pairs: Sequence[tuple[str, str]], names: frozenset[str]
+) -> list[PairInputs]:
+    """Tokenize each pair into a batch of one, int64 arrays (1, tokens)."""
+    samples = []
+    tokenized = PairTokenizer(config).pairs(pairs)
+    for ids, second in zip(tokenized.ids, tokenized.second.tolist(), strict=True):
+        row = ids[None, :]
+        types = np.zeros_like(row)
+        types[:, second:] = 1
+        every = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": types}
+        samples.append({name: array for name, array in every.items() if name in names})
+    return samples
+
+
+def torch_logits(model: "PreTrainedModel") -> Callable[[PairInputs], Logits]:
+    """Compute outputs with a transformers classifier on torch."""
+    import torch
+
+    def run(inputs: PairInputs) -> Logits:
+        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        with torch.inference_mode():
+            array: Logits = model(**tensors).logits.numpy()
+        return array
+
+    return run
+
+
+def graph_logits(graph: ov.Model) -> Callable[[PairInputs], Logits]:
+    """Compute outputs with OpenVINO on the CPU; what is not INT8 is computed in float32."""
+    compiled = ov.Core().compile_model(
+        graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    )
+    names = [port.get_any_name() for port in compiled.inputs]
+
+    def run(inputs: PairInputs) -> Logits:
+        array: Logits = compiled({name: inputs[name] for name in names})[0].copy()
+        return array
+
+    return run
+
+
+def agreement(outputs: Logits, truth: Logits) -> PairAgreement:
+    """Compare outputs (pairs, labels) with the source's."""
+    ours, theirs = outputs.astype(np.float64), truth.astype(np.float64)
+    differences = np.abs(ours - theirs)
+    weights = np.ones(len(ours))
+    per_label = [spearman(ours[:, i], theirs[:, i])(weights) for i in range(ours.shape[1])]
+    return PairAgreement(
+        difference_mean=float(differences.mean()),
+        difference_max=float(differences.max()),
+        spearman=float(np.mean(per_label)),
+    )

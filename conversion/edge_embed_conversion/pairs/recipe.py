@@ -1,0 +1,44 @@
+"""How much and how fast a pair model is trained."""
+
+import math
+from dataclasses import dataclass
+
+from edge_embed.errors import InputError
+
+__all__ = ["PairRecipe"]
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """The choices of a run; the rate is warmed up, kept, and decayed at the end.
+
+    So a run may be lengthened or shortened until its decay begins.
+    """
+
+    steps: int
+    seed: int = 1
+    learning_rate: float = 1e-4
+    head_rate: float = 4.0
+    """The head's rate relative to the encoder's: it starts from noise."""
+    warmup: int = 60
+    decay: float = 0.35
+    batch_tokens: int = 640
+    batches_per_step: int = 2
+    max_length: int = 128
+    weight_decay: float = 0.01
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"steps is {self.steps}; it must be at least 1")
+        if self.max_length < 8:
+            raise InputError(f"max_length is {self.max_length}; it must be at least 8")
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rate at ``step`` (from 0)."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        start = int(self.steps * (1 - self.decay))
+        if step < start:
+            return 1.0
+        return 1.0 - math.sqrt((step - start) / max(1, self.steps - start))

@@ -1,0 +1,115 @@
+"""What the folder of a model that reads pairs says about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_embed.errors import ModelFormatError
+from edge_embed.model.config import ModelConfig, first_position, max_seq_length
+from edge_embed.model.json_files import read_json
+
+__all__ = ["Activation", "PairConfig", "is_pair_model"]
+
+Activation = Literal["identity", "sigmoid", "softmax"]
+
+_ACTIVATIONS: Mapping[str, Activation] = {
+    "Identity": "identity",
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
+}
+
+
+def is_pair_model(folder: str | Path) -> bool:
+    """Whether the folder holds a sequence classifier, and no encoder of sentences."""
+    folder = Path(folder)
+    if (folder / "modules.json").is_file():
+        extra = read_json(folder / "config_sentence_transformers.json", optional=True)
+        if extra.get("model_type") != "CrossEncoder":
+            return False
+    architectures = read_json(folder / "config.json", optional=True).get("architectures") or []
+    return any(str(name).endswith("ForSequenceClassification") for name in architectures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairConfig(ModelConfig):
+    """A folder in the layout of sentence-transformers' CrossEncoder, as its files describe it.
+
+    For the engine it is an encoder whose first token becomes one number a label.
+    """
+
+    labels: tuple[str, ...]
+    """Names of the outputs, in order."""
+    activation: Activation
+    """What turns the outputs into scores."""
+    threshold: float | None
+    """Score from which a pair counts as the same, where the folder states one."""
+
+    @property
+    def dim(self) -> int:
+        """Number of outputs of a pair."""
+        return len(self.labels)
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "PairConfig":
+        """Read the configuration of a pair model's folder.
+
+        Raises:
+            ModelFormatError: a file is missing or damaged, or the folder is no pair model's.
+        """
+        folder = Path(folder)
+        config = read_json(folder / "config.json")
+        if not is_pair_model(folder):
+            raise ModelFormatError(
+                f"{folder} is no model of pairs: its config.json names no "
+                "…ForSequenceClassification; give a cross-encoder"
+            )
+        hidden = config.get("hidden_size", config.get("dim"))
+        if not isinstance(hidden, int):
+            raise ModelFormatError(f"{folder / 'config.json'} does not say its hidden_size")
+        transformer = read_json(folder / "sentence_bert_config.json", optional=True)
+        labels = _labels(config)
+        threshold = read_json(folder / "pair_threshold.json", optional=True).get("threshold")
+        return cls(
+            folder=folder,
+            model_type=str(config.get("model_type", "unknown")),
+            hidden_size=hidden,
+            pooling=("cls",),
+            include_prompt=True,
+            head=(),
+            max_seq_length=max_seq_length(folder, transformer, config),
+            first_position=first_position(config),
+            position_table=config.get("max_position_embeddings"),
+            pad_token_id=int(config.get("pad_token_id") or 0),
+            lowercase=bool(transformer.get("do_lower_case", False)),
+            labels=labels,
+            activation=_activation(folder, config, len(labels)),
+            threshold=float(threshold) if isinstance(threshold, (int, float)) else None,
+        )
+
+
+def _labels(config: dict[str, Any]) -> tuple[str, ...]:
+    """Return the outputs' names; transformers has two labels where nothing is said."""
+    names = config.get("id2label")
+    if isinstance(names, dict) and names:
+        return tuple(str(names[key]) for key in sorted(names, key=int))
+    return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
+
+
+def _activation(folder: Path, config: dict[str, Any], outputs: int) -> Activation:
+    """Return what CrossEncoder would apply: what the folder states, else by the outputs."""
+    extra = read_json(folder / "config_sentence_transformers.json", optional=True)
+    stated = (
+        extra.get("activation_fn")
+        or (config.get("sentence_transformers") or {}).get("activation_fn")
+        or config.get("sbert_ce_default_activation_function")
+    )
+    if stated is None:
+        return "sigmoid" if outputs == 1 else "identity"
+    name = str(stated).rsplit(".", 1)[-1]
+    if name not in _ACTIVATIONS:
+        raise ModelFormatError(
+            f"{folder / 'config.json'} states the activation {stated}, which edge_embed does not "
+            f"run; it runs {', '.join(_ACTIVATIONS)}"
+        )
+    return _ACTIVATIONS[name]

@@ -1,0 +1,252 @@
+"""Both texts read together: do they say the same, does the one answer the other?
+
+A cosine compares two summaries, made apart; a pair model sees every word beside every other, and so
+tells "three days late" from "five days late". It takes a pass for each pair, so candidates are
+found by vectors first.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from edge_embed.encoding import Truncation, TruncationWarning, check_choice
+from edge_embed.errors import InputError, TextTooLongError
+from edge_embed.hardware.machine import instructions
+from edge_embed.model.locate import resolve_model
+from edge_embed.model.pair_config import Activation, PairConfig
+from edge_embed.runtime.batch import Batch, slots_in
+from edge_embed.runtime.compile_cache import default_cache_dir
+from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
+from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.pair_graph import TOKEN_TYPES, build_pair_graph
+from edge_embed.runtime.pair_tokenizer import PairTokenizer, TokenizedPairs
+from edge_embed.runtime.planner import BatchPlanner
+
+__all__ = ["DEFAULT_PAIR_MODEL", "PairScorer", "Ranked"]
+
+DEFAULT_PAIR_MODEL = "edge-embed-pairs"
+"""The pair model that ships with the package."""
+
+Scores = npt.NDArray[np.float32]
+
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A document of a ranking."""
+
+    row: int
+    """Its index among the documents."""
+    score: float
+
+
+class PairScorer:
+    """A model that reads two texts together, on the CPU. Safe to share between threads.
+
+    >>> judge = PairScorer()
+    >>> judge.predict([("The door is open", "The door is not open")])
+    array([0.01], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        variant: str | None = None,
+        hint: Hint = "throughput",
+        threads: int | None = None,
+        streams: int | None = None,
+        inference_precision: InferencePrecision = "f32",
+        packed: bool = True,
+        cache: bool | str | Path = True,
+        revision: str | None = None,
+    ) -> None:
+        """Load a converted cross-encoder.
+
+        Args:
+            model: A folder, a shipped model's name, or a hub id; None is the pair model that ships.
+            variant: Which weights, where the folder has several; None takes INT8 first.
+            hint: ``throughput`` for many pairs, ``latency`` for few.
+            threads: Inference threads; None takes what the process may use.
+            streams: Batches computed side by side; None lets the hint decide.
+            inference_precision: Arithmetic outside the INT8 part.
+            packed: Put several pairs side by side in a row where the graph allows it.
+            cache: Keep the compiled model for the next start.
+            revision: Branch, tag or commit of a hub id.
+
+        Raises:
+            ModelNotFoundError: no such model.
+            ModelFormatError: the folder is incomplete, damaged, or no pair model's.
+        """
+        folder = resolve_model(DEFAULT_PAIR_MODEL if model is None else model, revision=revision)
+        self.config = PairConfig.from_folder(folder)
+        self.variant, file = self.config.variant_file(variant)
+        self.runtime = RuntimeConfig(
+            hint=hint,
+            threads=threads,
+            streams=streams,
+            inference_precision=inference_precision,
+            packed=packed,
+            cache_dir=default_cache_dir() if cache is True else Path(cache) if cache else None,
+        )
+        self.tokenizer = PairTokenizer(self.config)
+        self.engine = Engine(self.config, self.runtime, file=file, build=build_pair_graph)
+        self.planner = BatchPlanner(
+            max_length=self.max_seq_length,
+            pad_id=self.config.pad_token_id,
+            packed=self.engine.packed,
+            tile=16 if self.variant == "int8" and "amx_int8" in instructions() else 4,
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's folder name."""
+        return self.config.folder.resolve().name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return self.config.labels
+
+    @property
+    def threshold(self) -> float:
+        """Score from which a pair counts as the same: the folder's, else one half."""
+        return 0.5 if self.config.threshold is None else self.config.threshold
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest pair in tokens, special tokens included."""
+        return self.config.max_seq_length
+
+    def predict(
+        self,
+        pairs: Sequence[Sequence[str]] | tuple[str, str],
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool = False,
+        activation: Activation | None = None,
+        truncation: Truncation = "warn",
+    ) -> Scores:
+        """Score pairs. Names and meaning are those of sentence-transformers' CrossEncoder.
+
+        Args:
+            pairs: n pairs of texts; or one pair, which gives one score.
+            batch_size: Most pairs computed together; None fills batches by tokens.
+            show_progress_bar: Show progress on stderr.
+            activation: What turns the model's outputs into scores; None takes the folder's.
+            truncation: What to do about pairs over the token limit: ``warn`` cuts the longer text
+                and warns once with their number, ``error`` refuses, ``ignore`` cuts.
+
+        Returns:
+            float32 (n,) for a model of one output, (n, labels) for others.
+
+        Raises:
+            InputError: an item is not two texts, or an option has no such value.
+        """
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; it must be at least 1")
+        check_choice("truncation", truncation, Truncation)
+        single = len(pairs) == 2 and all(isinstance(text, str) for text in pairs)
+        listed: list[Any] = [pairs] if single else list(pairs)
+        logits, cut = self._logits(listed, batch_size, progress=show_progress_bar)
+        if len(cut) and truncation == "error":
+            fault = (
+                f"has more tokens than the model reads, {self.max_seq_length}: shorten it, or "
+                "allow the cut (truncation='warn')"
+            )
+            raise TextTooLongError(int(cut[0]), fault, place=f"pair {cut[0]}")
+        if len(cut) and truncation == "warn":
+            warnings.warn(
+                f"{len(cut)} of {len(listed)} pairs are longer than {self.max_seq_length} tokens "
+                "and were cut, the longer text first (truncation='error' refuses them)",
+                TruncationWarning,
+                stacklevel=2,
+            )
+        scores = _activated(logits, activation or self.config.activation)
+        if self.config.dim == 1:
+            scores = scores[:, 0]
+        return scores[0] if single else scores
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_k: int | None = None,
+        batch_size: int | None = None,
+        truncation: Truncation = "warn",
+    ) -> list[Ranked]:
+        """Order documents by how well each goes with the query, best first.
+
+        Raises:
+            InputError: the model has several outputs, so that there is no one order.
+        """
+        if self.config.dim != 1:
+            raise InputError(
+                f"{self.name} gives {self.config.dim} numbers a pair "
+                f"({', '.join(self.labels)}), so it cannot rank"
+            )
+        pairs = [(query, document) for document in documents]
+        scores = self.predict(pairs, batch_size=batch_size, truncation=truncation)
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [Ranked(int(row), float(scores[row])) for row in order]
+
+    def _logits(
+        self, pairs: list[Any], batch_size: int | None, *, progress: bool
+    ) -> tuple[Scores, npt.NDArray[np.int64]]:
+        """Return the outputs of every pair, (n, labels), and the indices of those that were cut."""
+        out = np.empty((len(pairs), self.config.dim), np.float32)
+        cut: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+        size = min(batch_size or _CHUNK, _CHUNK)
+
+        def batches() -> Iterator[Batch]:
+            """Tokenize chunk by chunk and yield batches, while earlier ones are computed."""
+            for start in range(0, len(pairs), size):
+                tokenized = self.tokenizer.pairs(pairs[start : start + size], start=start)
+                cut.append(tokenized.truncated + start)
+                for plain in self.planner.plan(tokenized.ids, side_by_side=self.engine.requests):
+                    batch = _with_token_types(plain, tokenized, packed=self.engine.packed)
+                    yield replace(batch, texts=batch.texts + start)
+                    if bar is not None:
+                        bar.update(len(batch.texts))
+
+        shown = tqdm(total=len(pairs), unit="pair", leave=False, file=sys.stderr, disable=None)
+        with shown if progress else nullcontext() as bar:
+            self.engine.run(batches(), out)
+        return out, np.concatenate(cut)
+
+
+def _with_token_types(batch: Batch, tokenized: TokenizedPairs, *, packed: bool) -> Batch:
+    """Add the input that says which text of its pair a token belongs to."""
+    height, width = batch.inputs["input_ids"].shape
+    types = np.zeros((height, width), np.int64)
+    slots = slots_in(width) if packed else 1
+    for text, slot in zip(batch.texts, batch.slots, strict=True):
+        row = slot // slots
+        start = 0
+        if packed:
+            start = int(np.argmax(batch.inputs["segment_ids"][row] == slot % slots + 1))
+        types[row, start + tokenized.second[text] : start + len(tokenized.ids[text])] = 1
+    return replace(batch, inputs={**batch.inputs, TOKEN_TYPES: types})
+
+
+def _activated(logits: Scores, activation: Activation) -> Scores:
+    if activation == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+    if activation == "softmax":
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    if activation != "identity":
+        raise InputError(
+            f"unknown activation {activation!r}: choose one of identity, sigmoid, softmax"
+        )
+    return logits

@@ -1,0 +1,89 @@
+"""Pairs of texts to ragged token ids, as the model's own tokenizer.json joins them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import InputError
+from edge_embed.runtime.tokenizer import TokenIds, Tokenizer, check_texts
+
+__all__ = ["PairTokenizer", "TokenizedPairs"]
+
+Pair = Sequence[str]
+"""Two texts."""
+
+
+@dataclass(frozen=True)
+class TokenizedPairs:
+    """Token ids of some pairs, special tokens included, cut at the model's limit."""
+
+    ids: list[TokenIds]
+    """One int64 array a pair, shape (tokens,)."""
+    second: npt.NDArray[np.int64]
+    """Where in each pair the tokens of type 1 begin, shape (pairs,)."""
+    full_lengths: npt.NDArray[np.int64]
+    """Tokens that each pair had before it was cut, shape (pairs,)."""
+
+    @property
+    def truncated(self) -> npt.NDArray[np.int64]:
+        """Indices of the pairs that were cut."""
+        lengths = np.fromiter((len(ids) for ids in self.ids), np.int64, len(self.ids))
+        return np.flatnonzero(self.full_lengths > lengths)
+
+
+class PairTokenizer(Tokenizer):
+    """The tokenizer of a pair model's folder. Safe to share between threads."""
+
+    def pairs(self, pairs: Sequence[Pair], *, start: int = 0) -> TokenizedPairs:
+        """Tokenize pairs; over the limit the longer text is cut first, then both alike.
+
+        Args:
+            pairs: n pairs.
+            start: The number of the first, as errors count them.
+
+        Raises:
+            InputError: an item is not two strings, or cannot be written as UTF-8.
+        """
+        prepared = [self._pair(pair, number) for number, pair in enumerate(pairs, start)]
+        try:
+            encodings = self._tokenizer.encode_batch(prepared)
+        except (TypeError, UnicodeEncodeError):
+            check_texts([text for pair in prepared for text in pair])
+            raise
+        full = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
+        ids, second = [], np.empty(len(encodings), np.int64)
+        for number, encoding in enumerate(encodings):
+            kept, types = np.asarray(encoding.ids, np.int64), np.asarray(encoding.type_ids)
+            if len(kept) > self.max_length:
+                places = self._longest_first(encoding)
+                kept, types = kept[places], types[places]
+            ids.append(kept)
+            second[number] = len(kept) - np.count_nonzero(types)
+        return TokenizedPairs(ids, second, full)
+
+    def _pair(self, pair: Pair, number: int) -> tuple[str, str]:
+        whole = not isinstance(pair, str) and len(pair) == 2
+        if not whole or not all(isinstance(text, str) for text in pair):
+            raise InputError(f"pair {number} is not two texts: give (text, text)")
+        first, second = self._prepare(list(pair), "")
+        return first, second
+
+    def _longest_first(self, encoding: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401
+        """Return the places of the tokens that stay, as transformers' ``longest_first`` cuts."""
+        part = np.array([-1 if text is None else text for text in encoding.sequence_ids])
+        room = self.max_length - int((part == -1).sum())
+        lengths = [int((part == text).sum()) for text in (0, 1)]
+        short = min(lengths)
+        kept = [min(length, max(room - short, short)) for length in lengths]
+        if sum(kept) > room:
+            half = room // 2
+            kept = [half, room - half] if lengths[0] <= lengths[1] else [room - half, half]
+        stay = part == -1
+        for text in (0, 1):
+            places = np.flatnonzero(part == text)
+            from_left = len(places) - kept[text] if self._side == "left" else 0
+            stay[places[from_left : from_left + kept[text]]] = True
+        return np.flatnonzero(stay)

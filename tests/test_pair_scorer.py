@@ -1,0 +1,127 @@
+"""Pairs through the engine, against sentence-transformers' CrossEncoder in torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_embed import PairScorer, TruncationWarning
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed_conversion.calibration import TextSet
+from edge_embed_conversion.convert import convert
+from tests.support.pair_sources import FAMILIES, make_pair_source
+
+
+def _pairs(corpus: list[str], count: int = 60) -> list[tuple[str, str]]:
+    pairs = [(corpus[i], corpus[i + 1]) for i in range(count - 3)]
+    return [*pairs, ("a", "b"), ("", "an empty first text"), (" ".join(corpus[:12]), corpus[3])]
+
+
+def _reference(source: Path, pairs: list[tuple[str, str]]) -> np.ndarray:
+    from sentence_transformers import CrossEncoder
+
+    model = CrossEncoder(str(source), device="cpu")
+    return np.asarray(model.predict(pairs, batch_size=8, show_progress_bar=False))
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory, corpus: list[str]) -> tuple[Path, Path]:
+    """A tiny BERT classifier of one output: checkpoint and converted folder."""
+    folder = tmp_path_factory.mktemp("pairs")
+    source = make_pair_source(folder / "source", "bert", corpus)
+    convert(source, folder / "model", precision="fp32")
+    return source, folder / "model"
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_scores_are_those_of_torch(tmp_path: Path, corpus: list[str], kind: str) -> None:
+    source = make_pair_source(tmp_path / "source", kind, corpus)
+    receipt = convert(source, tmp_path / "model", precision="fp32")
+    pairs = _pairs(corpus)
+    expected = _reference(source, pairs)
+    scorer = PairScorer(tmp_path / "model", cache=False)
+    assert scorer.engine.packed, scorer.engine.why_not_packed
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(scorer.predict(pairs, truncation="ignore"), expected, atol=1e-4)
+    agreement = receipt.variants["fp32"].agreement
+    assert agreement is not None
+    assert agreement.difference_max < 1e-4
+
+
+def test_padded_rows_give_the_same(bert: tuple[Path, Path], corpus: list[str]) -> None:
+    pairs = _pairs(corpus)
+    scorer = PairScorer(bert[1], packed=False, cache=False)
+    assert not scorer.engine.packed
+    scores = scorer.predict(pairs, truncation="ignore")
+    np.testing.assert_allclose(scores, _reference(bert[0], pairs), atol=1e-4)
+
+
+def test_several_labels(tmp_path: Path, corpus: list[str]) -> None:
+    source = make_pair_source(tmp_path / "source", "bert", corpus, labels=3)
+    convert(source, tmp_path / "model", precision="fp32")
+    scorer = PairScorer(tmp_path / "model", cache=False)
+    pairs = _pairs(corpus, 12)
+    logits = scorer.predict(pairs, truncation="ignore")
+    assert logits.shape == (12, 3)
+    assert len(scorer.labels) == 3
+    np.testing.assert_allclose(logits, _reference(source, pairs), atol=1e-4)
+    shares = scorer.predict(pairs, activation="softmax", truncation="ignore")
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+    with pytest.raises(InputError, match="cannot rank"):
+        scorer.rank("a", ["b"])
+
+
+def test_one_pair_no_pairs_and_order(bert: tuple[Path, Path], corpus: list[str]) -> None:
+    scorer = PairScorer(bert[1], cache=False)
+    pairs = _pairs(corpus, 20)[:-1]
+    scores = scorer.predict(pairs)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scorer.predict(pairs[::-1])[::-1], scores, atol=1e-5)
+    np.testing.assert_allclose(scorer.predict(pairs, batch_size=3), scores, atol=1e-5)
+    assert scorer.predict(pairs[0]) == pytest.approx(scores[0], abs=1e-5)
+    assert scorer.predict([]).shape == (0,)
+    ranked = scorer.rank(corpus[0], corpus[1:9], top_k=3)
+    assert len(ranked) == 3
+    assert [hit.score for hit in ranked] == sorted((hit.score for hit in ranked), reverse=True)
+
+
+def test_long_pairs_are_cut_as_transformers_cuts_them(
+    bert: tuple[Path, Path], corpus: list[str]
+) -> None:
+    import transformers
+
+    scorer = PairScorer(bert[1], cache=False)
+    long, short = " ".join(corpus[:30]), corpus[31]
+    pairs = [(long, short), (short, long), (long, long), (corpus[1], corpus[2])]
+    with pytest.warns(TruncationWarning, match=r"3 of 4 pairs"):
+        scorer.predict(pairs)
+    with pytest.raises(InputError, match="pair 0"):
+        scorer.predict(pairs, truncation="error")
+    theirs = transformers.AutoTokenizer.from_pretrained(bert[0])
+    for pair, ours in zip(pairs, scorer.tokenizer.pairs(pairs).ids, strict=True):
+        expected = theirs(*pair, truncation="longest_first", max_length=scorer.max_seq_length)
+        assert ours.tolist() == expected["input_ids"]
+
+
+def test_a_small_variant_is_made_and_measured(tmp_path: Path, corpus: list[str]) -> None:
+    source = make_pair_source(tmp_path / "source", "bert", corpus)
+    few = TextSet("few", tuple(corpus[:24]))
+    receipt = convert(source, tmp_path / "model", calibration=few)
+    assert set(receipt.variants) == {"int8", "fp32"}
+    scorer = PairScorer(tmp_path / "model", cache=False)
+    assert scorer.variant == "int8"
+    pairs = _pairs(corpus)
+    difference = scorer.predict(pairs, truncation="ignore") - _reference(source, pairs)
+    assert np.abs(difference).mean() < 0.05
+
+
+def test_wrong_inputs_are_named(bert: tuple[Path, Path], tiny_model: Path) -> None:
+    scorer = PairScorer(bert[1], cache=False)
+    with pytest.raises(InputError, match="pair 1 is not two texts"):
+        scorer.predict([("a", "b"), ("a", "b", "c")])
+    with pytest.raises(InputError, match="pair 0 is not two texts"):
+        scorer.predict([("a", 3)])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="surrogate"):
+        scorer.predict([("a", "\ud800"), ("a", "b")])
+    with pytest.raises(ModelFormatError, match="no model of pairs"):
+        PairScorer(tiny_model)
