@@ -35,9 +35,9 @@ DISTILBERT: dict[str, Any] = {
     "max_position_embeddings": 130,
     "initializer_range": 0.2,
 }
-# Their positions start behind the padding id, which is 1 as published. Here 1 is [UNK], which no
-# text of the corpus needs.
+# Their positions start behind the padding id, which is 1 as published.
 OFFSET = SMALL | {"pad_token_id": 1}
+OFFSET_SPECIALS = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
 # Architecture -> configuration class, model class, options. BERT and ALBERT are fixtures.
 ARCHITECTURES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "distilbert": ("DistilBertConfig", "DistilBertModel", DISTILBERT),
@@ -62,7 +62,8 @@ def converted(
 
     config_name, model_name, options = ARCHITECTURES[request.param]
     base = tmp_path_factory.mktemp(request.param)
-    tokenizer = wordpiece_tokenizer(corpus)
+    specials = {"specials": OFFSET_SPECIALS} if options is OFFSET else {}
+    tokenizer = wordpiece_tokenizer(corpus, **specials)
     config = getattr(transformers, config_name)(vocab_size=tokenizer.get_vocab_size(), **options)
     save_weights(getattr(transformers, model_name), config, base / "source")
     save_layout(base / "source", tokenizer, hidden_size=32, normalize=False)
