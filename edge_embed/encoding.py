@@ -159,9 +159,10 @@ def _refused_by_place(
         raise error.numbered(first + error.index) from None
     if truncation == "error":
         for row in tokenized.truncated[:1].tolist():
+            least = "at least " if row in tokenized.incomplete else ""
             raise TextTooLongError(
                 first + row,
-                f"has {tokenized.full_lengths[row]} tokens, the model reads "
+                f"has {least}{tokenized.full_lengths[row]} tokens, the model reads "
                 f"{tokenized.lengths[row]}: shorten or split it, or allow its truncation",
             )
     return tokenized

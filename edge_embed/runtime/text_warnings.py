@@ -23,6 +23,8 @@ _PIECES = 2.0
 _MIN_WORDS = 30
 # Characters of a text that are looked at.
 _LOOKED_AT = 1000
+# Characters whose words are counted: more than any model reads.
+_COUNTED = 100_000
 
 _LATIN = frozenset(
     "en de fr es it pt nl sv da no nb nn fi is pl cs sk sl hr hu ro et lv lt".split()  # noqa: SIM905
@@ -50,7 +52,7 @@ class ReadingGuard:
         self._pieces += int(tokenized.content_lengths.sum())
         if not self._latin:
             return
-        self._words += sum(len(text.split()) for text in texts)
+        self._words += sum(len(text[:_COUNTED].split()) for text in texts)
         self._foreign += sum(not text.isascii() and _foreign(text) for text in texts)
 
     def messages(self) -> Iterator[tuple[str, str]]:

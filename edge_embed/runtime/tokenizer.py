@@ -4,7 +4,8 @@ Second in the flow. Padding and truncation settings stored in the file are ignor
 planner pads, and the limit is the model's (:attr:`ModelConfig.max_seq_length`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -24,6 +25,15 @@ TokenIds = npt.NDArray[np.int64]
 TruncationSide = Literal["left", "right"]
 _Item = TypeVar("_Item")
 
+# Characters that are tokenized at first of a long text, for each token that the model reads: three
+# times as many as English has. And of any text.
+_CHARACTERS = 16
+_MIN_CHARACTERS = 4096
+_MAX_CHARACTERS = 1 << 20
+# Tokens beyond the limit that are made, as the last ones of a shortened text may be others.
+_SPARE = 16
+_LONGEST_WORD = 200
+
 
 @dataclass(frozen=True)
 class TokenizedTexts:
@@ -39,6 +49,8 @@ class TokenizedTexts:
     """Tokens of each text, among those kept, that stand for something unknown, shape (texts,)."""
     special: int
     """Tokens that the template adds to each text."""
+    incomplete: frozenset[int] = frozenset()
+    """Texts so long that not all of them was tokenized: their full length is at least that."""
 
     @property
     def content_lengths(self) -> npt.NDArray[np.int64]:
@@ -88,7 +100,8 @@ class Tokenizer:
         unknown_id = None if name is None else self._tokenizer.token_to_id(name)
         self._unknown_id = -1 if unknown_id is None else unknown_id
         # How many special tokens the template puts before and after a text.
-        template = self._tokenizer.encode("a")
+        with no_panic(f"{path}: its tokenizer fails"):
+            template = self._tokenizer.encode("a")
         mask = template.special_tokens_mask
         first = mask.index(0) if 0 in mask else len(mask)
         self._prefix = first
@@ -125,8 +138,9 @@ class Tokenizer:
         Raises:
             TextError: an item is not a string, or cannot be written as UTF-8.
         """
-        encodings = self._encode(self._prepare(texts, prompt))
-        return self._tokenized([encoding.ids for encoding in encodings], truncation_side)
+        prepared, side = self._prepare(texts, prompt), truncation_side or self._side
+        encodings, incomplete = self._encode_enough(prepared, side)
+        return self._tokenized([encoding.ids for encoding in encodings], side, incomplete)
 
     def from_ids(
         self, texts: Sequence[Sequence[int]], *, truncation_side: TruncationSide | None = None
@@ -194,23 +208,28 @@ class Tokenizer:
                 )
 
     def _tokenized(
-        self, texts: Sequence[Sequence[int]], side: TruncationSide | None
+        self,
+        texts: Sequence[Sequence[int]],
+        side: TruncationSide | None,
+        incomplete: frozenset[int] = frozenset(),
     ) -> TokenizedTexts:
-        full = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
+        read = np.fromiter((len(ids) for ids in texts), np.int64, len(texts))
+        kept, full = np.minimum(read, self.max_length), read
+        if incomplete:
+            rest = np.fromiter((row in incomplete for row in range(len(texts))), np.int64)
+            full = read + rest  # there is at least one more
         ids = [np.asarray(self._truncated(text, side), np.int64) for text in texts]
         unknown = np.fromiter((np.count_nonzero(i == self._unknown_id) for i in ids), np.int64)
-        kept = np.minimum(full, self.max_length)
-        return TokenizedTexts(ids, kept, full, unknown, self._prefix + self._suffix)
+        return TokenizedTexts(ids, kept, full, unknown, self._prefix + self._suffix, incomplete)
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the pieces of each text, special tokens included, cut at the limit."""
-        encodings = self._encode(self._prepare(texts, ""), named=True)
+        encodings, _ = self._encode_enough(self._prepare(texts, ""), self._side, named=True)
         return [list(self._truncated(e.tokens)) for e in encodings]
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return how many tokens each whole text has, special tokens included, before any cut."""
-        encodings = self._encode(self._prepare(texts, ""))
-        return np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
+        return np.fromiter(map(self._count, self._prepare(texts, "")), np.int64, len(texts))
 
     def prompt_length(self, prompt: str) -> int:
         """Return how many leading tokens belong to ``prompt``, as sentence-transformers counts."""
@@ -226,11 +245,52 @@ class Tokenizer:
             texts = [prompt + text for text in texts]
         return texts
 
+    def _count(self, text: str) -> int:
+        """Count the tokens of one text, a long one part by part."""
+        special = self._prefix + self._suffix
+        total, start = special, 0
+        while True:
+            part = beginning(text[start : start + _MAX_CHARACTERS + 1], _MAX_CHARACTERS)
+            total += len(self._encode([part])[0]) - special
+            start += len(part)
+            if start >= len(text):
+                return total
+
+    def _encode_enough(  # type: ignore[no-untyped-def]  # noqa: ANN202
+        self, texts: Sequence[str], side: TruncationSide, *, named: bool = False
+    ):
+        """Encode of each text as much as the model can read; return also which were not all read.
+
+        A token takes a hundred times the memory of its characters, so a long text is shortened
+        first: at white space, where a text's tokens do not depend on what follows.
+        """
+        window = max(_CHARACTERS * self.max_length, _MIN_CHARACTERS)
+        if all(len(text) <= window for text in texts):
+            return self._encode(texts, named=named), frozenset()
+        part_of = beginning if side == "right" else ending
+        encodings = [None] * len(texts)
+        missing = list(range(len(texts)))
+        incomplete: set[int] = set()
+        while missing:
+            parts = [part_of(texts[row], window) for row in missing]
+            found = self._encode(parts, named=named)
+            last, again = window >= _MAX_CHARACTERS, []
+            for row, part, encoding in zip(missing, parts, found, strict=True):
+                encodings[row] = encoding
+                if len(part) < len(texts[row]):
+                    if last or len(encoding) > self.max_length + _SPARE:
+                        incomplete.add(row)
+                    else:
+                        again.append(row)
+            missing, window = again, min(4 * window, _MAX_CHARACTERS)
+        return encodings, frozenset(incomplete)
+
     def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
         # The fast one leaves the names of tokens empty.
         encode = self._tokenizer.encode_batch if named else self._tokenizer.encode_batch_fast
         try:
-            return encode(texts)
+            with no_panic("the tokenizer cannot read a text"):
+                return encode(texts)
         except (TypeError, UnicodeEncodeError):
             check_texts(texts)
             raise
@@ -257,6 +317,45 @@ def lower_case(tokenizer: FastTokenizer) -> None:
     steps = list(own) if isinstance(own, normalizers.Sequence) else [own] if own else []
     if not any(isinstance(step, normalizers.Lowercase) for step in steps):
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
+
+
+def beginning(text: str, size: int) -> str:
+    """Return the first characters of a text, at most ``size``, up to white space if there is any.
+
+    White space itself belongs to what follows.
+    """
+    if len(text) <= size:
+        return text
+    for place in range(size, max(size - _LONGEST_WORD, 1), -1):
+        if text[place].isspace():
+            return text[:place]
+    return text[:size]
+
+
+def ending(text: str, size: int) -> str:
+    """Return the last characters of a text, at most ``size``, from white space on if possible."""
+    if len(text) <= size:
+        return text
+    start = len(text) - size
+    for place in range(start, min(start + _LONGEST_WORD, len(text))):
+        if text[place].isspace():
+            return text[place:]
+    return text[start:]
+
+
+@contextmanager
+def no_panic(what: str) -> Iterator[None]:
+    """Turn a panic of the library, which is no Exception, into an error.
+
+    Raises:
+        InputError: it panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise InputError(f"{what}: {str(error)[:200]}") from None
 
 
 def check_texts(texts: Sequence[object]) -> None:
@@ -296,7 +395,8 @@ def _load(path: Path) -> FastTokenizer:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFormatError(f"cannot read {path}: {error}") from error
     try:
-        return FastTokenizer.from_str(content)
+        with no_panic("its tokenizer fails"):
+            return FastTokenizer.from_str(content)
     except Exception as error:  # tokenizers raises plain Exception for a bad file
         raise ModelFormatError(
             f"{path} is damaged ({error}); copy it again from the model's source"

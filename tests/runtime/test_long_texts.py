@@ -1,0 +1,67 @@
+"""Texts of millions of characters: read as far as the model does, within bounded memory."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge_embed.model.config import ModelConfig
+from edge_embed.runtime.tokenizer import Tokenizer, beginning, ending
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model: Path) -> Tokenizer:
+    return Tokenizer(ModelConfig.from_folder(tiny_model))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("between", [" ", "   ", "\n", ""])
+def test_the_ids_are_those_of_the_whole_text(tokenizer: Tokenizer, side: str, between: str) -> None:
+    text = between.join(f"word{n} is, number {n}!" for n in range(3000))
+    whole = tokenizer._tokenized([tokenizer._tokenizer.encode(text).ids], side)  # type: ignore[arg-type]
+    found = tokenizer([text, "short"], truncation_side=side)  # type: ignore[arg-type]
+    assert found.ids[0].tolist() == whole.ids[0].tolist()
+    assert found.truncated.tolist() == [0]
+    assert found.incomplete == {0}
+    assert tokenizer.tokens([text])[0][:3] == tokenizer.tokens([text[:200]])[0][:3]
+
+
+def test_every_text_is_counted_as_it_is(tokenizer: Tokenizer) -> None:
+    text = "some words and more " * 100
+    assert tokenizer.count([text] * 2).tolist() == [len(tokenizer._tokenizer.encode(text).ids)] * 2
+
+
+def test_spaces_and_endless_words_are_read_within_bounds(tokenizer: Tokenizer) -> None:
+    started = time.perf_counter()
+    spaces, word, mixed = " " * 3_000_000, "x" * 3_000_000, " " * 50_000 + "hello"
+    found = tokenizer([spaces, word, mixed])
+    assert found.incomplete == {0, 1}, "what was left out is told"
+    assert found.ids[2].tolist() == tokenizer(["hello"]).ids[0].tolist()
+    assert time.perf_counter() - started < 20
+
+
+def test_a_text_is_cut_where_its_tokens_do_not_change() -> None:
+    assert (beginning("one two three", 9), beginning("one", 9)) == ("one two", "one")
+    assert (ending("one two three", 7), ending("one", 9)) == (" three", "one")
+    assert (beginning("x" * 500, 300), ending("x" * 500, 300)) == ("x" * 300, "x" * 300)
+
+
+def test_one_line_of_many_megabytes(tiny_model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "line.txt"
+    source.write_text("some words and more " * 500_000)
+    code = (
+        "import resource, sys; from edge_embed.cli import run\n"
+        "try: run(sys.argv[1:])\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+    )
+    arguments = ["embed", "-i", str(source), "-o", str(tmp_path / "out.npy"), "--no-cache"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "-m", str(tiny_model)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "longer than" in done.stderr
+    assert int(done.stdout) < 500, "MiB; a line of 10 MB took 700 before"
