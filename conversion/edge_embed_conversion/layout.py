@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
-from edge_embed.model.json_files import read_json
+from edge_embed.model.json_files import load_json, read_json
+from edge_embed.model.paths import path_inside
 from edge_embed_conversion.console import say
 
 __all__ = ["POOLING_KEYS", "copy_tokenizer", "write_layout"]
@@ -113,11 +114,12 @@ def copy_tokenizer(source: Path, folder: Path) -> str:
 
 def _copy_modules(source: Path, folder: Path) -> Path:
     """Copy modules.json and what it names; return the transformer's folder."""
-    modules = json.loads((source / "modules.json").read_text(encoding="utf-8-sig"))
+    modules: Any = load_json(source / "modules.json")
     transformer = source
     moved = False
     for module in modules:
         path = str(module["path"])
+        path_inside(source, path, source / "modules.json")
         if module["type"].rsplit(".", 1)[-1] == "Transformer":
             transformer = source / path
             moved = path not in ("", ".")

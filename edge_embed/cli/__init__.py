@@ -13,9 +13,12 @@ from collections.abc import Sequence
 import click
 
 from edge_embed.cli.streams import flush_output, settle_streams, stream_error
+from edge_embed.cli.terminal import printable
 from edge_embed.errors import EdgeEmbedError
 
 __all__ = ["main", "run"]
+
+_MAX_MESSAGE = 2000
 
 # Command name -> module and attribute; help is shown in this order.
 _COMMANDS = {
@@ -111,8 +114,13 @@ def _status(args: list[str], *, debug: bool) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return _clean(" ".join(str(error).split()))
+
+
+def _clean(text: str) -> str:
+    """Keep what others have written from steering the terminal, or filling it."""
+    return printable(text, _MAX_MESSAGE)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"edge-embed: warning: {message}", err=True)
+    click.echo(f"edge-embed: warning: {_clean(str(message))}", err=True)

@@ -40,6 +40,14 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
     metavar="MODEL",
     help="A converted cross-encoder, for /rerank, /predict and /v1/rerank.",
 )
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name that clients call the server by, besides those it listens on; * is any. Not "
+    "looked at where there are API keys. May be repeated.",
+)
 @click.option("--no-page", is_flag=True, help="Do not serve the page at /.")
 @click.option(
     "--alias",
@@ -56,7 +64,7 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 )
 @click.option(
     "--model-memory",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=1e9),
     metavar="MB",
     help="Most megabytes of weights in memory; models that are not in use make room.",
 )
@@ -93,6 +101,7 @@ def serve_command(
     root_path: str,
     *,
     auto_truncate: bool,
+    allowed_hosts: tuple[str, ...],
     no_page: bool,
     access_log: bool,
     **limits: Any,  # noqa: ANN401
@@ -103,7 +112,15 @@ def serve_command(
     certificate anew.
     """
     from edge_embed.pair_scorer import PairScorer
-    from edge_embed.server import Limits, Listen, ModelSource, Service, create_app, serve
+    from edge_embed.server import (
+        AllowedHosts,
+        Limits,
+        Listen,
+        ModelSource,
+        Service,
+        create_app,
+        serve,
+    )
 
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("TLS needs both --tls-certificate and --tls-key")
@@ -133,6 +150,9 @@ def serve_command(
             auto_truncate=auto_truncate,
             pair_model=scorer,
         )
+
+        if unix_socket is None:  # no browser reaches that
+            service.hosts = AllowedHosts(host, allowed_hosts)
 
         def reload() -> None:
             service.keys = _keys(api_keys)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.json_text import parse_json
 from edge_embed.files.lock import LOCK_NAME
 from edge_embed.files.write_errors import output_error
 
@@ -119,10 +120,10 @@ class ResumableVectors:
     def _read_manifest(self) -> int:
         file = self.folder / _MANIFEST
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = parse_json(file.read_bytes())
             done = int(content.pop("done"))
             size = self._file.stat().st_size
-        except (ValueError, KeyError, AttributeError, FileNotFoundError):
+        except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
             raise self._unusable("is damaged") from None
         wanted = {"schema": SCHEMA, **asdict(self._key)}
         for name, what in (

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.dense import DenseLayer
-from edge_embed.model.json_files import load_json, read_json
+from edge_embed.model.json_files import load_json, malformed, read_json
+from edge_embed.model.paths import path_inside
 from edge_embed.vectors import Similarity
 
 __all__ = [
@@ -195,7 +196,11 @@ class ModelConfig:
             ModelFormatError: a file is missing, is damaged, or describes a step that this package
                 does not run. Pooling is never guessed.
         """
-        folder = Path(folder)
+        with malformed(Path(folder)):
+            return cls._read(Path(folder))
+
+    @classmethod
+    def _read(cls, folder: Path) -> "ModelConfig":
         transformer_folder, pooling_folder, modules = _modules(folder)
         config = read_json(transformer_folder / "config.json")
         pooling_file = pooling_folder / "config.json"
@@ -215,11 +220,11 @@ class ModelConfig:
             head=_head(modules, hidden_size * len(modes)),
             max_seq_length=max_seq_length(folder, transformer, config),
             first_position=first_position(config),
-            position_table=config.get("max_position_embeddings", config.get("n_positions")),
-            pad_token_id=int(config.get("pad_token_id") or 0),
+            position_table=_number(config, "max_position_embeddings", "n_positions"),
+            pad_token_id=_number(config, "pad_token_id") or 0,
             lowercase=bool(transformer.get("do_lower_case", False)),
             prompts=_prompts(extra, folder),
-            default_prompt_name=extra.get("default_prompt_name"),
+            default_prompt_name=_text(extra, "default_prompt_name"),
             similarity=_similarity(extra, folder),
             exits=_exits(folder / EXITS_FILE),
             transformer=os.path.relpath(transformer_folder, folder),
@@ -257,12 +262,36 @@ def _truncate_dim(extra: dict[str, Any], folder: Path) -> int | None:
     return dim
 
 
+def _number(values: dict[str, Any], *names: str) -> int | None:
+    """Return a number that may be missing.
+
+    Raises:
+        ValueError: it is none that a model can have.
+    """
+    name = next((name for name in names if name in values), names[0])
+    value = values.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or int(value) != value or not -1 <= value < 1 << 31:
+        raise ValueError(f"{name} is {value!r:.40}")
+    return int(value)
+
+
+def _text(values: dict[str, Any], name: str) -> str | None:
+    value = values.get(name)
+    if not (value is None or isinstance(value, str)):
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value
+
+
 def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
     """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
     file = folder / "modules.json"
     listed: Any = load_json(file)
     try:
-        modules = [(_kind(str(m["type"]), file), folder / m["path"]) for m in listed]
+        modules = [
+            (_kind(str(m["type"]), file), path_inside(folder, m["path"], file)) for m in listed
+        ]
     except (TypeError, KeyError, AttributeError):
         raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
     modules = [module for module in modules if module[0] != "Dropout"]  # for training alone

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.files.json_text import parse_json
 from edge_embed.model.json_files import read_json
 
 __all__ = ["Activation", "DenseLayer", "read_safetensors", "save_dense"]
@@ -141,12 +142,12 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
         raise ModelFormatError(f"cannot read {path}: {error.strerror}") from error
     try:
         size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])
+        header = parse_json(bytes(content[8 : 8 + size]))
         data = memoryview(content)[8 + size :]
         return {
             name: _array(entry, data) for name, entry in header.items() if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelFormatError(f"{path} is damaged ({error}); copy it again") from error
 
 

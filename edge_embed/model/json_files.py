@@ -1,12 +1,23 @@
 """JSON files of a model folder, and one line about what is wrong with them."""
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_embed.errors import ModelFormatError
+from edge_embed.errors import EdgeEmbedError, ModelFormatError
+from edge_embed.files.json_text import MAX_JSON_BYTES, JsonError, parse_json
 
-__all__ = ["load_json", "read_json"]
+__all__ = ["load_json", "malformed", "read_json"]
+
+_WRONG_VALUES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
@@ -28,16 +39,34 @@ def load_json(path: Path, *, optional: bool = False) -> object:
         ModelFormatError: the file is missing, unreadable, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ModelFormatError(f"{path} is too large to be read as settings")
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         if optional:
             return {}
         raise ModelFormatError(
             f"{path.parent} is not a complete model: {path.name} is missing"
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelFormatError(
-            f"{path} is damaged (not valid JSON: {error}); copy it again"
-        ) from error
+    except JsonError as error:
+        raise ModelFormatError(f"{path} is damaged ({error}); copy it again") from error
     except OSError as error:
         raise ModelFormatError(f"cannot read {path}: {error.strerror}") from error
+
+
+@contextmanager
+def malformed(place: Path) -> Iterator[None]:
+    """Turn what a value of another type or size leads to into one line.
+
+    Raises:
+        ModelFormatError: the block met such a value.
+    """
+    try:
+        yield
+    except EdgeEmbedError:
+        raise
+    except _WRONG_VALUES as error:
+        raise ModelFormatError(
+            f"{place} is damaged: one of its values is not what it should be "
+            f"({type(error).__name__}: {str(error)[:100]}); copy it again"
+        ) from error

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.files.json_text import parse_json
+from edge_embed.model.paths import path_inside
 
 __all__ = [
     "RECEIPT",
@@ -164,14 +166,14 @@ def read_receipt(folder: Path) -> Receipt | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFormatError(f"cannot read {path}: {error}") from error
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         if data["schema"] > SCHEMA:
             raise ModelFormatError(
                 f"{path} has schema {data['schema']}, newer than this version reads ({SCHEMA}); "
                 "upgrade edge-embed"
             )
         return _receipt(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelFormatError(
             f"{path} is damaged ({type(error).__name__}: {error}); convert the model again, or "
             "remove the file"
@@ -207,7 +209,11 @@ def check_files(folder: Path, receipt: Receipt) -> list[str]:
     """
     problems = []
     for name, expected in receipt.files.items():
-        path = folder / name
+        try:
+            path = path_inside(folder, name, folder / RECEIPT)
+        except ModelFormatError:
+            problems.append(f"{name!r:.80} is no path inside the folder")
+            continue
         if not path.is_file():
             problems.append(f"{name} is missing")
         elif path.stat().st_size != expected.size:

@@ -23,9 +23,19 @@ except ModuleNotFoundError as error:
 
 from edge_embed.server.app import create_app
 from edge_embed.server.auth import ApiKeys
+from edge_embed.server.hosts import AllowedHosts
 from edge_embed.server.limits import Limits
 from edge_embed.server.run import Listen, serve
 from edge_embed.server.served_model import ModelSource
 from edge_embed.server.service import Service
 
-__all__ = ["ApiKeys", "Limits", "Listen", "ModelSource", "Service", "create_app", "serve"]
+__all__ = [
+    "AllowedHosts",
+    "ApiKeys",
+    "Limits",
+    "Listen",
+    "ModelSource",
+    "Service",
+    "create_app",
+    "serve",
+]

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,10 @@ _access = logging.getLogger("edge_embed.access")
 
 # Tells a browser to ask for a password: any name, and the key.
 _ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="edge-embed", charset="UTF-8"'}
+
+_FOR_ALL = frozenset({"/live", "/ready", "/health"})
+_PART = 256 << 10  # bytes of an answer that are sent at a time
+_MAX_LOGGED = 2000  # characters of an error
 
 # Statuses counted as rejections, and how they are called.
 _REASONS = {401: "key", 413: "size", 429: "overload"}
@@ -99,7 +104,7 @@ class Application:
         metrics.in_flight.set(self._at_work)
         try:
             response = await self._answer(Request(scope, receive))
-            await response(scope, receive, counted)
+            await self._send(response, scope, receive, counted)
         finally:
             self._at_work -= 1
             metrics.in_flight.set(self._at_work)
@@ -111,6 +116,24 @@ class Application:
                 metrics.rejected.labels(reason).inc()
             _access.info("%s %s %d %.1f ms", scope["method"], path, status, 1000 * seconds)
 
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send an answer; a large one in parts, so that it is held no longer than it may be.
+
+        Raises:
+            TimeoutError: the client does not take it; the connection is closed.
+        """
+        body = memoryview(response.body)
+        if len(body) <= _PART or scope["method"] == "HEAD":
+            await response(scope, receive, send)
+            return
+        start = {"type": "http.response.start", "status": response.status_code}
+        with anyio.fail_after(self._service.limits.request_seconds):
+            await send({**start, "headers": response.raw_headers})
+            for place in range(0, len(body), _PART):
+                part = bytes(body[place : place + _PART])
+                more = place + _PART < len(body)
+                await send({"type": "http.response.body", "body": part, "more_body": more})
+
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]
         try:
@@ -119,11 +142,15 @@ class Application:
             return Response(status_code=499)
         except asyncio.CancelledError:  # a stop has waited as long as it was to
             problem = StatusError(503, "the server has stopped")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear it
+        except BaseException as error:  # whatever it is, the client must hear it
+            # A library in Rust that panics raises no Exception.
+            if not (isinstance(error, Exception) or type(error).__name__ == "PanicException"):
+                raise
             problem = StatusError.of(error)
             if problem.status == 500:
                 trace = _log.isEnabledFor(logging.DEBUG)
-                _log.error("%s failed: %s", path, error, exc_info=trace)
+                text = " ".join(str(error)[:_MAX_LOGGED].split())
+                _log.error("%s failed: %s", path, text, exc_info=trace)
         return Response(
             problem.body(self._protocol(path)),
             problem.status,
@@ -143,6 +170,16 @@ class Application:
         """
         path, method = request.scope["path"], request.scope["method"]
         service = self._service
+        # With keys another site's page has none to send. What watches a server may use any name.
+        if service.hosts is not None and service.keys is None and path not in _FOR_ALL:
+            if not service.hosts.accept(request.headers.get("host")):
+                raise StatusError(
+                    403,
+                    "the server does not answer to the name in the Host header: start it with "
+                    "--allowed-host NAME, or with API keys",
+                )
+            if request.headers.get("sec-fetch-site") == "cross-site" and method != "GET":
+                raise StatusError(403, "another site's page may not use this server")
         methods = self._paths.get(path, {})
         endpoint = methods.get("GET" if method == "HEAD" else method)
         if service.keys is not None and not (endpoint and endpoint.without_key):

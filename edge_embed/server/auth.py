@@ -36,7 +36,7 @@ class ApiKeys:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the API keys in {path}: {error}") from error
-        return cls(line for line in lines if not line.startswith("#"))
+        return cls(line for line in lines if not line.lstrip().startswith("#"))
 
     def accept(self, authorization: bytes) -> bool:
         """Whether an Authorization header carries one of the keys.

@@ -3,7 +3,6 @@
 A new path is an :class:`Endpoint` in one of the lists of :mod:`edge_embed.server.api`.
 """
 
-import asyncio
 import codecs
 import json
 import re
@@ -102,7 +101,13 @@ class Endpoint:
         Raises:
             Exception: whatever went wrong; :mod:`edge_embed.server.app` makes it an answer.
         """
-        caller = Caller(request, service.limits, service.metrics)
+        caller = Caller(request, service.limits, service.metrics, service.held)
+        try:
+            return await self._respond(service, caller)
+        finally:
+            caller.finish()
+
+    async def _respond(self, service: Service, caller: Caller) -> Response:
         if self.body is None:
             answer = await self.handler(service, None, caller)
             if isinstance(answer, Response):
@@ -113,7 +118,7 @@ class Endpoint:
         answer = await self.handler(service, body, caller)
         with caller.stage("write"):
             if caller.texts > _FEW_TEXTS:
-                content = await asyncio.to_thread(_encode, answer)
+                content = await caller.run("long", lambda: _encode(answer))
             else:
                 content = _encode(answer)
         return Response(content, media_type=self.media_type)
@@ -149,7 +154,7 @@ def _decode(body: bytes, kind: type) -> object:
         raise StatusError(
             422, re.sub(r"^(Invalid enum value) .* - at", r"\1 - at", str(error))
         ) from None
-    except RecursionError:
+    except (RecursionError, OverflowError):
         raise StatusError(400, "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StatusError(400, f"the body is no JSON: {_what_it_is(body) or error}") from None
@@ -183,5 +188,7 @@ def _encode(answer: object) -> bytes:
 def _numbers(value: object) -> object:
     """Write arrays as lists, with the digits that a float32 has; more would double the size."""
     if isinstance(value, np.ndarray):
+        if value.ndim > 1:
+            return list(value)  # row by row: numbers of Python take four times the room
         return value.astype(np.float64).round(8).tolist()
     raise NotImplementedError(f"an answer holds {type(value).__name__}")

@@ -2,12 +2,13 @@
 
     400  the body is no JSON                    413  too large, and by how much
     401  the API key is missing or wrong        415  not JSON by its content type
+    403  called by a name that is not its own
     404  no such path, model or index           422  JSON with a wrong type or value
     405  the path takes another method          429  overloaded: try again after Retry-After
     408  the body came too slowly               500  the computation failed
     499  the client has gone                    503  not ready, or not done in time
 
-No message holds request text.
+No message holds a text of the request; names in it are quoted up to 40 characters.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,13 @@ from typing import Literal
 
 import msgspec
 
-from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError, TextTooLongError
+from edge_embed.errors import (
+    DamagedIndexError,
+    EdgeEmbedError,
+    InputError,
+    OverloadedError,
+    TextTooLongError,
+)
 
 __all__ = [
     "STATUSES",
@@ -29,9 +36,12 @@ __all__ = [
 
 Protocol = Literal["openai", "tei", "ollama"]
 
+_MAX_MESSAGE = 1000
+
 STATUSES: Mapping[int, str] = {
     400: "The body is no JSON.",
     401: "The API key is missing or wrong.",
+    403: "The server was called by a name that it does not answer to.",
     404: "No such path, model or index.",
     405: "The path takes another method.",
     408: "The body came too slowly.",
@@ -55,13 +65,13 @@ class StatusError(EdgeEmbedError):
         self.headers = dict(headers or {})
 
     @classmethod
-    def of(cls, error: Exception) -> "StatusError":
+    def of(cls, error: BaseException) -> "StatusError":
         """Return what to answer for an error."""
         if isinstance(error, StatusError):
             return error
         if isinstance(error, TextTooLongError):
             return cls(413, str(error))
-        if isinstance(error, InputError):
+        if isinstance(error, InputError) and not isinstance(error, DamagedIndexError):
             return cls(422, str(error))
         if isinstance(error, OverloadedError):
             return cls(429, str(error), headers={"Retry-After": str(error.retry_after)})
@@ -70,17 +80,18 @@ class StatusError(EdgeEmbedError):
 
     def body(self, protocol: Protocol) -> bytes:
         """Return the error as the protocol writes it, JSON."""
+        message = "".join(c if c.isprintable() else " " for c in str(self)[:_MAX_MESSAGE])
         if protocol == "ollama":
-            return msgspec.json.encode(OllamaError(str(self)))
+            return msgspec.json.encode(OllamaError(message))
         if protocol == "tei":
             kind = {429: "Overloaded", 500: "Backend", 503: "Unhealthy"}.get(
                 self.status, "Validation"
             )
-            return msgspec.json.encode(TeiError(str(self), kind))
+            return msgspec.json.encode(TeiError(message, kind))
         kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
             self.status, "server_error" if self.status >= 500 else "invalid_request_error"
         )
-        return msgspec.json.encode(OpenAIErrorBody(OpenAIError(str(self), kind)))
+        return msgspec.json.encode(OpenAIErrorBody(OpenAIError(message, kind)))
 
 
 class TeiError(msgspec.Struct):

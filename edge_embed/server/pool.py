@@ -5,9 +5,12 @@ user has left, so no request is dropped.
 """
 
 import asyncio
+import ctypes
+import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
@@ -114,8 +117,8 @@ class ModelPool:
                     if await asyncio.to_thread(self._sources[name].stamp) == old.model.stamp:
                         continue
                     model = await asyncio.to_thread(self._open, self._sources[name])
-                except (EdgeEmbedError, OSError) as error:
-                    _log.error("the model %r stays as it was: %s", name, error)
+                except Exception as error:  # noqa: BLE001 - a bad folder must not end a server
+                    _log.error("the model %r stays as it was: %.1000s", name, error)
                     continue
                 self._held[name] = _Held(model)
                 self._retire(old)
@@ -180,4 +183,16 @@ class ModelPool:
     async def _close(self, held: _Held) -> None:
         await asyncio.to_thread(held.model.close)
         self._retired.discard(held)
+        del held.model
+        # The compiled model lies in cycles, and the collector looks at old objects seldom.
+        await asyncio.to_thread(_free)
         held.closed.set()
+
+
+def _free() -> None:
+    """Give the memory of unloaded models back to the system."""
+    gc.collect()
+    if sys.platform == "linux":
+        # What was freed in small pieces stays with glibc's allocator otherwise; musl has no such.
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)

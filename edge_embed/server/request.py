@@ -2,35 +2,103 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
 
-from edge_embed.errors import InputError
+from edge_embed.errors import InputError, OverloadedError
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
 
-__all__ = ["Caller", "DisconnectedError", "awaitable"]
+__all__ = ["Caller", "DisconnectedError", "HeldBytes", "awaitable"]
 
 _T = TypeVar("_T")
+
+
+_MAX_DIGITS = 20
 
 
 class DisconnectedError(Exception):
     """The client has gone: nobody waits for an answer."""
 
 
+class HeldBytes:
+    """Bytes of request bodies that a server holds."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+
+Pool = Literal["long", "search"]
+
+# Work outside the batches: what takes memory by the request has few threads, searches have more, so
+# that one of them does not stop others.
+_POOLS: dict[Pool, ThreadPoolExecutor] = {
+    "long": ThreadPoolExecutor(2, thread_name_prefix="long"),
+    "search": ThreadPoolExecutor(4, thread_name_prefix="search"),
+}
+
+# Bytes of a number in JSON, with its comma.
+_NUMBER_BYTES = 12
+
+
 class Caller:
     """Reads from a client and waits on its behalf."""
 
-    def __init__(self, request: Request, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, request: Request, limits: Limits, metrics: Metrics, held: HeldBytes) -> None:
         self._request, self._limits, self._metrics = request, limits, metrics
+        self._deadline = time.monotonic() + limits.request_seconds
+        self._held, self._own = held, 0
         self.texts = 0
         """How many texts it has sent."""
+        self.over = False
+        """Whether nobody waits any more: work in other threads is to stop."""
+
+    def finish(self) -> None:
+        """Let go of what the request holds."""
+        self.over = True
+        self._held.total -= self._own
+        self._own = 0
+
+    def check_answer(
+        self, size: int, what: str, remedy: str = "send fewer texts at a time"
+    ) -> None:
+        """Refuse an answer that would be too large.
+
+        Raises:
+            StatusError: it would (413).
+        """
+        most = self._limits.answer_bytes
+        if size > most:
+            raise StatusError(
+                413, f"{what} would take {size} bytes, the server answers with {most}: {remedy}"
+            )
+
+    def check_numbers(self, count: int, what: str) -> None:
+        """Refuse an answer of too many numbers; else like :meth:`check_answer`."""
+        self.check_answer(_NUMBER_BYTES * count, what)
+
+    def check_results(self, queries: int, k: int) -> None:
+        """Refuse a search for too many hits.
+
+        Raises:
+            StatusError: it is (413).
+        """
+        if queries * k > self._limits.results:
+            raise StatusError(
+                413,
+                f"{queries} queries with k={k} are {queries * k} hits, the server takes "
+                f"{self._limits.results}: send fewer queries at a time, or a smaller k",
+            )
+
+    async def run(self, pool: Pool, function: Callable[[], _T]) -> _T:
+        """Call a function in a thread and wait for its result as :meth:`result` does."""
+        return await self.result(_POOLS[pool].submit(function))
 
     def add_texts(self, count: int) -> None:
         """Count texts of the request.
@@ -65,8 +133,10 @@ class Caller:
         if coding not in ("", "identity"):
             raise StatusError(400, f"the body is compressed ({coding[:20]}): send it as it is")
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > most:
-            raise _too_large(most, f"{length} bytes")
+        if length.isdecimal():
+            if len(length) > _MAX_DIGITS or int(length) > most:
+                raise _too_large(most, f"{length[:_MAX_DIGITS]} bytes")
+            self._hold(int(length))
         with self.stage("read"):
             try:
                 with anyio.fail_after(self._limits.client_seconds):
@@ -90,9 +160,10 @@ class Caller:
         answer = awaitable(future)
         gone = asyncio.ensure_future(self._gone())
         seconds = self._limits.request_seconds
+        left = max(0.0, self._deadline - time.monotonic())
         try:
             either: set[asyncio.Future[Any]] = {answer, gone}
-            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
             if gone.done():
@@ -123,7 +194,17 @@ class Caller:
             size += len(part)
             if size > most:
                 raise _too_large(most, f"more than {most}")
+            self._hold(size)
         return b"".join(parts)
+
+    def _hold(self, size: int) -> None:
+        """Count a body that is held."""
+        if size <= self._own:
+            return
+        if self._held.total + size - self._own > self._limits.held_bytes:
+            raise OverloadedError("the server holds too many large requests already; try again")
+        self._held.total += size - self._own
+        self._own = size
 
     async def _gone(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":

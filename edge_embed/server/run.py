@@ -15,13 +15,16 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from edge_embed.errors import EdgeEmbedError, InputError
 from edge_embed.server.connection import connection_class
+from edge_embed.server.limits import within_descriptors
 from edge_embed.server.service import Service
 
 __all__ = ["Listen", "serve"]
@@ -101,9 +104,16 @@ def serve(
         EdgeEmbedError: the address is in use, or the first model cannot be loaded.
     """
     listener = listen.open()
+    own = None if listen.unix_socket is None else _inode(listen.unix_socket)
+    limits = within_descriptors(service.limits)
+    if limits.connections < service.limits.connections:
+        _log.warning(
+            "at most %d connections: the system allows this process no more open files (ulimit -n)",
+            limits.connections,
+        )
     config = uvicorn.Config(
         app,
-        http=connection_class(service.limits),
+        http=connection_class(limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -124,7 +134,7 @@ def serve(
         asyncio.run(_run(_Server(config), service, listen, listener, reload))
     finally:
         if listen.unix_socket is not None:
-            listen.unix_socket.unlink(missing_ok=True)
+            _remove_own(listen.unix_socket, own)
 
 
 class _Server(uvicorn.Server):
@@ -167,6 +177,11 @@ async def _run(
     reloads: set[asyncio.Task[None]] = set()
     collecting = asyncio.create_task(_collect_seldom())
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_say_once())
+    if listen.certificate is not None:
+        # uvicorn leaves it at asyncio's 60 seconds, within which a client need say nothing.
+        seconds = service.limits.client_seconds
+        loop.create_server = partial(loop.create_server, ssl_handshake_timeout=seconds)  # type: ignore[method-assign]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, load_anew)
@@ -207,6 +222,38 @@ def _address(listener: socket.socket) -> str:
         return str(name)
     host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
     return f"{host}:{name[1]}"
+
+
+def _say_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return a handler of the event loop's own errors: one line each, the same one once a minute.
+
+    A system that has no file descriptors left would fill the log with tracebacks otherwise.
+    """
+    said: dict[str, float] = {}
+
+    def say(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        text = f"{context.get('message', 'error')}: {error}"[:500]
+        if said.get(text, -60.0) + 60 <= loop.time():
+            said.clear()
+            said[text] = loop.time()
+            _log.error("%s", " ".join(text.split()))
+
+    return say
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _remove_own(path: Path, own: tuple[int, int] | None) -> None:
+    """Remove a socket file unless another server has put its own there meanwhile."""
+    if own is not None and _inode(path) == own:
+        path.unlink(missing_ok=True)
 
 
 def _unix_socket(path: Path) -> socket.socket:

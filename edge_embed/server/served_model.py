@@ -143,6 +143,7 @@ class ServedModel:
         """
         self.embedder.check_dim(options.dim)
         caller.add_texts(len(texts))
+        caller.check_numbers(len(texts) * (options.dim or self.embedder.dim), "the vectors")
         embedded = await self._embed(caller, texts, options, self.batcher)
         vectors = finish(embedded.vectors, dim=options.dim, normalize=options.normalize)
         return replace(embedded, vectors=vectors)
@@ -153,10 +154,16 @@ class ServedModel:
         """Return each token's state instead of one vector a text; else like :meth:`embed`."""
         caller.add_texts(len(texts))
         batcher = await asyncio.to_thread(self.states)
-        return await self._embed(caller, texts, options, batcher)
+        return await self._embed(caller, texts, options, batcher, states=True)
 
     async def _embed(
-        self, caller: Caller, texts: Texts, options: EmbedOptions, batcher: DynamicBatcher
+        self,
+        caller: Caller,
+        texts: Texts,
+        options: EmbedOptions,
+        batcher: DynamicBatcher,
+        *,
+        states: bool = False,
     ) -> Embedded:
         if batcher.waiting_tokens + len(texts) > batcher.queue_tokens:
             # Refused for its least number of tokens, before they are counted.
@@ -164,7 +171,7 @@ class ServedModel:
         prompt = self._prompt(texts, options)
         with caller.stage("tokenize"):
             if sum(len(text) for text in texts) > _FEW_CHARACTERS:
-                tokenized = await asyncio.to_thread(self._prepare, texts, prompt, options)
+                tokenized = await caller.run("long", lambda: self._prepare(texts, prompt, options))
             else:
                 tokenized = self._prepare(texts, prompt, options)
         tokens = int(tokenized.lengths.sum())
@@ -174,6 +181,8 @@ class ServedModel:
                 f"the request has {tokens} tokens, the server takes {batcher.queue_tokens}: send "
                 "fewer texts at a time",
             )
+        if states:
+            caller.check_numbers(tokens * self.embedder.config.hidden_size, "the tokens' states")
         prompt_length = self.embedder.prompt_length(prompt)
         with caller.stage("compute"):
             future = batcher.submit(tokenized.ids, prompt_length=prompt_length)
@@ -184,9 +193,22 @@ class ServedModel:
         self._metrics.unknown.labels(self.name).inc(int(tokenized.unknown.sum()))
         return Embedded(vectors, tokens, truncated)
 
+    def prompt(self, name: str | None) -> str:
+        """Return a prompt by its name, or the model's default.
+
+        Raises:
+            StatusError: there is none of this name (422).
+        """
+        known = self.embedder.config.prompts
+        if name is not None and name not in known:
+            raise StatusError(
+                422, f"the model has no such prompt; it has: {', '.join(known) or 'none'}"
+            )
+        return self.embedder.prompt(name=name)
+
     def _prompt(self, texts: Texts, options: EmbedOptions) -> str:
         if not _are_ids(texts):
-            return self.embedder.prompt(name=options.prompt_name)
+            return self.prompt(options.prompt_name)
         if options.prompt_name is not None:
             raise InputError("a prompt goes before text, not before token ids")
         return ""

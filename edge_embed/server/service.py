@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from edge_embed.pair_scorer import PairScorer
 from edge_embed.server.auth import ApiKeys
 from edge_embed.server.errors import StatusError
+from edge_embed.server.hosts import AllowedHosts
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
 from edge_embed.server.pool import ModelPool
+from edge_embed.server.request import HeldBytes
 from edge_embed.server.served_model import ModelSource, ServedModel
 from edge_embed.tasks import Index
 
@@ -51,6 +53,9 @@ class Service:
         self.index = index
         self.auto_truncate = auto_truncate
         self.pair_model = pair_model
+        self.held = HeldBytes()
+        self.hosts: AllowedHosts | None = None
+        """Names that it answers to; None is any."""
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
         self.metrics.watch_models(lambda: self.pool.loaded)

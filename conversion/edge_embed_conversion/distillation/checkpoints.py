@@ -9,6 +9,7 @@ import torch
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.model.json_files import read_json
 
 __all__ = ["Progress", "claim", "load_checkpoint", "save_checkpoint"]
 
@@ -33,7 +34,7 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "run.json"
     if file.is_file():
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = read_json(file)
         for name, value in identity.items():
             if stored.get(name) != value:
                 raise InputError(

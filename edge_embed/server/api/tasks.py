@@ -1,6 +1,5 @@
 """What embeddings are for, over HTTP: /v1/similarity, /v1/dedup and /v1/search."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -10,11 +9,13 @@ from edge_embed.server.endpoint import Endpoint, Matrix
 from edge_embed.server.request import Caller
 from edge_embed.server.served_model import EmbedOptions
 from edge_embed.server.service import Service
-from edge_embed.tasks import deduplicate
+from edge_embed.tasks import Index, deduplicate
 
 __all__ = ["ENDPOINTS"]
 
 _MAX_HITS = 1000
+# Of a hit besides its text and id.
+_HIT_BYTES = 64
 
 
 class SimilarityRequest(msgspec.Struct):
@@ -93,6 +94,8 @@ async def similarity(
     """Compare texts."""
     async with service.pool.use(request.model) as served:
         count = len(request.texts)
+        others = count if request.others is None else len(request.others)
+        caller.check_numbers(count * others, "the similarities")
         texts = request.texts + (request.others or [])
         embedded = await served.embed(caller, texts)
         others = embedded.vectors if request.others is None else embedded.vectors[count:]
@@ -105,8 +108,8 @@ async def dedup(service: Service, request: DedupRequest, caller: Caller) -> Dedu
     async with service.pool.use(request.model) as served:
         served.embedder.config.require_cosine("deduplication")
         embedded = await served.embed(caller, request.texts)
-        result = await asyncio.to_thread(
-            lambda: deduplicate(embedded.vectors, threshold=request.threshold)
+        result = await caller.run(
+            "long", lambda: deduplicate(embedded.vectors, threshold=request.threshold)
         )
         removed = [Removed(d.row, d.partner, round(d.score, 6)) for d in result.duplicates]
         kept = [int(row) for row in result.kept]
@@ -116,23 +119,47 @@ async def dedup(service: Service, request: DedupRequest, caller: Caller) -> Dedu
 async def search(service: Service, request: SearchRequest, caller: Caller) -> SearchAnswer:
     """Search the attached index."""
     queries = [request.query] if isinstance(request.query, str) else request.query
+    caller.check_results(len(queries), request.k)
     async with service.pool.use() as served:
         index = service.check_index(served)
         options = EmbedOptions(prompt_name=served.embedder.role_prompt("query"))
         embedded = await served.embed(caller, queries, options)
-        found = await asyncio.to_thread(
-            lambda: index.search(
-                embedded.vectors,
+        hits = await caller.run(
+            "search", lambda: _hits(index, request, queries, embedded.vectors, caller)
+        )
+        return SearchAnswer(hits, served.name, Usage.of(embedded))
+
+
+def _hits(
+    index: Index,
+    request: SearchRequest,
+    queries: list[str],
+    vectors: Any,  # noqa: ANN401
+    caller: Caller,
+) -> list[list[FoundText]]:
+    """Search for some queries at a time, while somebody waits and the answer is not too large.
+
+    Raises:
+        StatusError: it is (413).
+    """
+    hits: list[list[FoundText]] = []
+    size = 0
+    step = max(1, _MAX_HITS // request.k)
+    with index.stopping(lambda: caller.over):
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            for ranking in index.search(
+                vectors[part],
                 k=request.k,
                 where=request.where,
-                queries=queries if request.hybrid else None,
-            )
-        )
-        hits = [
-            [FoundText(h.id, h.text, dict(h.metadata), round(h.score, 6)) for h in ranking]
-            for ranking in found
-        ]
-        return SearchAnswer(hits, served.name, Usage.of(embedded))
+                queries=queries[part] if request.hybrid else None,
+            ):
+                size += sum(len(hit.text) + len(hit.id) + _HIT_BYTES for hit in ranking)
+                caller.check_answer(size, "the hits", "send fewer queries, or a smaller k")
+                hits.append(
+                    [FoundText(h.id, h.text, dict(h.metadata), round(h.score, 6)) for h in ranking]
+                )
+    return hits
 
 
 _TEXTS = ["Reset my password", "I forgot my password", "Opening hours"]

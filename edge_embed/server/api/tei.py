@@ -1,6 +1,5 @@
 """text-embeddings-inference's protocol: /embed and what goes with it, on the default model."""
 
-import asyncio
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -21,6 +20,9 @@ from edge_embed.server.served_model import EmbedOptions, ServedModel
 from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS", "Info", "info"]
+
+# A token in an answer.
+_TOKEN_BYTES = 96
 
 Direction = Literal["Left", "Right", "left", "right"]
 
@@ -141,11 +143,12 @@ async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -
     texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
     caller.add_texts(len(texts))
     async with service.pool.use() as served:
-        prompt = ""
-        if request.prompt_name is not None:
-            prompt = served.embedder.prompt(name=request.prompt_name)
+        prompt = "" if request.prompt_name is None else served.prompt(request.prompt_name)
         texts = [prompt + text for text in texts]
-        return await asyncio.to_thread(_tokens, served, texts, request.add_special_tokens)
+        # A character may be a token.
+        caller.check_answer(_TOKEN_BYTES * sum(map(len, texts)), "the tokens of the texts")
+        special = request.add_special_tokens
+        return await caller.run("long", lambda: _tokens(served, texts, special))
 
 
 async def decode(service: Service, request: DecodeRequest, caller: Caller) -> list[str]:
@@ -155,8 +158,9 @@ async def decode(service: Service, request: DecodeRequest, caller: Caller) -> li
     async with service.pool.use() as served:
         tokenizer = served.embedder.tokenizer
         skip = request.skip_special_tokens
-        return await asyncio.to_thread(
-            lambda: tokenizer.decode(lists, skip_special_tokens=skip)  # type: ignore[arg-type]
+        return await caller.run(
+            "long",
+            lambda: tokenizer.decode(lists, skip_special_tokens=skip),  # type: ignore[arg-type]
         )
 
 

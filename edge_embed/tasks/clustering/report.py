@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.json_text import parse_json
 
 __all__ = ["ClusterEntry", "ClusterReport"]
 
@@ -86,7 +87,7 @@ class ClusterReport:
             InputError: the file is missing, no such report, damaged, or newer than this version.
         """
         try:
-            content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+            content: Any = parse_json(path.read_bytes())
             if content["format"] != _FORMAT:
                 raise ValueError
             if content["schema"] > SCHEMA:
@@ -112,7 +113,7 @@ class ClusterReport:
             raise InputError(f"no such file: {path}") from None
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise InputError(
                 f"{path} is not a whole .json report of 'edge-embed cluster': make it again"
             ) from None

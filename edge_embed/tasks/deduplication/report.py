@@ -4,25 +4,30 @@ JSON lines. First a header, then one line for each removed record, then the link
 stricter threshold follows without another search.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.json_text import parse_json
 from edge_embed.tasks.deduplication.removals import ExactDuplicates, Removal, removals
 from edge_embed.tasks.deduplication.semantic import DeduplicationResult
 from edge_embed.tasks.neighbours import Links
 
 __all__ = ["DedupReport", "Refusal"]
 
-SCHEMA = 1
+SCHEMA = 2
+"""From 2 on the last line is a checksum of those before it."""
 _FORMAT = "edge-embed dedup report"
+_CHECKSUM = "sha256"
+_MAX_COSINE = 1.001  # rounding goes a little beyond 1
 # Numbers on a line.
 _CHUNK = 4000
 
@@ -94,7 +99,8 @@ class DedupReport:
             "links": len(result.links),
             "refused": len(self.refused),
         }
-        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            file = _SummedFile(stream)
             file.write(_line(header))
             for removal in removed:
                 partner = reference_texts if removal.reference else texts
@@ -119,6 +125,7 @@ class DedupReport:
             for name, values in self._arrays():
                 for start in range(0, len(values), _CHUNK):
                     file.write(_line({name: values[start : start + _CHUNK].tolist()}))
+            file.write(_line({_CHECKSUM: file.digest()}))
 
     def _arrays(self) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
         links = self.result.links
@@ -141,8 +148,11 @@ class DedupReport:
         damaged = InputError(f"{path} is not a whole report of 'edge-embed dedup': make it again")
         arrays: dict[str, list[Any]] = {name: [] for name in _ARRAYS}
         try:
-            with path.open(encoding="utf-8-sig") as file:
-                header = json.loads(next(file))
+            digest, told = hashlib.sha256(), None
+            with path.open("rb") as file:
+                first = next(file)
+                digest.update(first)
+                header = parse_json(first)
                 if header["format"] != _FORMAT:
                     raise damaged
                 if header["schema"] > SCHEMA:
@@ -151,10 +161,18 @@ class DedupReport:
                         f"({SCHEMA}); upgrade edge-embed"
                     )
                 for line in file:
-                    content = json.loads(line)
+                    content = parse_json(line)
+                    if told is not None:
+                        raise damaged  # something follows the checksum
+                    if _CHECKSUM in content:
+                        told = content[_CHECKSUM]
+                        continue
+                    digest.update(line)
                     for name, values in content.items():
                         if name in arrays and isinstance(values, list):
                             arrays[name] += values
+            if (header["schema"] > 1 or told is not None) and told != digest.hexdigest():
+                raise damaged
             return cls._from(header, arrays)
         except FileNotFoundError:
             raise InputError(f"no such file: {path}") from None
@@ -162,7 +180,15 @@ class DedupReport:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration):
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+            StopIteration,
+        ):
             raise damaged from None
 
     @classmethod
@@ -185,6 +211,18 @@ class DedupReport:
         )
         if not whole:
             raise ValueError("lines are missing")
+        order = np.array(arrays["order"], np.intp)
+        references = np.array(arrays["reference_rows"], np.intp)
+        count, total = len(exact.of), rows + len(references)
+        if not (
+            np.array_equal(np.sort(order), np.arange(rows))
+            and _within(exact.of, 0, count)
+            and _within(links.left, 0, total)
+            and _within(links.right, 0, total)
+            and _within(exact.references, -1, np.iinfo(np.int64).max)
+            and bool(np.all(np.abs(links.score) <= _MAX_COSINE))
+        ):
+            raise ValueError("numbers are out of range")
         empty = np.empty(0, np.intp)
         bare = DeduplicationResult(
             threshold=float(header["threshold"]),
@@ -217,6 +255,25 @@ _ARRAYS = (
     "link_right",
     "link_score",
 )
+
+
+class _SummedFile:
+    """Writes lines and sums them up."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._digest = stream, hashlib.sha256()
+
+    def write(self, line: str) -> None:
+        content = line.encode()
+        self._digest.update(content)
+        self._stream.write(content)
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _within(numbers: "np.ndarray[Any, Any]", least: int, end: int) -> bool:
+    return not len(numbers) or bool(numbers.min() >= least and numbers.max() < end)
 
 
 def _line(content: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import MissingExtraError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.json_text import parse_json
 from edge_embed.files.lock import owned_file
 from edge_embed.tasks.vectors import Floats
 
@@ -73,7 +74,7 @@ class HnswFile:
         """
         require_usearch()
         try:
-            content = json.loads(_manifest_file(path).read_text(encoding="utf-8"))
+            content = parse_json(_manifest_file(path).read_bytes())
             manifest = _Manifest(**content)
             if (manifest.schema, manifest.store, manifest.dim) != (_SCHEMA, store, dim):
                 return None
