@@ -111,8 +111,8 @@ def test_a_search_that_takes_too_long_is_stopped(
 ) -> None:
     ended = []
 
-    def slow(*_: object, **__: object) -> list[list[object]]:
-        for _ in range(1000):
+    def slow(*_args: object, **_named: object) -> list[list[object]]:
+        for _step in range(1000):
             time.sleep(0.01)
             index._store.check_stop()
         return [[]]

@@ -94,8 +94,8 @@ async def similarity(
     """Compare texts."""
     async with service.pool.use(request.model) as served:
         count = len(request.texts)
-        others = count if request.others is None else len(request.others)
-        caller.check_numbers(count * others, "the similarities")
+        columns = count if request.others is None else len(request.others)
+        caller.check_numbers(count * columns, "the similarities")
         texts = request.texts + (request.others or [])
         embedded = await served.embed(caller, texts)
         others = embedded.vectors if request.others is None else embedded.vectors[count:]
