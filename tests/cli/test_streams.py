@@ -1,0 +1,53 @@
+"""Commands without a home or streams, or with full ones: they work, or say one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_embed.runtime.compile_cache import default_cache_dir
+
+COMMAND = f"{sys.executable} -m edge_embed"
+
+
+def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_without_standard_error(tiny_model: Path, tmp_path: Path) -> None:
+    texts, out = tmp_path / "a.txt", tmp_path / "b.txt"
+    texts.write_text("a parcel\nopening hours\n")
+    done = shell(f"{COMMAND} dedup -m {tiny_model} --no-cache -i {texts} -o {out} 2>&-")
+    assert (done.returncode, out.read_text()) == (0, texts.read_text())
+
+
+@pytest.mark.parametrize("redirection", [">&-", "> /dev/full"])
+def test_standard_output_that_takes_nothing(tiny_model: Path, redirection: str) -> None:
+    done = shell(f"{COMMAND} info -m {tiny_model} --json {redirection}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("edge-embed: cannot write to standard output: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_standard_output_of_another_encoding(tiny_model: Path) -> None:
+    done = shell(
+        f"{COMMAND} similarity -m {tiny_model} --no-cache 'naïve €' b", PYTHONIOENCODING="ascii"
+    )
+    assert (done.returncode, r"na\xefve \u20ac" in done.stdout) == (0, True)
+
+
+def test_no_home_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert default_cache_dir() is None
