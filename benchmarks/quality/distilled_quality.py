@@ -83,16 +83,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--student", type=Path, action="append", required=True)
+    parser.add_argument(
+        "--variant", action="append", choices=("fp32", "int8"), help="only these; else both"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     folders: list[Path] = [options.teacher, *options.student]
-    variants = [(folder, variant) for folder in folders for variant in ("fp32", "int8")]
+    variants = [
+        (folder, variant) for folder in folders for variant in options.variant or ("fp32", "int8")
+    ]
     results = {}
     for folder, variant in variants:
         name = f"{folder.resolve().name} {variant}"
         results[name] = measure(Embedder(folder, variant=variant).encode, options.data)
         print(name, results[name], flush=True)
     names = " ".join(f"--student {folder.resolve().name}" for folder in options.student)
+    names += "".join(f" --variant {variant}" for variant in options.variant or ())
     command = (
         f"python -m benchmarks.quality.distilled_quality --teacher {options.teacher.name} {names}"
     )

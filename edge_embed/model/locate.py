@@ -7,7 +7,7 @@ from edge_embed.model.json_files import load_json
 
 __all__ = ["DEFAULT_MODEL", "resolve_model", "shipped_models"]
 
-DEFAULT_MODEL = "edge-embed-albert"
+DEFAULT_MODEL = "edge-embed-small"
 """The shipped model that is meant where none is named."""
 
 # What the runtime reads of a hub repository; weights in other formats stay there.
