@@ -21,7 +21,7 @@ from edge_embed.errors import (
 from edge_embed.runtime.text_warnings import TextWarning
 
 if TYPE_CHECKING:
-    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.pairs.scorer import PairScorer
 
 __all__ = [
     "ClusterError",
@@ -48,7 +48,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Load what few programs need when it is asked for."""
     if name == "PairScorer":
-        from edge_embed.pair_scorer import PairScorer
+        from edge_embed.pairs.scorer import PairScorer
 
         return PairScorer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

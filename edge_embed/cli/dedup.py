@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early shou
     import numpy.typing as npt
 
     from edge_embed.embedder import Embedder
-    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.pairs.scorer import PairScorer
     from edge_embed.tasks import Duplicate
     from edge_embed.tasks.deduplication.removals import Removal
     from edge_embed.tasks.deduplication.report import DedupReport, Refusal

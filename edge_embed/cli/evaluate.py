@@ -20,7 +20,7 @@ from edge_embed.runtime.text_warnings import asymmetry
 
 if TYPE_CHECKING:
     from edge_embed.evaluation import RetrievalSet
-    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.pairs.scorer import PairScorer
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ from edge_embed.model.config import VARIANTS
 from edge_embed.runtime.config import RuntimeConfig, choices_of
 
 if TYPE_CHECKING:
-    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.pairs.scorer import PairScorer
 
 __all__ = [
     "ModelOptions",
@@ -48,7 +48,7 @@ class ModelOptions:
         Raises:
             InputError: the model gives several numbers a pair.
         """
-        from edge_embed.pair_scorer import PairScorer
+        from edge_embed.pairs.scorer import PairScorer
 
         # An exit is the embedding model's.
         engine = {name: value for name, value in self.engine.items() if name != "layers"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.pairs.scorer import PairScorer
 
 _THRESHOLD = 0.8
 _COLUMNS = {

@@ -111,7 +111,7 @@ def serve_command(
     SIGTERM stops it when requests at work are answered; SIGHUP loads changed models, keys and the
     certificate anew.
     """
-    from edge_embed.pair_scorer import PairScorer
+    from edge_embed.pairs.scorer import PairScorer
     from edge_embed.server import (
         AllowedHosts,
         Limits,

@@ -12,7 +12,7 @@ from edge_embed.evaluation.compare import System
 from edge_embed.evaluation.measured import Role, Vectors
 from edge_embed.evaluation.metrics import Floats
 from edge_embed.model.receipt import file_hash, read_receipt
-from edge_embed.pair_scorer import PairScorer
+from edge_embed.pairs.scorer import PairScorer
 
 __all__ = ["embedder_system", "scorer_system"]
 

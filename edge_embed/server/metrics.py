@@ -1,7 +1,7 @@
 """What a server counts and times, for Prometheus."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,9 +18,6 @@ from prometheus_client.registry import Collector
 from edge_embed import __version__
 from edge_embed.runtime.dynamic_batcher import BatchReport
 
-if TYPE_CHECKING:
-    from edge_embed.server.served_model import ServedModel
-
 __all__ = ["Metrics"]
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -28,6 +25,21 @@ _STAGES = ("read", "tokenize", "compute", "write")
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024)
 _FILL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+class ReportedModel(Protocol):
+    """What is told of a loaded model."""
+
+    name: str
+    fingerprint: str
+
+    @property
+    def variant(self) -> str:
+        """Which of the folder's weights it runs."""
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens of texts in its queue."""
 
 
 class Metrics:
@@ -91,7 +103,7 @@ class Metrics:
             )
         }
 
-    def watch_models(self, loaded: Callable[[], "Sequence[ServedModel]"]) -> None:
+    def watch_models(self, loaded: Callable[[], Sequence[ReportedModel]]) -> None:
         """Report what each loaded model is, and the tokens that wait for it, at each scrape."""
         self._registry.register(_Models(loaded))
 
@@ -109,7 +121,7 @@ class Metrics:
 
 
 class _Models(Collector):
-    def __init__(self, loaded: Callable[[], "Sequence[ServedModel]"]) -> None:
+    def __init__(self, loaded: Callable[[], Sequence[ReportedModel]]) -> None:
         self._loaded = loaded
 
     def collect(self) -> Iterator[Metric]:
@@ -124,6 +136,6 @@ class _Models(Collector):
             "edge_embed_queue_tokens", "Tokens that wait, by loaded model.", labels=["model"]
         )
         for model in self._loaded():
-            about.add_metric([model.name, model.embedder.variant, model.fingerprint], 1)
+            about.add_metric([model.name, model.variant, model.fingerprint], 1)
             waiting.add_metric([model.name], model.waiting_tokens)
         yield from (about, waiting)

@@ -130,6 +130,11 @@ class ServedModel:
         self._states: DynamicBatcher | None = None
         self._opening_states = threading.Lock()
 
+    @property
+    def variant(self) -> str:
+        """Which of the folder's weights it runs."""
+        return self.embedder.variant
+
     async def embed(
         self, caller: Caller, texts: Texts, options: EmbedOptions = EmbedOptions()
     ) -> Embedded:

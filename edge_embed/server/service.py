@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from edge_embed.pair_scorer import PairScorer
+from edge_embed.pairs.scorer import PairScorer
 from edge_embed.server.auth import ApiKeys
 from edge_embed.server.errors import StatusError
 from edge_embed.server.hosts import AllowedHosts

@@ -197,7 +197,7 @@ class Index:
                 vectors with that of BM25 over the words.
             exact: Compare with every entry, however many there are.
             rerank: Scores pairs of query and text, as :meth:`PairScorer.predict
-                <edge_embed.pair_scorer.PairScorer.predict>` does: the hits of the hybrid search
+                <edge_embed.pairs.scorer.PairScorer.predict>` does: the hits of the hybrid search
                 are then ordered by it. Needs ``queries``.
             candidates: How many hits ``rerank`` reads of each query, at least ``k``.
 

@@ -8,11 +8,9 @@ lag behind it without ever being wrong about an entry that is still there.
 
 import sqlite3
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +23,7 @@ from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.index.connections import Connections
 from edge_embed.tasks.index.metadata import Where, metadata_as_json, sql_condition
+from edge_embed.tasks.index.schema import APPLICATION, SCHEMA, fill, own_schema, schema_of
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.vectors import Floats, unit_rows
 
@@ -33,8 +32,6 @@ __all__ = ["Entry", "Store", "StoreFacts", "VectorType", "check_model"]
 VectorType = Literal["float32", "int8"]
 Numbers = npt.NDArray[np.int64]
 
-_APPLICATION = 0x45456D62  # "EEmb": tells the file from any other SQLite database
-_SCHEMA = 1
 _MAX_DIM = 1 << 20
 _BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
@@ -42,28 +39,6 @@ _BATCH = 500  # numbers in one statement
 _MAX_WORDS = 128
 _MAX_WORD = 100  # characters
 _creating = threading.Lock()  # a process owns a file as often as it likes
-
-_TABLES = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE entries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    text TEXT NOT NULL,
-    metadata TEXT NOT NULL
-);
--- Apart, so that a filter by metadata does not read through all vectors.
-CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB NOT NULL);
-CREATE VIRTUAL TABLE words USING fts5(
-    text, content='entries', content_rowid='number', tokenize='porter unicode61'
-);
-CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN
-    INSERT INTO words (rowid, text) VALUES (new.number, new.text);
-END;
-CREATE TRIGGER entry_deleted AFTER DELETE ON entries BEGIN
-    INSERT INTO words (words, rowid, text) VALUES ('delete', old.number, old.text);
-    DELETE FROM vectors WHERE number = old.number;
-END;
-"""
 
 
 @dataclass(frozen=True)
@@ -127,7 +102,7 @@ class Store:
             InputError: it is another kind of file, damaged, or newer than this version.
         """
         (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application != _APPLICATION:
+        if application != APPLICATION:
             raise InputError(f"{self.path} is not an index of edge-embed")
         try:
             facts = dict(connection.execute("SELECT name, value FROM facts"))
@@ -137,12 +112,12 @@ class Store:
                 raise TypeError
         except (KeyError, ValueError, TypeError):
             raise self._damaged("its facts are incomplete") from None
-        if schema > _SCHEMA:
+        if schema > SCHEMA:
             raise InputError(
                 f"{self.path} has schema {schema}, newer than this version reads "
-                f"({_SCHEMA}); upgrade edge-embed"
+                f"({SCHEMA}); upgrade edge-embed"
             )
-        strange = _schema(connection).symmetric_difference(_own_schema())
+        strange = schema_of(connection).symmetric_difference(own_schema())
         if strange:
             kind, name = min(strange)[:2]
             raise self._damaged(f"its {kind} {name!r:.40} is not as this program makes it")
@@ -173,7 +148,7 @@ class Store:
                     raise OutputError(f"{path} already exists: another process has made it")
                 temporary.unlink(missing_ok=True)
                 try:
-                    _fill(temporary, facts)
+                    fill(temporary, vars(facts))
                     temporary.rename(path)
                 finally:
                     temporary.unlink(missing_ok=True)
@@ -347,42 +322,6 @@ class Store:
         return DamagedIndexError(
             f"the index {self.path} is damaged ({what}): restore it from a copy"
         )
-
-
-def _fill(path: Path, facts: StoreFacts) -> None:
-    """Write an empty store."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        connection.executescript(_TABLES)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        values = vars(facts) | {"schema": _SCHEMA, "identity": uuid.uuid4().hex}
-        connection.executemany(
-            "INSERT INTO facts VALUES (?, ?)",
-            [(name, str(value)) for name, value in values.items()],
-        )
-    finally:
-        connection.close()
-
-
-def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    """Return kind, name and text of everything in a schema.
-
-    The text of full-text search's own tables is SQLite's and differs between its versions.
-    """
-    return {
-        (kind, name, "" if name.startswith("words_") or sql is None else " ".join(sql.split()))
-        for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")
-    }
-
-
-@cache
-def _own_schema() -> frozenset[tuple[str, str, str]]:
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.executescript(_TABLES)
-        return frozenset(_schema(connection))
-    finally:
-        connection.close()
 
 
 def _words(query: str) -> list[str]:
