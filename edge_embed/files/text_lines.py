@@ -7,6 +7,7 @@ error and not guessed: a wrong guess would embed other texts than were written.
 import codecs
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from edge_embed.errors import InputError
@@ -70,4 +71,5 @@ def _marked(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
             f"it is ({error}); copy or convert it again"
         ) from None
     finally:
-        lines.detach()  # the file is closed by whoever opened it
+        with suppress(ValueError):  # whoever opened the file has closed it already
+            lines.detach()
