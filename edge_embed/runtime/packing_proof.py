@@ -73,13 +73,13 @@ def recorded_packing(folder: Path, graph: Path) -> bool | None:
     """
     receipt = read_json(folder / RECEIPT, optional=True)
     name = graph.relative_to(folder).as_posix()
-    variants = receipt.get("variants")
-    if not isinstance(variants, dict):
+    variants, files = receipt.get("variants"), receipt.get("files")
+    if not (isinstance(variants, dict) and isinstance(files, dict)):
         return None
     for variant in variants.values():
         if isinstance(variant, dict) and variant.get("file") == name:
             packed = variant.get("packed")
-            entry = (receipt.get("files") or {}).get(name)
+            entry = files.get(name)
             if isinstance(packed, bool) and isinstance(entry, dict):
                 return packed if entry.get("sha256") == file_hash(graph).sha256 else None
     return None
