@@ -7,6 +7,7 @@ import click
 from edge_embed.cli.convert import layer_numbers
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.extras import conversion_errors
+from edge_embed.cli.paths import claim_paths
 from edge_embed.files.formats import READABLE
 
 
@@ -96,6 +97,18 @@ def distill_command(
         from edge_embed_conversion.distillation import work_folder
 
         work = work_folder(output, work_dir)
+        read = {f"--corpus {file}": file for file in corpus}
+        read |= {f"--teacher {name}": name for name in teacher}
+        claim_paths(
+            reads={
+                **read,
+                **{f"--dev {file}": file for file in dev},
+                "--init": options["init"],
+                "--tokenizer": options.get("tokenizer"),
+            },
+            folders={"-o": output},
+            work={"--work-dir": work},
+        )
         common = {"work_dir": work, "column": column, "force": force}
         try:
             if options["init"]:

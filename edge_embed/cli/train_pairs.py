@@ -4,6 +4,7 @@ import click
 
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.extras import conversion_errors
+from edge_embed.cli.paths import claim_paths
 
 
 @click.command("train-pairs")
@@ -62,6 +63,15 @@ def train_pairs_command(
     force: bool,
 ) -> None:
     """Train a model that reads two sentences together; ``convert`` then makes it small."""
+    claim_paths(
+        reads={
+            "--init": init,
+            **{f"--pairs {file}": file for file in pairs},
+            **{f"--dev {file}": file for file in dev},
+        },
+        folders={"-o": output},
+        work={"--work-dir": work_dir},
+    )
     with conversion_errors():
         from edge_embed_conversion.pairs.recipe import PairRecipe
         from edge_embed_conversion.pairs.train import train_pairs

@@ -316,13 +316,13 @@ def _kind(name: str, file: Path) -> str:
     library, kind = name.split(".", 1)[0], name.rsplit(".", 1)[-1]
     if library != "sentence_transformers":
         raise ModelFormatError(
-            f"{file} names the class {name!r}, code that comes with the model: edge_embed runs "
+            f"{file} names the class {name!r:.80}, code that comes with the model: edge_embed runs "
             "sentence-transformers' own modules and never takes another class for one of them"
         )
     if kind not in ("Transformer", "Pooling", "Dense", "Normalize", "Dropout"):
         what = f" ({_REFUSED[kind]})" if kind in _REFUSED else ""
         raise ModelFormatError(
-            f"{file} names the module {kind!r}{what}, which edge_embed does not run; "
+            f"{file} names the module {kind!r:.80}{what}, which edge_embed does not run; "
             "it runs Transformer, Pooling, Dense and Normalize"
         )
     return kind

@@ -399,5 +399,5 @@ def _load(path: Path) -> FastTokenizer:
             return FastTokenizer.from_str(content)
     except Exception as error:  # tokenizers raises plain Exception for a bad file
         raise ModelFormatError(
-            f"{path} is damaged ({error}); copy it again from the model's source"
+            f"{path} is damaged ({str(error)[:200]}); copy it again from the model's source"
         ) from error

@@ -207,7 +207,7 @@ class ServedModel:
         known = self.embedder.config.prompts
         if name is not None and name not in known:
             raise StatusError(
-                422, f"the model has no such prompt; it has: {', '.join(known) or 'none'}"
+                422, f"the model has no prompt of this name; it has: {', '.join(known) or 'none'}"
             )
         return self.embedder.prompt(name=name)
 

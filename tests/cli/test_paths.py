@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from edge_embed.cli import main
+from edge_embed.cli import _COMMANDS, main
 from edge_embed.cli.paths import claim_paths
 from edge_embed.errors import InputError
 
@@ -24,8 +24,9 @@ _NEEDED: dict[str, dict[str, str]] = {
     "pairs": {"--input": "OTHER", "--output": "OUT"},
     "cluster": {"--input": "OTHER", "--output": "OUT"},
     "project": {"--dim": "2", "--fit": "OTHER", "--output": "OUT"},
-    "convert": {"--output": "OUT"},
+    "convert": {"--output": "OUT", "--embedding-rank": "8"},
     "distill": {"--teacher": "SOURCE", "--corpus": "OTHER", "--output": "OUT"},
+    "train-pairs": {"--init": "SOURCE", "--pairs": "OTHER", "--output": "OUT"},
     "bench": {},
 }
 _ARGUMENTS = {"project": ["MODEL"], "convert": ["SOURCE"]}
@@ -51,6 +52,16 @@ def pairs() -> Iterator[tuple[str, str, str]]:
             written = one in _WRITTEN or other in _WRITTEN
             if written and {one, other} not in _ONE_OR_THE_OTHER:
                 yield name, one, other
+
+
+def test_every_command_that_writes_is_tried() -> None:
+    others = [name for name in _COMMANDS if name not in _NEEDED]
+    several = {name: path_options(name) for name in others}
+    assert not {
+        name: options
+        for name, options in several.items()
+        if len(options) > 1 and set(options) & set(_WRITTEN)
+    }
 
 
 def ending(command: str, option: str) -> str:

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from edge_embed.errors import InputError
 from edge_embed.files.atomic import atomic_folder
+from edge_embed.files.lock import owned_folder
 from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.distillation.checkpoints import claim
 from edge_embed_conversion.distillation.curve import draw_curve
@@ -61,7 +62,7 @@ def train_pairs(
     """
     output = Path(output)
     work = Path(work_dir) if work_dir is not None else output.with_name(output.name + ".work")
-    with atomic_folder(output, force=force) as folder, quiet_tools():
+    with owned_folder(work), atomic_folder(output, force=force) as folder, quiet_tools():
         source = resolve_source(init)
         if source.weights.kind is not WeightsKind.CHECKPOINT:
             raise InputError(f"{init} has no checkpoint to train on, only a graph")

@@ -15,13 +15,18 @@ def stopped() -> EdgeEmbedError:
     return EdgeEmbedError("the search was stopped: it took too long, or nobody waits for it")
 
 
+def _short(error: Exception) -> str:
+    """Return SQLite's words, which may quote the file, as a short line."""
+    return " ".join(str(error)[:200].split())
+
+
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one line with its remedy."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        text = str(error)
+        text = _short(error)
         if text == "interrupted":
             raise stopped() from None
         if "full" in text:
@@ -47,7 +52,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot use the index {path}: {text}") from error
     except sqlite3.DatabaseError as error:
         raise DamagedIndexError(
-            f"the index {path} is damaged or no index ({error}): restore it from a copy"
+            f"the index {path} is damaged or no index ({_short(error)}): restore it from a copy"
         ) from error
     except (OverflowError, UnicodeError) as error:
         raise InputError(f"a value cannot be kept in the index {path}: {error}") from None
