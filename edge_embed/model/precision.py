@@ -143,8 +143,9 @@ class Ranges:
         except (KeyError, ValueError, TypeError) as error:
             raise ModelFormatError(f"{path} is damaged: fit the ranges again") from error
         if plain.shape != (2, dim) or normalized.shape != (2, dim):
+            there = plain.shape[-1] if plain.ndim == 2 else "no"
             raise ModelFormatError(
-                f"{path} is for {plain.shape[-1] if plain.ndim == 2 else 'no'} dimensions, the model has {dim}: fit them again"
+                f"{path} is for {there} dimensions, the model has {dim}: fit them again"
             )
         return cls(plain, normalized, texts)
 
