@@ -1,5 +1,6 @@
 """Names that come out of a file, as paths: none of them leaves its folder."""
 
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
 from edge_embed.errors import ModelFormatError
@@ -20,9 +21,11 @@ def path_inside(folder: Path, name: object, file: Path) -> Path:
         parts = PureWindowsPath(name)
         if not (parts.is_absolute() or parts.drive or parts.root or ".." in parts.parts):
             path = folder / name
-            real = (path if path.is_dir() else path.parent).resolve()
-            if real.is_relative_to(folder.resolve()):
-                return path
+            with suppress(OSError, UnicodeError):  # too long, or half a surrogate pair
+                name.encode()
+                real = (path if path.is_dir() else path.parent).resolve()
+                if real.is_relative_to(folder.resolve()):
+                    return path
     raise ModelFormatError(
         f"{file} names {name!r:.80}, which is no path inside {folder}: such a folder is not used"
     )

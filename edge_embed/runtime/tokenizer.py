@@ -382,7 +382,10 @@ def _token_name(value: object) -> str | None:
     """Return the token that a file names, as a text or as an object with its content."""
     if isinstance(value, dict):
         value = value.get("content")
-    return value if isinstance(value, str) else None
+    # Half a surrogate pair is in no vocabulary, and no argument of the library.
+    if isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value):
+        return value
+    return None
 
 
 def _load(path: Path) -> FastTokenizer:

@@ -40,7 +40,23 @@ def test_what_is_json() -> None:
     assert len(parse_json("[" + ",".join(["[]"] * 10_000) + "]")) == 10_000
 
 
-VALUES = [None, True, -1, 2**70, 1.5, "x", "", [], [1], {}, {"x": 1}, "\x00", 10**40]
+VALUES = [
+    None,
+    True,
+    -1,
+    2**70,
+    1.5,
+    "x",
+    "",
+    [],
+    [1],
+    {},
+    {"x": 1},
+    "\x00",
+    10**40,
+    "\ud800",
+    "x" * 100_000,
+]
 FILES = [
     "config.json",
     "modules.json",
@@ -110,6 +126,8 @@ def _read_all(folder: Path) -> None:
         ["x"],
         "link",
         "link/x",
+        "x" * 100_000,
+        "\ud800",
     ],
 )
 def test_a_name_that_leaves_its_folder(tmp_path: Path, name: object) -> None:

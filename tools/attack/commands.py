@@ -39,7 +39,10 @@ def attack_commands(model: Path, folder: Path, count: int, chance: random.Random
     expected = output.read_bytes()
     together, killed = Outcome("two commands at once"), Outcome("kill -9 and run again")
     for outcome in (together, killed):
+        outcome.started = time.monotonic()
         for _ in range(count):
+            if not outcome.has_time():
+                break
             output.unlink(missing_ok=True)
             outcome.tried += 1
             first = _start(command)

@@ -34,7 +34,7 @@ def attack_models(model: Path, folder: Path, count: int, chance: random.Random) 
     # The weights are OpenVINO's to read; nothing of ours looks into them.
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("*.bin", "*.safetensors"))
     files = [file for file in sorted(target.rglob("*.json")) if file.stat().st_size < 5_000_000]
-    while outcome.tried < count:
+    while outcome.tried < count and outcome.has_time():
         file = chance.choice(files)
         whole = file.read_bytes()
         file.write_bytes(_damaged(whole, chance))
@@ -93,7 +93,7 @@ def attack_indexes(folder: Path, count: int, chance: random.Random) -> Outcome:
             [f"text {n}" for n in range(200)], vectors, metadata=[{"n": n} for n in range(200)]
         )
     whole, target = path.read_bytes(), folder / "damaged.index"
-    while outcome.tried < count:
+    while outcome.tried < count and outcome.has_time():
         cut = chance.random() < 0.1
         target.write_bytes(
             whole[: chance.randrange(len(whole))] if cut else _flipped(whole, chance)
@@ -130,7 +130,7 @@ def attack_reports(folder: Path, count: int, chance: random.Random) -> Outcome:
     path = folder / "report.jsonl"
     report.write(path, {row: f"text {row}" for row in range(60)}, {})
     whole, removed = path.read_bytes(), report.removals()
-    while outcome.tried < count:
+    while outcome.tried < count and outcome.has_time():
         path.write_bytes(_flipped(whole, chance))
 
         def read() -> None:

@@ -1,11 +1,14 @@
 """What was tried, how often, and what fell."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge_embed.errors import EdgeEmbedError
 
 __all__ = ["Outcome", "table"]
+
+_SECONDS = 60.0
 
 
 @dataclass
@@ -18,6 +21,11 @@ class Outcome:
     fell: list[str] = field(default_factory=list)
     """What went wrong, a line each."""
     note: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    def has_time(self) -> bool:
+        """Whether the attack may go on: the whole is to take ten minutes on a slow machine."""
+        return time.monotonic() - self.started < _SECONDS
 
     def attempt(self, what: str, action: Callable[[], object]) -> None:
         """Try something: it may succeed, or be refused by an error of the package."""
