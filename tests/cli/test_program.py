@@ -15,6 +15,7 @@ import pytest
 
 from edge_embed import Embedder
 from tests.support.interrupts import listen_to_interrupts
+from tests.support.peak_memory import PROGRAM, peak_of
 
 TEXTS = ["Reset my password", "Opening hours", "Where is my order?"]
 
@@ -376,16 +377,6 @@ def test_a_closed_pipe_is_no_error_message(tiny_model: Path, tmp_path: Path) -> 
     assert len(done.stdout) == 10
 
 
-PEAK = """
-import resource, sys
-from edge_embed.cli import run
-try:
-    run(sys.argv[1:])
-finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
-"""
-
-
 @pytest.mark.parametrize("ending", ["npy", "jsonl"])
 def test_memory_does_not_grow_with_the_file(tiny_model: Path, tmp_path: Path, ending: str) -> None:
     def peak(lines: int) -> int:
@@ -393,12 +384,12 @@ def test_memory_does_not_grow_with_the_file(tiny_model: Path, tmp_path: Path, en
         with texts.open("w") as file:
             # Few distinct lines: what could grow here is reading and writing.
             file.writelines(f"line number {i % 100} of a long file\n" for i in range(lines))
-        command = [sys.executable, "-c", PEAK, "embed", "-m", str(tiny_model), "-i", str(texts)]
+        command = [sys.executable, "-c", PROGRAM, "embed", "-m", str(tiny_model), "-i", str(texts)]
         done = subprocess.run(
             [*command, "-o", str(output)], capture_output=True, text=True, check=True
         )
         assert output.stat().st_size > lines * 32 * 4
-        return int(done.stderr.split()[-1])
+        return peak_of(done.stderr)
 
     small, large = peak(20_000), peak(200_000)
     assert large - small < 20, (small, large)
