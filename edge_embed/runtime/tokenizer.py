@@ -28,7 +28,7 @@ _Item = TypeVar("_Item")
 # Characters that are tokenized at first of a long text, for each token that the model reads: three
 # times as many as English has. And of any text.
 _CHARACTERS = 16
-_MIN_CHARACTERS = 4096
+_MIN_CHARACTERS = 8192
 _MAX_CHARACTERS = 1 << 20
 # Tokens beyond the limit that are made, as the last ones of a shortened text may be others.
 _SPARE = 16

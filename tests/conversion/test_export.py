@@ -190,6 +190,8 @@ def onnx_source(tmp_path: Path, tiny_bert_source: Path) -> tuple[Path, Floats, F
     pooling = folder / "1_Pooling" / "config.json"
     document = {**json.loads(pooling.read_text()), "word_embedding_dimension": HIDDEN}
     pooling.write_text(json.dumps(document))
+    config = folder / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "hidden_size": HIDDEN}))
     rng = np.random.default_rng(0)
     table = rng.normal(size=(VOCABULARY, HIDDEN)).astype(np.float32)
     matrix = rng.normal(size=(HIDDEN, HIDDEN)).astype(np.float32)
