@@ -25,7 +25,7 @@ from edge_embed.cli.paths import claim_paths
 @click.option("-o", "--output", metavar="DIR", required=True, help="The checkpoint to write.")
 @click.option("--steps", type=int, default=3000, show_default=True, help="Optimizer steps.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--learning-rate", type=float, default=1e-4, show_default=True)
+@click.option("--learning-rate", type=float, default=1.5e-4, show_default=True)
 @click.option("--max-length", type=int, default=128, show_default=True, help="Tokens of a pair.")
 @click.option("--embedding-rank", type=int, help="Factorise the word table.  [default: whole]")
 @click.option(
