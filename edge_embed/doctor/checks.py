@@ -17,6 +17,7 @@ from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.golden import TOLERANCE, GoldenValues
 from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
+from edge_embed.runtime.compile_cache import why_not_safe
 
 __all__ = ["Finding", "examine"]
 
@@ -109,7 +110,11 @@ def _cache(model: Embedder) -> Finding:
         return Finding("cache", "note", "off: every start compiles the model anew")
     facts: dict[str, Any] = {"folder": str(folder)}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if why_not := why_not_safe(folder):
+            what, _, remedy = why_not.partition(": ")
+            detail = f"{folder} {what}: every start compiles the model anew"
+            return Finding("cache", "wrong", detail, remedy, facts)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"can it be written?")
         room = os.statvfs(folder)

@@ -4,7 +4,7 @@ Requests are handed out one batch each; several threads may share an engine. Sev
 asynchronously, one alone in the caller's thread, which spares it two changes of threads.
 """
 
-import warnings
+import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +24,7 @@ from edge_embed.errors import EdgeEmbedError, ModelFormatError
 from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.batch import Batch
+from edge_embed.runtime.compile_cache import cached
 from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import Graph, GraphBuilder, build_graph, read_ir
@@ -205,7 +206,7 @@ def _compiled(
         ir = read_ir(core, file)
         quantized = any(node.get_type_name() == "FakeQuantize" for node in ir.get_ops())
         graph = build(ir, config, layers=runtime.layers)
-        compiled = compile_graph(core, graph.model, runtime, file=file)
+        compiled = compile_graph(core, graph.model, runtime, file=file, kind=_kind(build, runtime))
         if not graph.packed or proved:
             return compiled, graph
         exact = runtime.inference_precision == "f32" and not quantized
@@ -217,25 +218,45 @@ def _compiled(
     graph = build(read_ir(core, file), config, packed=False, layers=runtime.layers)
     if why_not:
         graph = replace(graph, why_not_packed=why_not)
-    return compile_graph(core, graph.model, runtime, file=file), graph
+    kind = f"{_kind(build, runtime)}, padded"
+    return compile_graph(core, graph.model, runtime, file=file, kind=kind), graph
+
+
+def _kind(build: GraphBuilder, runtime: RuntimeConfig) -> str:
+    return f"{getattr(build, '__name__', build)}, layers {runtime.layers}"
 
 
 def compile_graph(
-    core: ov.Core, graph: ov.Model, runtime: RuntimeConfig, *, file: Path
+    core: ov.Core, graph: ov.Model, runtime: RuntimeConfig, *, file: Path, kind: str
 ) -> ov.CompiledModel:
-    """Compile a graph, made from ``file``, for the CPU.
+    """Compile a graph for the CPU, or take it from the cache.
+
+    Args:
+        core: The engine.
+        graph: What is compiled.
+        runtime: How, and where the cache is.
+        file: What the graph was made from.
+        kind: Which of the graphs that are made from it.
 
     Raises:
         ModelFormatError: the engine cannot.
     """
+    properties = _properties(runtime)
+
+    def compile_in(folder: Path | None) -> ov.CompiledModel:
+        cache = {} if folder is None else {props.cache_dir(): str(folder)}
+        return core.compile_model(graph, "CPU", {**properties, **cache})
+
     try:
-        return core.compile_model(graph, "CPU", _properties(runtime))
+        if runtime.cache_dir is None:
+            return compile_in(None)
+        return cached(runtime.cache_dir, _cache_key(properties, file, kind), compile_in)
     except RuntimeError as error:
         raise ModelFormatError(f"{file} cannot be compiled for this processor: {error}") from error
 
 
 def _properties(runtime: RuntimeConfig) -> dict[str, object]:
-    """Translate to OpenVINO properties; warn where the cache folder cannot be used."""
+    """Translate to OpenVINO properties."""
     mode = hints.PerformanceMode
     properties: dict[str, object] = {
         hints.performance_mode(): mode.LATENCY if runtime.hint == "latency" else mode.THROUGHPUT,
@@ -249,17 +270,14 @@ def _properties(runtime: RuntimeConfig) -> dict[str, object]:
         properties[hints.enable_cpu_pinning()] = False
     if runtime.streams is not None:
         properties[props.num_streams()] = runtime.streams
-    if runtime.cache_dir is not None:
-        try:
-            runtime.cache_dir.mkdir(parents=True, exist_ok=True)
-            properties[props.cache_dir()] = str(runtime.cache_dir)
-        except OSError as error:
-            warnings.warn(
-                f"compiled models are not cached, every start will be slower: {runtime.cache_dir}: "
-                f"{error.strerror}",
-                stacklevel=2,
-            )
     return properties
+
+
+def _cache_key(properties: dict[str, object], file: Path, kind: str) -> str:
+    """Return what tells one compiled model from another, as a name."""
+    facts = file.stat()
+    parts = (file.resolve(), facts.st_size, facts.st_mtime_ns, kind, properties, ov.__version__)
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _text(value: object) -> str:

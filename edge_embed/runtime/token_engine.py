@@ -38,7 +38,9 @@ class TokenEngine:
         def make() -> ov.InferRequest:
             core = ov.Core()
             graph = build_token_graph(read_ir(core, file), config, layers=runtime.layers)
-            return compile_graph(core, graph, runtime, file=file).create_infer_request()
+            kind = f"tokens, layers {runtime.layers}"
+            model = compile_graph(core, graph, runtime, file=file, kind=kind)
+            return model.create_infer_request()
 
         self._made = PerProcess(make)
 
