@@ -17,10 +17,10 @@ __all__ = ["quiet_nncf", "quiet_tools", "quiet_transformers", "say", "telemetry_
 
 
 def say(line: str) -> None:
-    """Write one step line to stderr."""
+    """Write one step line to stderr; names from files cannot steer the terminal."""
     if sys.stderr is None:  # a daemon or a windowed program
         return
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write("".join(c if c.isprintable() else " " for c in line) + "\n")
     sys.stderr.flush()
 
 

@@ -103,7 +103,7 @@ def _status(args: list[str], *, debug: bool) -> int:
     except OSError as error:  # of a stream, the temporary folder, or what no writer has handled
         if debug:
             raise
-        click.echo(f"edge-embed: {stream_error(error)}", err=True)
+        click.echo(f"edge-embed: {_clean(stream_error(error))}", err=True)
         return 1
     except EdgeEmbedError as error:
         if debug:

@@ -11,7 +11,7 @@ from edge_embed.cli.demo import demo_texts
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix
+from edge_embed.cli.terminal import check_suffix, echo
 
 _COPIES = 12
 _PARTS = ("coldstart", "latency", "throughput", "memory")
@@ -79,7 +79,7 @@ def bench_command(
     }
     for part in _PARTS:
         if not parts or part in parts:
-            click.echo(f"{part} …", err=True)
+            echo(f"{part} …", err=True)
             result[part] = measures[part]()
     if plot_file is not None:
         plot(result, Path(plot_file))
@@ -89,37 +89,37 @@ def bench_command(
 
 def _show(result: dict[str, Any]) -> None:
     machine = result["machine"]
-    click.echo(f"{result['model']} {result['variant']}, {result['texts']} texts")
-    click.echo(f"  on {machine['processor']}, {machine['cores']} cores")
+    echo(f"{result['model']} {result['variant']}, {result['texts']} texts")
+    echo(f"  on {machine['processor']}, {machine['cores']} cores")
     if start := result.get("coldstart"):
         warm, cold = start["warm_cache"], start["cold_cache"]
-        click.echo(
+        echo(
             f"  import, load, first vector: {warm['total_s']['median']:.2f} s in a new process "
             f"({warm['total_s']['min']:.2f} to {warm['total_s']['max']:.2f}), "
             f"{cold['total_s']:.2f} s without a model cache"
         )
     if bulk := result.get("throughput"):
         texts, tokens = bulk["texts_per_second"], bulk["tokens_per_second"]
-        click.echo(
+        echo(
             f"  bulk {texts['median']:,.0f} texts/s ({texts['min']:,.0f} to {texts['max']:,.0f}), "
             f"{tokens['median']:,.0f} tokens/s"
         )
         few = (f"{size}: {speed['median']:,.0f}" for size, speed in bulk["by_call"].items())
-        click.echo(f"    texts/s by texts in a call: {', '.join(few)}")
+        echo(f"    texts/s by texts in a call: {', '.join(few)}")
     if memory := result.get("memory"):
         load, warmed, used = (
             memory[name].get("resident", 0.0)
             for name in ("after_load", "after_warm_up", "after_all_calls")
         )
-        click.echo(
+        echo(
             f"  memory {load:.0f} MiB after the load, {warmed:.0f} after the warm-up, {used:.0f} "
             f"after {memory['calls']} calls of random size and length"
         )
     if single := result.get("latency"):
-        click.echo("  one text at a time, ms:   p50    p90    p99  p99.9   texts")
+        echo("  one text at a time, ms:   p50    p90    p99  p99.9   texts")
         for name, found in single.items():
             values = " ".join(f"{found[key]:6.2f}" for key in ("p50", "p90", "p99", "p99.9"))
-            click.echo(f"    {name:<20} {values}  {found['texts']:6}")
+            echo(f"    {name:<20} {values}  {found['texts']:6}")
 
 
 def _short_queries(most: int) -> list[str]:

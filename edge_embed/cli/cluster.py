@@ -8,7 +8,7 @@ import click
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix, say_recall
+from edge_embed.cli.terminal import check_suffix, echo, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -131,9 +131,7 @@ def cluster_command(
         names = [entry.name for entry in clusters.clusters]
         cluster_map(vectors, labels, names, Path(plot), seed=seed)
     outliers = int((labels < 0).sum())
-    click.echo(
-        f"{len(labels)} texts: {len(clusters.clusters)} clusters, {outliers} outliers", err=True
-    )
+    echo(f"{len(labels)} texts: {len(clusters.clusters)} clusters, {outliers} outliers", err=True)
     if known is None:
         say_recall(clusters.recall, "neighbours")
     embedding.finish()

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from edge_embed.cli.options import ModelOptions
-from edge_embed.cli.terminal import progress_bar
+from edge_embed.cli.terminal import echo, progress_bar
 from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import EdgeEmbedError
 from edge_embed.files.resumable_vectors import ResumableVectors, VectorsKey
@@ -59,7 +57,7 @@ class CorpusEmbedding:
         )
         self._vectors = stored = ResumableVectors(self._folder, key)
         if stored.done:
-            click.echo(
+            echo(
                 f"going on from an earlier run: {stored.done} of {count} texts are embedded",
                 err=True,
             )

@@ -10,7 +10,7 @@ import click
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix, is_terminal, progress_bar, say_recall
+from edge_embed.cli.terminal import check_suffix, echo, is_terminal, progress_bar, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -319,13 +319,13 @@ def _tell(outcome: "DedupReport") -> None:
     removed = outcome.removals()
     total = len(outcome.exact.of)
     exact = sum(removal.kind == "exact" for removal in removed)
-    click.echo(
+    echo(
         f"{total} records: {total - len(removed)} kept, {exact} exact and "
         f"{len(removed) - exact} semantic duplicates removed",
         err=True,
     )
     if outcome.refused:
-        click.echo(
+        echo(
             f"{len({refusal.row for refusal in outcome.refused})} records were alike by their "
             "vectors, and not for the pair model",
             err=True,

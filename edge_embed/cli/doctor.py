@@ -1,12 +1,12 @@
 """``edge-embed doctor``: is this box, this install, this model as it should be."""
 
-import json
 import sys
 from dataclasses import asdict
 
 import click
 
 from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.terminal import echo, echo_json
 
 
 @click.command("doctor")
@@ -23,12 +23,12 @@ def doctor_command(options: ModelOptions, *, as_json: bool) -> None:
     for finding in examine(options.load()):
         findings.append(finding)
         if not as_json:
-            click.echo(f"{finding.status:<6}{finding.name:<11}{finding.detail}")
+            echo(f"{finding.status:<6}{finding.name:<11}{finding.detail}")
             if finding.remedy:
-                click.echo(f"{'':<17}remedy: {finding.remedy}")
+                echo(f"{'':<17}remedy: {finding.remedy}")
     wrong = any(finding.status == "wrong" for finding in findings)
     if as_json:
         document = {"passed": not wrong, "checks": [asdict(finding) for finding in findings]}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        echo_json(document, indent=2)
     if wrong:
         sys.exit(1)

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-import click
-
+from edge_embed.cli.terminal import echo_json
 from edge_embed.files.atomic import atomic_file
 
 __all__ = ["write_document"]
@@ -21,10 +20,10 @@ def write_document(document: object, target: str | None) -> bool:
     """
     if target is None:
         return False
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     if target == "-":
-        click.echo(text)
+        echo_json(document, indent=2, allow_nan=False)
         return True
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_file(Path(target)) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return False

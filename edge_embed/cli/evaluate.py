@@ -10,7 +10,7 @@ import click
 from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, several_model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix
+from edge_embed.cli.terminal import check_suffix, echo
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.figures import require_matplotlib
@@ -105,7 +105,7 @@ def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any)
 
         for model, result in zip(run.models, results, strict=True):
             path = pair_threshold(result, variant=model.variant).save(model.config.folder)
-            click.echo(f"stored: {path}", err=True)
+            echo(f"stored: {path}", err=True)
 
 
 @eval_command.command("retrieval")
@@ -202,12 +202,12 @@ class _Run:
         results = []
         for result in compare(datasets, systems, bootstrap=self._bootstrap):
             results.append(result)
-            click.echo(f"measured {result.system} on {result.dataset}", err=True)
+            echo(f"measured {result.system} on {result.dataset}", err=True)
         if self._plot_file is not None:
             from edge_embed.evaluation.plot import plot
 
             plot(results, Path(self._plot_file))
         document = as_json(task, results, systems, self._bootstrap)
         if not write_document(document, self._json_file):
-            click.echo(table(results))
+            echo(table(results))
         return results

@@ -1,6 +1,5 @@
 """``edge-embed index`` and ``edge-embed search``: a store of texts that is searched by meaning."""
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ import click
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import printable, progress_bar
+from edge_embed.cli.terminal import echo, echo_json, printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import InputError
@@ -60,7 +59,7 @@ def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # n
     Index.create(
         index, dim=facts.dim, model=facts.model, model_name=facts.model_name, dtype=facts.dtype
     ).close()
-    click.echo(f"created {index}: {facts.dim} dimensions, {dtype}", err=True)
+    echo(f"created {index}: {facts.dim} dimensions, {dtype}", err=True)
 
 
 @index_command.command("add")
@@ -112,7 +111,7 @@ def add_command(
                 truncation_message(cut, read, model.max_seq_length), TruncationWarning, stacklevel=1
             )
         replaced = read - (len(store) - before)
-        click.echo(
+        echo(
             f"{index} holds {len(store)} texts; {read} rows were read"
             + (f", {replaced} of them in the place of others with their id" if replaced else ""),
             err=True,
@@ -140,7 +139,7 @@ def delete_command(index: Path, ids: tuple[str, ...]) -> None:
 
     with Index(index) as store:
         deleted = store.delete(ids)
-    click.echo(f"deleted {deleted} of {len(ids)}", err=True)
+    echo(f"deleted {deleted} of {len(ids)}", err=True)
 
 
 @index_command.command("reembed")
@@ -184,7 +183,7 @@ def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # 
         ) from None
     with Index(index) as store:
         _refresh(store)
-    click.echo(f"{index} holds {count} texts, now of {facts.model_name}", err=True)
+    echo(f"{index} holds {count} texts, now of {facts.model_name}", err=True)
 
 
 @index_command.command("info")
@@ -197,10 +196,10 @@ def info_command(index: Path, *, as_json: bool) -> None:
     with Index(index) as store:
         facts = vars(store.info())
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        echo_json(facts)
         return
     for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):<16} {value}")
+        echo(f"{name.replace('_', ' '):<16} {printable(str(value))}")
 
 
 _key_option = click.option(
@@ -246,7 +245,7 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
         raise StoppedError(
             f"interrupted; {done} texts are in {address}: the same command exports the rest"
         ) from None
-    click.echo(
+    echo(
         f"{address}: {result.written} written, {result.deleted} deleted, "
         f"{result.unchanged} were there",
         err=True,
@@ -338,14 +337,14 @@ def search_command(
             {"query": text, "hits": [_as_json(hit) for hit in hits]}
             for text, hits in zip(texts, found, strict=True)
         ]
-        click.echo(json.dumps(document, ensure_ascii=False))
+        echo_json(document)
         return
     for text, hits in zip(texts, found, strict=True):
         if len(texts) > 1:
-            click.echo(f"# {printable(text)}")
+            echo(f"# {printable(text)}")
         for hit in hits:
             shown = hit.score if hit.reranked is None else hit.reranked
-            click.echo(f"{shown:7.4f}  {printable(hit.text)}")
+            echo(f"{shown:7.4f}  {printable(hit.text)}")
 
 
 def _facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "StoreFacts":

@@ -1,12 +1,12 @@
 """``edge-embed info``: what a model is, and how this machine runs it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.terminal import echo, echo_json, printable
 from edge_embed.embedder import Embedder
 from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.card import Training
@@ -21,12 +21,12 @@ def info_command(options: ModelOptions, *, as_json: bool) -> None:
     """Show a model: dimensions, limit, pooling, precision, origin, and what runs it."""
     facts = describe(options.load())
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        echo_json(facts, indent=2)
         return
     for section, values in facts.items():
-        click.echo(f"{section}:")
+        echo(f"{section}:")
         for name, value in values.items():
-            click.echo(f"  {name:<22} {_shown(value)}")
+            echo(f"  {printable(name):<22} {printable(_shown(value))}")
 
 
 _TRAINING: Mapping[Training | None, str | None] = {

@@ -1,6 +1,5 @@
 """``edge-embed pairs``: texts that say the same, found in a file or given as pairs."""
 
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import printable, progress_bar, say_recall
+from edge_embed.cli.terminal import echo, echo_json, printable, progress_bar, say_recall
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.formats import WRITABLE_ROWS
@@ -111,10 +110,10 @@ def pairs_command(
             for row in found:
                 writer.write(row)
     elif as_json:
-        click.echo(json.dumps(list(found), ensure_ascii=False, indent=1))
+        echo_json(list(found), indent=1)
     else:
         for row in found:
-            click.echo(_line(row))
+            echo(_line(row))
 
 
 def _given(source: str) -> tuple[list[str], list[str]]:

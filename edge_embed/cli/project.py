@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from edge_embed.cli.paths import claim_paths
+from edge_embed.cli.terminal import echo
 from edge_embed.embedder import Embedder
 from edge_embed.files.atomic import check_folder
 from edge_embed.files.readers import read_texts
@@ -65,10 +66,10 @@ def project_command(
     project_model(embedder.config.folder, Path(output), fitted, force=force)
     kept = projection.kept(sample)
     if kept:
-        click.echo(f"kept of {embedder.dim} dimensions, on {len(sample.held_out)} held-out texts:")
-        click.echo("  dim  squared length  Spearman  same nearest texts")
+        echo(f"kept of {embedder.dim} dimensions, on {len(sample.held_out)} held-out texts:")
+        echo("  dim  squared length  Spearman  same nearest texts")
         for row in kept:
-            click.echo(
+            echo(
                 f"{row.dim:5}  {100 * row.share:12.2f} %  {row.spearman:8.4f}  "
                 f"{100 * row.neighbours:16.1f} %"
             )

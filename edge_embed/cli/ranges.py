@@ -3,6 +3,7 @@
 import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.terminal import echo
 from edge_embed.files.readers import read_texts
 from edge_embed.model.precision import Ranges
 
@@ -19,4 +20,4 @@ def ranges_command(
     texts = list(read_texts(source, column=column, allow_empty=allow_empty))
     model = options.load()
     path = Ranges.fit(model.encode(texts, truncation="ignore")).save(model.config.folder)
-    click.echo(f"fitted on {len(texts)} texts: {path}", err=True)
+    echo(f"fitted on {len(texts)} texts: {path}", err=True)

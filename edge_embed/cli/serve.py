@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_embed.cli.options import ModelOptions, named_model_options
+from edge_embed.cli.terminal import printable
 
 if TYPE_CHECKING:
     from edge_embed.server import ApiKeys
@@ -188,9 +189,16 @@ def _keys(file: Path | None) -> "ApiKeys | None":
     return None if variable is None else ApiKeys(variable.split())
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Paths of requests and names from files cannot steer the terminal that shows the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).split("\n"))
+
+
 def _log_to_stderr(*, access: bool) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("edge-embed: %(message)s"))
+    handler.setFormatter(_PrintableFormatter("edge-embed: %(message)s"))
     for name in ("edge_embed.server", "edge_embed.access"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)

@@ -1,11 +1,9 @@
 """``edge-embed similarity``: how alike are these texts?"""
 
-import json
-
 import click
 
 from edge_embed.cli.options import ModelOptions, model_options
-from edge_embed.cli.terminal import printable
+from edge_embed.cli.terminal import echo, echo_json, printable
 from edge_embed.errors import InputError
 
 
@@ -25,8 +23,8 @@ def similarity_command(options: ModelOptions, texts: tuple[str, ...], *, as_json
     matrix = model.similarity(vectors, vectors)
     if as_json:
         rows = [[round(float(value), 6) for value in row] for row in matrix]
-        click.echo(json.dumps({"texts": list(texts), "similarity": rows}, ensure_ascii=False))
+        echo_json({"texts": list(texts), "similarity": rows})
         return
     pairs = [(float(matrix[i, j]), i, j) for i in range(len(texts)) for j in range(i)]
     for value, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:])):
-        click.echo(f"{value:7.4f}  {printable(texts[j], 60)}  |  {printable(texts[i], 60)}")
+        echo(f"{value:7.4f}  {printable(texts[j], 60)}  |  {printable(texts[i], 60)}")

@@ -1,8 +1,12 @@
 """What commands share towards the terminal: safe text, progress bars, and checks of outputs."""
 
+import json
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from edge_embed.errors import InputError
 
@@ -11,13 +15,43 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
-__all__ = ["check_suffix", "is_terminal", "printable", "progress_bar", "say_recall"]
+__all__ = [
+    "check_suffix",
+    "echo",
+    "echo_json",
+    "is_terminal",
+    "printable",
+    "progress_bar",
+    "say_recall",
+]
+
+_NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")
 
 
 def printable(text: str, limit: int | None = None) -> str:
     """Return ``text`` as one line without control characters, cut to ``limit`` characters."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Write lines of which parts come from files: nothing in them steers the terminal."""
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+
+
+def echo_json(document: object, **options: Any) -> None:  # noqa: ANN401
+    """Write one JSON document to standard output, what is not printable as its number.
+
+    Args:
+        document: What :func:`json.dumps` takes.
+        options: Its options.
+    """
+    text = json.dumps(document, ensure_ascii=False, **options)
+    click.echo(_NOT_ASCII.sub(lambda found: _json_escaped(found[0]), text))
+
+
+def _json_escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def is_terminal() -> bool:

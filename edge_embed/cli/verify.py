@@ -1,12 +1,12 @@
 """``edge-embed verify``: hold a model folder against its receipt and its source."""
 
-import json
 import sys
 from dataclasses import asdict
 
 import click
 
 from edge_embed.cli.extras import conversion_errors
+from edge_embed.cli.terminal import echo, echo_json
 
 
 @click.command("verify")
@@ -30,9 +30,9 @@ def verify_command(
             "passed": result.passed,
             "checks": [asdict(check) for check in result.checks],
         }
-        click.echo(json.dumps(document, indent=2))
+        echo_json(document, indent=2)
     else:
         for check in result.checks:
-            click.echo(f"{check.status:8}{check.name:11}{check.detail}")
+            echo(f"{check.status:8}{check.name:11}{check.detail}")
     if not result.passed:
         sys.exit(1)
