@@ -63,6 +63,7 @@ def train_pairs_command(
     force: bool,
 ) -> None:
     """Train a model that reads two sentences together; ``convert`` then makes it small."""
+    work = work_dir or f"{output.rstrip('/')}.work"
     claim_paths(
         reads={
             "--init": init,
@@ -70,7 +71,7 @@ def train_pairs_command(
             **{f"--dev {file}": file for file in dev},
         },
         folders={"-o": output},
-        work={"--work-dir": work_dir},
+        work={"--work-dir": work},
     )
     with conversion_errors():
         from edge_embed_conversion.pairs.recipe import PairRecipe
@@ -86,7 +87,7 @@ def train_pairs_command(
                 ),
                 development=dev,
                 rank=embedding_rank,
-                work_dir=work_dir,
+                work_dir=work,
                 bf16=training_precision == "bf16",
                 force=force,
             )

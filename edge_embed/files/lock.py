@@ -35,11 +35,15 @@ _changed = threading.Lock()
 
 
 @contextmanager
-def owned_file(path: Path) -> Iterator[None]:
+def owned_file(path: Path, *, name: str | None = None) -> Iterator[None]:
     """Own an output for the block; its lock lies beside it, hidden, and goes with the block.
 
     Blocks of the same process may own it together. What is no regular file or folder (a device, a
     pipe) has no owner.
+
+    Args:
+        path: The output.
+        name: What errors call it; its path if left out.
 
     Raises:
         OutputError: another process is writing it, or the lock cannot be written.
@@ -49,7 +53,7 @@ def owned_file(path: Path) -> Iterator[None]:
     if _is_special(real) or (os.access(real, os.F_OK) and not os.access(real.parent, os.W_OK)):
         yield
         return
-    with _owned(real.with_name(f".{real.name}{LOCK_NAME}"), path):
+    with _owned(real.with_name(f".{real.name}{LOCK_NAME}"), path, name or str(path)):
         yield
 
 
@@ -67,7 +71,7 @@ def owned_folder(path: Path) -> Iterator[None]:
     except OSError as error:
         raise output_error(path, error) from error
     try:
-        with _owned(path / LOCK_NAME, path):
+        with _owned(path / LOCK_NAME, path, str(path)):
             yield
     finally:
         with suppress(OSError):
@@ -83,10 +87,10 @@ def _is_special(path: Path) -> bool:
 
 
 @contextmanager
-def _owned(lock: Path, path: Path) -> Iterator[None]:
+def _owned(lock: Path, path: Path, name: str) -> Iterator[None]:
     key = os.path.realpath(lock)
     with _changed:
-        handle = _acquire(lock, path) if key not in _held else None
+        handle = _acquire(lock, path, name) if key not in _held else None
         _held[key] = _held.get(key, 0) + 1
         if handle is not None:
             _handles[key] = handle
@@ -103,7 +107,7 @@ def _owned(lock: Path, path: Path) -> Iterator[None]:
 _handles: dict[str, int] = {}
 
 
-def _acquire(lock: Path, path: Path) -> int | None:
+def _acquire(lock: Path, path: Path, name: str) -> int | None:
     """Lock and sign a file; None where the system has no locks."""
     if sys.platform == "win32":
         return None
@@ -123,7 +127,7 @@ def _acquire(lock: Path, path: Path) -> int | None:
             owner = os.pread(handle, 2 * _NAME_BYTES, 0).decode("utf-8", "replace").strip()
             os.close(handle)
             raise OutputError(
-                f"{path} is being written by another process"
+                f"{name} is being written by another process"
                 f"{f' ({owner})' if owner.isprintable() and owner else ''}: wait until that is "
                 "done, or choose another place"
             ) from None

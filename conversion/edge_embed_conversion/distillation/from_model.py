@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.atomic import atomic_folder
+from edge_embed.files.lock import owned_folder
 from edge_embed.model.receipt import Receipt
 from edge_embed_conversion.calibration import TextSet
 from edge_embed_conversion.checkpoint import load_checkpoint
@@ -89,7 +90,7 @@ def distill_from(
     """
     output = Path(output)
     work = work_folder(output, work_dir)
-    with atomic_folder(output, force=force) as folder, quiet_tools():
+    with owned_folder(work), atomic_folder(output, force=force) as folder, quiet_tools():
         source = resolve_source(initial.source)
         if source.weights.kind is not WeightsKind.CHECKPOINT:
             raise ModelFormatError(f"{initial.source} holds no checkpoint to start from")

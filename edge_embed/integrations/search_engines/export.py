@@ -6,14 +6,18 @@
 ...     notes.search(model.encode_query(["opening hours"]), k=5, where={"lang": "en"})
 """
 
+import hashlib
+import os
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge_embed.errors import InputError
+from edge_embed.files.lock import owned_file
 from edge_embed.integrations.search_engines.base import Collection
 from edge_embed.integrations.search_engines.registry import ENGINES, Address
 from edge_embed.tasks.index.store import Store, StoreFacts, check_model
@@ -95,12 +99,16 @@ def export(
 
     Raises:
         InputError: there is no such index, or the collection is of another index or model.
+        OutputError: another process exports the index to the same collection.
         SearchEngineError: the engine cannot be reached or refuses.
         MissingExtraError: the engine's client is not installed.
     """
     store = Store(Path(index))
     try:
-        with open_collection(address, key=key, create=store.facts) as collection:
+        with (
+            _owned(Path(index), address),
+            open_collection(address, key=key, create=store.facts) as collection,
+        ):
             check_model(address, collection.facts, store.facts.model)
             if collection.facts != store.facts:
                 raise InputError(
@@ -110,6 +118,15 @@ def export(
             return _export(store, collection, progress or (lambda count: None))
     finally:
         store.close()
+
+
+def _owned(index: Path, address: str) -> AbstractContextManager[None]:
+    """Own an export: one that reads an older state would delete what a newer one has written."""
+    folder = index.resolve().parent
+    if not os.access(folder, os.W_OK):  # nor can the index change there
+        return nullcontext()
+    digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return owned_file(folder / f".{index.name}.export-{digest}", name=address)
 
 
 def _export(store: Store, collection: Collection, progress: Callable[[int], None]) -> Exported:
