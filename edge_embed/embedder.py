@@ -34,8 +34,9 @@ from edge_embed.runtime.compile_cache import default_cache_dir, prune
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.engine import Engine
 from edge_embed.runtime.planner import BatchPlanner
+from edge_embed.runtime.text_checks import check_texts
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
-from edge_embed.runtime.tokenizer import Tokenizer, check_texts
+from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.sentence_transformers_api import (
     OutputValue,
     SentenceTransformersApi,
@@ -139,7 +140,8 @@ class Embedder(SentenceTransformersApi):
         check_consistency(
             self.config,
             self.engine.tables,
-            highest_id=self.tokenizer.vocabulary_size - 1,
+            graph=file,
+            highest_id=lambda: self.tokenizer.vocabulary_size - 1,
             pad_id=self.tokenizer.pad_id,
         )
         if cache is True and cache_dir is not None:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError, TextError, TextTooLongError
 from edge_embed.model.precision import Precision, Ranges, fit_ranges, quantize_embeddings
-from edge_embed.runtime.tokenizer import TokenizedTexts, Tokenizer, TruncationSide
+from edge_embed.runtime.tokenized_texts import TokenizedTexts, TruncationSide
+from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.vectors import unit_length
 
 __all__ = [

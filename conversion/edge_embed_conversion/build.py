@@ -14,7 +14,7 @@ from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError
 from edge_embed.model.config import VARIANTS, ModelConfig
 from edge_embed.model.consistency import check_consistency
 from edge_embed.model.receipt import Fidelity, VariantReceipt
-from edge_embed.runtime.graph import embedding_tables
+from edge_embed.runtime.embedding_tables import embedding_tables
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion import export, quantize, reference
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
@@ -99,7 +99,8 @@ class Build:
         check_consistency(
             self._config,
             embedding_tables(export.read_graph(self._fp32)),
-            highest_id=tokenizer.vocabulary_size - 1,
+            graph=self._fp32,
+            highest_id=lambda: tokenizer.vocabulary_size - 1,
             pad_id=tokenizer.pad_id,
         )
 

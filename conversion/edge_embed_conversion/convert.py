@@ -13,13 +13,13 @@ from typing import Literal, get_args
 from edge_embed.errors import EdgeEmbedError, InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder
 from edge_embed.model.config import PoolingMode
+from edge_embed.model.file_hashes import file_hash
 from edge_embed.model.pair_config import is_pair_model
 from edge_embed.model.receipt import (
     Receipt,
     SourceRecord,
     TextSetRecord,
     VariantReceipt,
-    file_hash,
     hash_files,
     write_receipt,
 )

@@ -12,7 +12,8 @@ from edge_embed.embedder import Embedder
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.receipt import RECEIPT, Fidelity, check_files, read_receipt
-from edge_embed.runtime.tokenizer import Tokenizer, lower_case
+from edge_embed.runtime.tokenizer import Tokenizer
+from edge_embed.runtime.tokenizer_files import lower_case
 from edge_embed_conversion import reference
 from edge_embed_conversion.calibration import shipped_texts
 from edge_embed_conversion.console import quiet_tools, say

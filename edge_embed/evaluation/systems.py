@@ -11,7 +11,8 @@ from edge_embed.errors import InputError
 from edge_embed.evaluation.compare import System
 from edge_embed.evaluation.measured import Role, Vectors
 from edge_embed.evaluation.metrics import Floats
-from edge_embed.model.receipt import file_hash, read_receipt
+from edge_embed.model.file_hashes import file_hash
+from edge_embed.model.receipt import read_receipt
 from edge_embed.pairs.scorer import PairScorer
 
 __all__ = ["embedder_system", "scorer_system"]

@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.model.dense import DenseLayer
-from edge_embed.model.json_files import load_json, malformed, read_json
-from edge_embed.model.paths import path_inside
+from edge_embed.model.json_files import malformed, read_json
+from edge_embed.model.modules import HeadStep, read_head, read_modules
 from edge_embed.vectors import Similarity
 
 __all__ = [
     "EXITS_FILE",
     "VARIANTS",
-    "HeadStep",
     "ModelConfig",
     "PoolingMode",
     "first_position",
     "max_seq_length",
 ]
 
-HeadStep = DenseLayer | Literal["normalize"]
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
 # Variant name -> file below the model folder, in order of preference. The main IR is fp32 unless
@@ -60,24 +57,6 @@ _OFFSET_POSITIONS = frozenset(
         "xmod",
     }
 )
-
-# Modules of sentence-transformers that are not run, and what their models are.
-_REFUSED: Mapping[str, str] = {
-    "Asym": "a model with a path for queries and another for documents",
-    "BoW": "a bag of words, which sentence-transformers counts without any model",
-    "CLIPModel": "a model of images and texts",
-    "CNN": "a convolution over word vectors",
-    "LSTM": "a recurrent model over word vectors",
-    "MLMTransformer": "a sparse encoder",
-    "MultiVectorMask": "a model with a vector for each token, as late interaction uses them",
-    "Router": "a model with a path for queries and another for documents",
-    "SparseAutoEncoder": "a sparse encoder",
-    "SparseStaticEmbedding": "a sparse encoder",
-    "SpladePooling": "a sparse encoder",
-    "WeightedLayerPooling": "a model that averages the states of its layers",
-    "WordEmbeddings": "word vectors of a vocabulary of whole words",
-    "WordWeights": "word vectors of a vocabulary of whole words",
-}
 
 EXITS_FILE = "exits.json"
 """Names the layers after which a model may end, and the graph's nodes there."""
@@ -201,7 +180,7 @@ class ModelConfig:
 
     @classmethod
     def _read(cls, folder: Path) -> "ModelConfig":
-        transformer_folder, pooling_folder, modules = _modules(folder)
+        transformer_folder, pooling_folder, modules = read_modules(folder)
         config = read_json(transformer_folder / "config.json")
         pooling_file = pooling_folder / "config.json"
         pooling = read_json(pooling_file)
@@ -217,7 +196,7 @@ class ModelConfig:
             hidden_size=hidden_size,
             pooling=modes,
             include_prompt=bool(pooling.get("include_prompt", True)),
-            head=_head(modules, hidden_size * len(modes)),
+            head=read_head(modules, hidden_size * len(modes)),
             max_seq_length=max_seq_length(folder, transformer, config),
             first_position=first_position(config),
             position_table=_number(config, "max_position_embeddings", "n_positions"),
@@ -282,68 +261,6 @@ def _text(values: dict[str, Any], name: str) -> str | None:
     if not (value is None or isinstance(value, str)):
         raise TypeError(f"{name} is {value!r:.40}")
     return value
-
-
-def _modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
-    """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
-    file = folder / "modules.json"
-    listed: Any = load_json(file)
-    try:
-        modules = [
-            (_kind(str(m["type"]), file), path_inside(folder, m["path"], file)) for m in listed
-        ]
-    except (TypeError, KeyError, AttributeError):
-        raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
-    modules = [module for module in modules if module[0] != "Dropout"]  # for training alone
-    kinds = [kind for kind, _ in modules]
-    for needed in ("Transformer", "Pooling"):
-        if needed not in kinds:
-            raise ModelFormatError(
-                f"{file} names no {needed} module: edge_embed does not guess it; add the module "
-                f"as sentence-transformers writes it"
-                + (" (1_Pooling/config.json)" if needed == "Pooling" else "")
-            )
-    if kinds[:2] != ["Transformer", "Pooling"] or len(set(kinds[2:]) & set(kinds[:2])):
-        raise ModelFormatError(
-            f"{file} has the modules {', '.join(kinds)}; edge_embed runs a Transformer, then a "
-            "Pooling, then Dense and Normalize in any order"
-        )
-    return modules[0][1], modules[1][1], modules[2:]
-
-
-def _kind(name: str, file: Path) -> str:
-    """Return which module a class of modules.json is: of sentence-transformers, and one we run."""
-    library, kind = name.split(".", 1)[0], name.rsplit(".", 1)[-1]
-    if library != "sentence_transformers":
-        raise ModelFormatError(
-            f"{file} names the class {name!r:.80}, code that comes with the model: edge_embed runs "
-            "sentence-transformers' own modules and never takes another class for one of them"
-        )
-    if kind not in ("Transformer", "Pooling", "Dense", "Normalize", "Dropout"):
-        what = f" ({_REFUSED[kind]})" if kind in _REFUSED else ""
-        raise ModelFormatError(
-            f"{file} names the module {kind!r:.80}{what}, which edge_embed does not run; "
-            "it runs Transformer, Pooling, Dense and Normalize"
-        )
-    return kind
-
-
-def _head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ...]:
-    """Read the steps after pooling; each layer must take what the step before it gives."""
-    steps: list[HeadStep] = []
-    for kind, folder in modules:
-        if kind == "Normalize":
-            steps.append("normalize")
-            continue
-        layer = DenseLayer.from_folder(folder)
-        if layer.in_features != width:
-            raise ModelFormatError(
-                f"{folder / 'config.json'} takes {layer.in_features} dimensions, the step before "
-                f"it gives {width}"
-            )
-        width = layer.out_features
-        steps.append(layer)
-    return tuple(steps)
 
 
 def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ...]:

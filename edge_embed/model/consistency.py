@@ -7,16 +7,20 @@ refused where the file is read (:mod:`edge_embed.model.config`, :mod:`edge_embed
 :mod:`edge_embed.model.precision`, :mod:`edge_embed.runtime.graph`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.model.file_hashes import known_sha256
 from edge_embed.model.json_files import read_json
+from edge_embed.model.receipt import RECEIPT
 
 if TYPE_CHECKING:
     from edge_embed.model.config import ModelConfig
 
-__all__ = ["EmbeddingTables", "check_consistency"]
+__all__ = ["EmbeddingTables", "as_converted", "check_consistency"]
 
 
 @dataclass(frozen=True)
@@ -28,23 +32,32 @@ class EmbeddingTables:
 
 
 def check_consistency(
-    config: "ModelConfig", tables: EmbeddingTables, *, highest_id: int, pad_id: int | None
+    config: "ModelConfig",
+    tables: EmbeddingTables,
+    *,
+    graph: Path,
+    highest_id: Callable[[], int],
+    pad_id: int | None,
 ) -> None:
     """Refuse a folder whose tokenizer, configuration and graph are not of one model.
 
     Args:
         config: What the folder's JSON files say.
         tables: Of the graph.
-        highest_id: The highest token id that the tokenizer can give.
+        graph: Its .xml.
+        highest_id: Finds the highest token id that the tokenizer can give, which is slow; not asked
+            where tokenizer and graph are the very files of a conversion, which has asked.
         pad_id: The id of the tokenizer's padding token, where it names one.
 
     Raises:
         ModelFormatError: two files contradict each other; the message names both.
     """
     folder = config.folder
-    if tables.words is not None and highest_id >= tables.words:
+    tokenizer = as_converted(folder, folder / "tokenizer.json")
+    known = tokenizer and as_converted(folder, graph)
+    if tables.words is not None and not known and (highest := highest_id()) >= tables.words:
         raise ModelFormatError(
-            f"{folder}: tokenizer.json has ids up to {highest_id}, the model a row for each id up "
+            f"{folder}: tokenizer.json has ids up to {highest}, the model a row for each id up "
             f"to {tables.words - 1}: they are of two models, or words were added without resizing "
             "the model; take both from one source, and convert again"
         )
@@ -66,7 +79,12 @@ def check_consistency(
             f"{folder}: texts of {config.max_seq_length} tokens need {needed} rows of positions, "
             f"the model has {tables.positions}: lower max_seq_length in sentence_bert_config.json"
         )
-    _check_receipt(config)
+    # With fewer words than the model has rows it would fit by its numbers.
+    if tokenizer is False:
+        raise ModelFormatError(
+            f"{folder}: tokenizer.json is not the one that the model was converted with "
+            f"({RECEIPT} has another hash): copy that, or convert again"
+        )
     # Only where positions are counted by it does another padding id change a vector.
     if config.first_position and pad_id is not None and pad_id != config.pad_token_id:
         raise ModelFormatError(
@@ -75,17 +93,12 @@ def check_consistency(
         )
 
 
-def _check_receipt(config: "ModelConfig") -> None:
-    """Refuse a tokenizer that the graph was not converted with, by its size, which costs nothing.
+def as_converted(folder: Path, file: Path) -> bool | None:
+    """Return whether a file of a model folder is, byte for byte, that of its conversion.
 
-    One with fewer words than the model has rows fits by its numbers and is wrong all the same.
+    None where the receipt does not say.
     """
-    files = read_json(config.folder / "edge_embed.json", optional=True).get("files")
-    said = files.get("tokenizer.json") if isinstance(files, dict) else None
-    size = said.get("size") if isinstance(said, dict) else None
-    there = (config.folder / "tokenizer.json").stat().st_size
-    if isinstance(size, int) and size != there:
-        raise ModelFormatError(
-            f"{config.folder}: tokenizer.json has {there} bytes, edge_embed.json says {size}: it "
-            "is not the one that the model was converted with; copy that, or convert again"
-        )
+    files = read_json(folder / RECEIPT, optional=True).get("files")
+    said = files.get(file.relative_to(folder).as_posix()) if isinstance(files, dict) else None
+    digest = said.get("sha256") if isinstance(said, dict) else None
+    return digest == known_sha256(file) if isinstance(digest, str) else None

@@ -8,9 +8,10 @@ import hashlib
 from typing import Protocol
 
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.file_hashes import known_sha256
 from edge_embed.model.pair_threshold import PAIR_THRESHOLD
 from edge_embed.model.precision import RANGES_FILE
-from edge_embed.model.receipt import RECEIPT, file_hash
+from edge_embed.model.receipt import RECEIPT
 
 __all__ = ["model_fingerprint"]
 
@@ -53,7 +54,7 @@ def model_fingerprint(model: LoadedModel) -> str:
     digest = hashlib.sha256()
     for file in sorted(files):
         name = "graph" + file.suffix if file in files[:2] else str(file.relative_to(folder))
-        digest.update(f"{name} {file_hash(file).sha256}\n".encode())
+        digest.update(f"{name} {known_sha256(file)}\n".encode())
     if model.layers is not None:
         digest.update(f"layers {model.layers}\n".encode())
     return digest.hexdigest()

@@ -4,7 +4,6 @@ The converter writes it; ``info`` shows it; ``verify`` holds the folder against 
 without one loads all the same.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -13,12 +12,12 @@ from typing import Any, TypeVar
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.json_text import parse_json
+from edge_embed.model.file_hashes import FileHash, file_hash
 from edge_embed.model.paths import path_inside
 
 __all__ = [
     "RECEIPT",
     "Fidelity",
-    "FileHash",
     "PairAgreement",
     "ProjectionRecord",
     "Receipt",
@@ -120,14 +119,6 @@ class ProjectionRecord:
     texts: TextSetRecord
 
 
-@dataclass(frozen=True)
-class FileHash:
-    """A file's content, so that damage and change can be told."""
-
-    sha256: str
-    size: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
     """Everything that ``edge_embed.json`` says."""
@@ -191,15 +182,6 @@ def hash_files(folder: Path) -> dict[str, FileHash]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: file_hash(path) for name, path in named.items() if name != RECEIPT}
-
-
-def file_hash(path: Path) -> FileHash:
-    """Return the SHA-256 and size in bytes of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return FileHash(digest.hexdigest(), path.stat().st_size)
 
 
 def check_files(folder: Path, receipt: Receipt) -> list[str]:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.row_widths import TOKEN_BUDGET
-from edge_embed.runtime.tokenizer import TokenIds
+from edge_embed.runtime.tokenized_texts import TokenIds
 
 __all__ = ["BatchEngine", "BatchReport", "DynamicBatcher"]
 

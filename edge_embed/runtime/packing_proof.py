@@ -13,8 +13,9 @@ import numpy.typing as npt
 import openvino as ov
 
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.consistency import as_converted
 from edge_embed.model.json_files import read_json
-from edge_embed.model.receipt import RECEIPT, file_hash
+from edge_embed.model.receipt import RECEIPT
 from edge_embed.runtime.batch import slots_in
 
 __all__ = ["packing_fault", "recorded_packing"]
@@ -73,15 +74,14 @@ def recorded_packing(folder: Path, graph: Path) -> bool | None:
     """
     receipt = read_json(folder / RECEIPT, optional=True)
     name = graph.relative_to(folder).as_posix()
-    variants, files = receipt.get("variants"), receipt.get("files")
-    if not (isinstance(variants, dict) and isinstance(files, dict)):
+    variants = receipt.get("variants")
+    if not isinstance(variants, dict):
         return None
     for variant in variants.values():
         if isinstance(variant, dict) and variant.get("file") == name:
             packed = variant.get("packed")
-            entry = files.get(name)
-            if isinstance(packed, bool) and isinstance(entry, dict):
-                return packed if entry.get("sha256") == file_hash(graph).sha256 else None
+            if isinstance(packed, bool) and as_converted(folder, graph):
+                return packed
     return None
 
 

@@ -11,14 +11,9 @@ from openvino import opset13 as ops
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig
-from edge_embed.runtime.graph import (
-    Graph,
-    check_inputs,
-    embedding_tables,
-    keep_tables_compressed,
-    packed_inputs,
-    padded_inputs,
-)
+from edge_embed.runtime.embedding_tables import embedding_tables, keep_tables_compressed
+from edge_embed.runtime.graph import Graph
+from edge_embed.runtime.graph_inputs import check_inputs, packed_inputs, padded_inputs
 from edge_embed.runtime.packing import CannotPackError
 from edge_embed.runtime.pooling import pool
 

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.runtime.tokenizer import TokenIds, Tokenizer, check_texts
+from edge_embed.runtime.text_checks import check_texts
+from edge_embed.runtime.tokenized_texts import TokenIds
+from edge_embed.runtime.tokenizer import Tokenizer
 
 __all__ = ["PairTokenizer", "TokenizedPairs"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from edge_embed.runtime.tokenizer import TokenizedTexts
+from edge_embed.runtime.tokenized_texts import TokenizedTexts
 
 __all__ = ["ReadingGuard", "TextWarning", "asymmetry"]
 

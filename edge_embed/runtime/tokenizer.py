@@ -4,76 +4,34 @@ Second in the flow. Padding and truncation settings stored in the file are ignor
 planner pads, and the limit is the model's (:attr:`ModelConfig.max_seq_length`).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypeVar
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import normalizers
 
-from edge_embed.errors import InputError, ModelFormatError, TextError
+from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig
-from edge_embed.model.json_files import read_json
+from edge_embed.runtime.long_texts import (
+    MAX_CHARACTERS,
+    SPARE_TOKENS,
+    beginning,
+    ending,
+    first_window,
+)
+from edge_embed.runtime.text_checks import check_texts, no_panic
+from edge_embed.runtime.tokenized_texts import Piece, TokenizedTexts, TruncationSide
+from edge_embed.runtime.tokenizer_files import (
+    load_tokenizer,
+    lower_case,
+    token_name,
+    tokenizer_settings,
+)
 
-__all__ = ["Piece", "TokenIds", "TokenizedTexts", "Tokenizer", "TruncationSide", "lower_case"]
+__all__ = ["Tokenizer"]
 
-TokenIds = npt.NDArray[np.int64]
-TruncationSide = Literal["left", "right"]
 _Item = TypeVar("_Item")
-
-# Characters that are tokenized at first of a long text, for each token that the model reads: three
-# times as many as English has. And of any text.
-_CHARACTERS = 16
-_MIN_CHARACTERS = 8192
-_MAX_CHARACTERS = 1 << 20
-# Tokens beyond the limit that are made, as the last ones of a shortened text may be others.
-_SPARE = 16
-_LONGEST_WORD = 200
-
-
-@dataclass(frozen=True)
-class TokenizedTexts:
-    """Token ids of some texts, special tokens included, cut at the model's limit."""
-
-    ids: list[TokenIds]
-    """One int64 array a text, shape (tokens,)."""
-    lengths: npt.NDArray[np.int64]
-    """Tokens kept of each text, shape (texts,)."""
-    full_lengths: npt.NDArray[np.int64]
-    """Tokens that each text had before it was cut, shape (texts,)."""
-    unknown: npt.NDArray[np.int64]
-    """Tokens of each text, among those kept, that stand for something unknown, shape (texts,)."""
-    special: int
-    """Tokens that the template adds to each text."""
-    incomplete: frozenset[int] = frozenset()
-    """Texts so long that not all of them was tokenized: their full length is at least that."""
-
-    @property
-    def content_lengths(self) -> npt.NDArray[np.int64]:
-        """Tokens kept of each text, without special ones, shape (texts,)."""
-        return np.maximum(self.lengths - self.special, 0)
-
-    @property
-    def truncated(self) -> npt.NDArray[np.int64]:
-        """Indices of the texts that were cut."""
-        return np.flatnonzero(self.full_lengths > self.lengths)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A token and where it stands in its text."""
-
-    id: int
-    text: str
-    """The part of the text that it stands for; a special token's own name."""
-    special: bool
-    start: int | None
-    """First character in the text; None for special tokens."""
-    stop: int | None
 
 
 class Tokenizer:
@@ -86,17 +44,16 @@ class Tokenizer:
             ModelFormatError: the file is missing or damaged.
         """
         path = config.folder / "tokenizer.json"
-        self._tokenizer = _load(path)
+        self._tokenizer = load_tokenizer(path)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         if config.lowercase:
             lower_case(self._tokenizer)
         self.max_length = config.max_seq_length
-        side = read_json(config.folder / "tokenizer_config.json", optional=True)
-        self._side: TruncationSide = "left" if side.get("truncation_side") == "left" else "right"
-        # Published files differ in which of the two names it; -1 is no token.
-        names = read_json(config.folder / "special_tokens_map.json", optional=True) | side
-        name = _token_name(names.get("unk_token"))
+        settings = tokenizer_settings(config.folder)
+        left = settings.get("truncation_side") == "left"
+        self._side: TruncationSide = "left" if left else "right"
+        name = token_name(settings.get("unk_token"))
         unknown_id = None if name is None else self._tokenizer.token_to_id(name)
         self._unknown_id = -1 if unknown_id is None else unknown_id
         # How many special tokens the template puts before and after a text.
@@ -108,17 +65,23 @@ class Tokenizer:
         self._suffix = mask[::-1].index(0) if 0 in mask else 0
         self._before = template.ids[: self._prefix]
         self._after = template.ids[len(mask) - self._suffix :]
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        # Not the number of its words: ids may have gaps, where words were added or removed.
-        self.vocabulary_size = 1 + max(vocabulary.values(), default=-1)
-        pad = _token_name(names.get("pad_token"))
-        self.pad_id: int | None = None if pad is None else vocabulary.get(pad)
+        pad = token_name(settings.get("pad_token"))
+        self.pad_id: int | None = None if pad is None else self._tokenizer.token_to_id(pad)
         """The id of the padding token, where the folder names one."""
         if self.max_length <= self._prefix + self._suffix:
             raise ModelFormatError(
                 f"{config.folder}: a token limit of {self.max_length} leaves no room for text "
                 f"beside {self._prefix + self._suffix} special tokens"
             )
+
+    @cached_property
+    def vocabulary_size(self) -> int:
+        """One more than the highest id; to find it takes tens of milliseconds, once.
+
+        It is not the number of words: ids may have gaps, where words were added or removed.
+        """
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        return 1 + max(vocabulary.values(), default=-1)
 
     def __call__(
         self,
@@ -250,7 +213,7 @@ class Tokenizer:
         special = self._prefix + self._suffix
         total, start = special, 0
         while True:
-            part = beginning(text[start : start + _MAX_CHARACTERS + 1], _MAX_CHARACTERS)
+            part = beginning(text[start : start + MAX_CHARACTERS + 1], MAX_CHARACTERS)
             total += len(self._encode([part])[0]) - special
             start += len(part)
             if start >= len(text):
@@ -261,10 +224,9 @@ class Tokenizer:
     ):
         """Encode of each text as much as the model can read; return also which were not all read.
 
-        A token takes a hundred times the memory of its characters, so a long text is shortened
-        first: at white space, where a text's tokens do not depend on what follows.
+        A long text is shortened first (:mod:`edge_embed.runtime.long_texts`).
         """
-        window = max(_CHARACTERS * self.max_length, _MIN_CHARACTERS)
+        window = first_window(self.max_length)
         if all(len(text) <= window for text in texts):
             return self._encode(texts, named=named), frozenset()
         part_of = beginning if side == "right" else ending
@@ -274,15 +236,15 @@ class Tokenizer:
         while missing:
             parts = [part_of(texts[row], window) for row in missing]
             found = self._encode(parts, named=named)
-            last, again = window >= _MAX_CHARACTERS, []
+            last, again = window >= MAX_CHARACTERS, []
             for row, part, encoding in zip(missing, parts, found, strict=True):
                 encodings[row] = encoding
                 if len(part) < len(texts[row]):
-                    if last or len(encoding) > self.max_length + _SPARE:
+                    if last or len(encoding) > self.max_length + SPARE_TOKENS:
                         incomplete.add(row)
                     else:
                         again.append(row)
-            missing, window = again, min(4 * window, _MAX_CHARACTERS)
+            missing, window = again, min(4 * window, MAX_CHARACTERS)
         return encodings, frozenset(incomplete)
 
     def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -306,101 +268,3 @@ class Tokenizer:
         start = end - room if (side or self._side) == "left" else self._prefix
         content = items[start : start + room]
         return [*items[: self._prefix], *content, *items[end:]]
-
-
-def lower_case(tokenizer: FastTokenizer) -> None:
-    """Let a tokenizer lower-case texts first, as sentence-transformers' ``do_lower_case`` does.
-
-    Special tokens are recognised before, so that ``[SEP]`` in a text stays one.
-    """
-    own = tokenizer.normalizer
-    steps = list(own) if isinstance(own, normalizers.Sequence) else [own] if own else []
-    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
-
-
-def beginning(text: str, size: int) -> str:
-    """Return the first characters of a text, at most ``size``, up to white space if there is any.
-
-    White space itself belongs to what follows.
-    """
-    if len(text) <= size:
-        return text
-    for place in range(size, max(size - _LONGEST_WORD, 1), -1):
-        if text[place].isspace():
-            return text[:place]
-    return text[:size]
-
-
-def ending(text: str, size: int) -> str:
-    """Return the last characters of a text, at most ``size``, from white space on if possible."""
-    if len(text) <= size:
-        return text
-    start = len(text) - size
-    for place in range(start, min(start + _LONGEST_WORD, len(text))):
-        if text[place].isspace():
-            return text[place:]
-    return text[start:]
-
-
-@contextmanager
-def no_panic(what: str) -> Iterator[None]:
-    """Turn a panic of the library, which is no Exception, into an error.
-
-    Raises:
-        InputError: it panicked.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise InputError(f"{what}: {str(error)[:200]}") from None
-
-
-def check_texts(texts: Sequence[object]) -> None:
-    """Refuse items that are no texts.
-
-    Raises:
-        TextError: an item is not a string, or holds a lone surrogate.
-    """
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TextError(index, f"is not a string but {type(text).__name__}")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            code = ord(text[error.start])
-            raise TextError(
-                index,
-                f"holds a lone surrogate (U+{code:04X} at character {error.start}), which no UTF-8 "
-                "text can: repair the text where it was decoded",
-            ) from None
-
-
-def _token_name(value: object) -> str | None:
-    """Return the token that a file names, as a text or as an object with its content."""
-    if isinstance(value, dict):
-        value = value.get("content")
-    # Half a surrogate pair is in no vocabulary, and no argument of the library.
-    if isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value):
-        return value
-    return None
-
-
-def _load(path: Path) -> FastTokenizer:
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ModelFormatError(
-            f"{path.parent} is not a complete model: tokenizer.json is missing"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelFormatError(f"cannot read {path}: {error}") from error
-    try:
-        with no_panic("its tokenizer fails"):
-            return FastTokenizer.from_str(content)
-    except Exception as error:  # tokenizers raises plain Exception for a bad file
-        raise ModelFormatError(
-            f"{path} is damaged ({str(error)[:200]}); copy it again from the model's source"
-        ) from error

@@ -20,7 +20,7 @@ from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.locate import resolve_model
 from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
 from edge_embed.runtime.token_engine import TokenEngine
-from edge_embed.runtime.tokenizer import TokenizedTexts, TruncationSide
+from edge_embed.runtime.tokenized_texts import TokenizedTexts, TruncationSide
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics

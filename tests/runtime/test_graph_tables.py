@@ -9,7 +9,7 @@ from openvino import opset13 as ops
 
 from edge_embed import Embedder
 from edge_embed.model.config import ModelConfig
-from edge_embed.runtime import graph
+from edge_embed.runtime import embedding_tables, graph
 
 ROWS, WIDTH = 300, 8
 RNG = np.random.default_rng(0)
@@ -30,9 +30,9 @@ def gathered(model: ov.Model) -> list[str]:
 
 
 def test_a_large_table_is_scaled_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "_LARGE_TABLE", ROWS * WIDTH)
+    monkeypatch.setattr(embedding_tables, "_LARGE_TABLE", ROWS * WIDTH)
     model = lookup()
-    graph.keep_tables_compressed(model)
+    embedding_tables.keep_tables_compressed(model)
     assert gathered(model) == ["f32", "i8"]  # scales and codes
     ids = RNG.integers(0, ROWS, (3, 7))
     found = ov.Core().compile_model(model, "CPU")([ids])[0]
@@ -41,22 +41,22 @@ def test_a_large_table_is_scaled_where_it_is_read(monkeypatch: pytest.MonkeyPatc
 
 def test_other_tables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     small = lookup()
-    graph.keep_tables_compressed(small)
-    monkeypatch.setattr(graph, "_LARGE_TABLE", 0)
+    embedding_tables.keep_tables_compressed(small)
+    monkeypatch.setattr(embedding_tables, "_LARGE_TABLE", 0)
     by_column = lookup(SCALES[:WIDTH].T.copy())  # scales that do not belong to rows
-    graph.keep_tables_compressed(by_column)
+    embedding_tables.keep_tables_compressed(by_column)
     assert gathered(small) == gathered(by_column) == ["f32"]
 
 
 def test_what_only_looks_like_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "_LARGE_TABLE", 0)
+    monkeypatch.setattr(embedding_tables, "_LARGE_TABLE", 0)
     ids = ops.parameter([-1], np.int64, name="ids")
     table = ops.multiply(ops.convert(ops.constant(CODES), np.float32), ops.constant(SCALES))
     columns = ops.gather(table, ids, np.int64(1))
     number = ops.convert(ops.constant(np.int8(2)), np.float32)
     scalar = ops.gather(ops.multiply(number, ops.constant(SCALES)), ids, np.int64(0))
     model = ov.Model([columns, scalar], [ids], "other")
-    graph.keep_tables_compressed(model)
+    embedding_tables.keep_tables_compressed(model)
     assert gathered(model) == ["f32", "f32"]
     found = ov.Core().compile_model(model, "CPU")([np.array([3, 1])])
     assert (found[0] == (CODES * SCALES)[:, [3, 1]]).all()
@@ -78,7 +78,7 @@ def test_the_vocabulary_of_a_quantized_model(
         return [largest.get_rt_info()["outputPrecisions"].astype(str)]
 
     before = vocabulary(), Embedder(tiny_albert, cache=False).encode(corpus[:50])
-    monkeypatch.setattr(graph, "_LARGE_TABLE", 0)
+    monkeypatch.setattr(embedding_tables, "_LARGE_TABLE", 0)
     after = vocabulary(), Embedder(tiny_albert, cache=False).encode(corpus[:50])
     assert (before[0], after[0]) == (["f32"], ["i8"])
     np.testing.assert_allclose(before[1], after[1], atol=1e-6)

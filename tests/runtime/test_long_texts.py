@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_embed.model.config import ModelConfig
-from edge_embed.runtime.tokenizer import Tokenizer, beginning, ending
+from edge_embed.runtime.long_texts import beginning, ending
+from edge_embed.runtime.tokenizer import Tokenizer
 from tests.support.peak_memory import PROGRAM, peak_of
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_embed import Embedder
-from edge_embed.model.receipt import file_hash
+from edge_embed.model.file_hashes import file_hash
 from edge_embed.runtime.packing_proof import recorded_packing
 from edge_embed_conversion.convert import convert
 from tests.support.families import build

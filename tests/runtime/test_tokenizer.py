@@ -14,7 +14,8 @@ from tokenizers import Tokenizer as FastTokenizer
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.readers import read_texts
 from edge_embed.model.config import ModelConfig
-from edge_embed.runtime.tokenizer import Tokenizer, TruncationSide
+from edge_embed.runtime.tokenized_texts import TruncationSide
+from edge_embed.runtime.tokenizer import Tokenizer
 
 NASTY = [
     "",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_embed.runtime.row_widths import TOKEN_BUDGET
-from edge_embed.runtime.tokenizer import TruncationSide
+from edge_embed.runtime.tokenized_texts import TruncationSide
 from edge_embed.server.endpoint import (
     INPUTS_SCHEMA,
     Endpoint,

@@ -1,0 +1,36 @@
+"""Hashes of a model folder's files, by which a changed or damaged one is told."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+__all__ = ["FileHash", "file_hash", "known_sha256"]
+
+
+@dataclass(frozen=True)
+class FileHash:
+    """A file's content, so that damage and change can be told."""
+
+    sha256: str
+    size: int
+
+
+def file_hash(path: Path) -> FileHash:
+    """Return the SHA-256 and size in bytes of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return FileHash(digest.hexdigest(), path.stat().st_size)
+
+
+def known_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file; the process reads it again only after it has changed."""
+    facts = path.stat()
+    return _sha256(path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, inode: int, size: int, mtime: int) -> str:
+    return file_hash(path).sha256

@@ -1,0 +1,43 @@
+"""What no tokenizer can read is refused, by the place of the text in the caller's input."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from edge_embed.errors import InputError, TextError
+
+__all__ = ["check_texts", "no_panic"]
+
+
+def check_texts(texts: Sequence[object]) -> None:
+    """Refuse items that are no texts.
+
+    Raises:
+        TextError: an item is not a string, or holds a lone surrogate.
+    """
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TextError(index, f"is not a string but {type(text).__name__}")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            code = ord(text[error.start])
+            raise TextError(
+                index,
+                f"holds a lone surrogate (U+{code:04X} at character {error.start}), which no UTF-8 "
+                "text can: repair the text where it was decoded",
+            ) from None
+
+
+@contextmanager
+def no_panic(what: str) -> Iterator[None]:
+    """Turn a panic of the library, which is no Exception, into an error.
+
+    Raises:
+        InputError: it panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise InputError(f"{what}: {str(error)[:200]}") from None
