@@ -1,28 +1,24 @@
 """The library's front door: texts in, vectors out."""
 
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from edge_embed.encoding import (
     Encoded,
     Truncation,
     TruncationWarning,
     check_choice,
+    distinct,
     finish,
     prepare,
     truncation_message,
 )
 from edge_embed.errors import InputError, TextError
-from edge_embed.hardware.machine import instructions
 from edge_embed.model.card import ModelCard
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import check_consistency
@@ -30,11 +26,11 @@ from edge_embed.model.locate import resolve_model
 from edge_embed.model.precision import Precision, Ranges
 from edge_embed.model.receipt import verify_folder
 from edge_embed.runtime.batch import Batch
-from edge_embed.runtime.compile_cache import default_cache_dir, prune
+from edge_embed.runtime.chunks import run_in_chunks
+from edge_embed.runtime.compile_cache import cache_folder, prune
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.engine import Engine
-from edge_embed.runtime.planner import BatchPlanner
-from edge_embed.runtime.text_checks import check_texts
+from edge_embed.runtime.planner import BatchPlanner, tile_of
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.sentence_transformers_api import (
@@ -43,16 +39,11 @@ from edge_embed.sentence_transformers_api import (
     as_tensors,
     check_arguments,
 )
-from edge_embed.vectors import similarities
 
 __all__ = ["Embedder", "Encoded"]
 
 Vectors = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
-
-# Texts tokenized at a time: enough to fill batches of equal length, few enough that the first
-# batch starts at once and memory stays flat.
-_CHUNK = 2048
 
 
 class Embedder(SentenceTransformersApi):
@@ -119,13 +110,7 @@ class Embedder(SentenceTransformersApi):
         self.variant, file = self.config.variant_file(variant)
         if verify:
             verify_folder(folder)
-        cache_dir = default_cache_dir() if cache is True else Path(cache) if cache else None
-        if cache is True and cache_dir is None:
-            warnings.warn(
-                "compiled models are not cached, every start will be slower: there is no home "
-                "folder; set XDG_CACHE_HOME, or leave the cache out (cache=False, --no-cache)",
-                stacklevel=2,
-            )
+        cache_dir = cache_folder(cache)
         self.runtime = RuntimeConfig(
             hint=hint,
             threads=threads,
@@ -150,8 +135,7 @@ class Embedder(SentenceTransformersApi):
             max_length=self.max_seq_length,
             pad_id=self.config.pad_token_id,
             packed=self.engine.packed,
-            # AMX multiplies 16 rows of INT8 at once, AVX any number.
-            tile=16 if self.variant == "int8" and "amx_int8" in instructions() else 4,
+            tile=tile_of(self.variant),
         )
         self.ranges = Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
@@ -177,23 +161,6 @@ class Embedder(SentenceTransformersApi):
     def dim(self) -> int:
         """Number of dimensions of a vector."""
         return self.config.dim
-
-    @property
-    def max_seq_length(self) -> int:
-        """Longest text in tokens, special tokens included.
-
-        Raises:
-            InputError: another is set; it is the model folder that says it.
-        """
-        return self.config.max_seq_length
-
-    @max_seq_length.setter
-    def max_seq_length(self, tokens: int) -> None:
-        if tokens != self.config.max_seq_length:
-            raise InputError(
-                f"max_seq_length cannot be set to {tokens}: the model folder says "
-                f"{self.config.max_seq_length} (sentence_bert_config.json)"
-            )
 
     def encode(
         self,
@@ -300,10 +267,15 @@ class Embedder(SentenceTransformersApi):
         self.check_dim(dim)
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; it must be at least 1")
-        call = _Call(prompt, batch_size, show_progress, truncation)
-        rows = _distinct(texts)
+        rows = distinct(texts)
         try:
-            vectors, lengths, full_lengths = self._embed(list(rows), call)
+            vectors, lengths, full_lengths = self._embed(
+                list(rows),
+                prompt=prompt,
+                truncation=truncation,
+                batch_size=batch_size,
+                progress=show_progress,
+            )
         except TextError as error:
             refused = list(rows)[error.index]
             raise error.numbered(texts.index(refused)) from None
@@ -322,31 +294,6 @@ class Embedder(SentenceTransformersApi):
             )
         return encoded
 
-    def similarity(
-        self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
-    ) -> Vectors:
-        """Compare each pair, float32 (len(first), len(second)): more is more alike.
-
-        It is the cosine, or what the model's folder says (``similarity_fn_name``): the dot product,
-        or the negative Euclidean or Manhattan distance.
-
-        Args:
-            first: Vectors (n, dim) or (dim,), or texts.
-            second: The same.
-        """
-        a, b = self._vectors(first), self._vectors(second)
-        if a.shape[1] != b.shape[1]:
-            raise InputError(f"cannot compare vectors of {a.shape[1]} and {b.shape[1]} dimensions")
-        return similarities(a, b, self.config.similarity)
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return each text's pieces as the model reads them: cut at the limit."""
-        return self.tokenizer.tokens(texts)
-
-    def count_tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return each whole text's number of tokens, special tokens included, before any cut."""
-        return self.tokenizer.count(texts)
-
     def warm_up(self) -> None:
         """Run every shape that a call may need, so that no later call waits for a compilation.
 
@@ -364,99 +311,40 @@ class Embedder(SentenceTransformersApi):
         self.ranges = Ranges.fit(self.encode(texts))
         return self.ranges
 
-    def _embed(self, texts: list[str], call: "_Call") -> tuple[Vectors, Counts, Counts]:
+    def _embed(
+        self,
+        texts: list[str],
+        *,
+        prompt: str,
+        truncation: Truncation,
+        batch_size: int | None,
+        progress: bool,
+    ) -> tuple[Vectors, Counts, Counts]:
         """Embed distinct texts; return vectors (n, dim), tokens read and whole tokens."""
         out = np.empty((len(texts), self.dim), np.float32)
         lengths, full_lengths = np.empty((2, len(texts)), np.int64)
-        prompt_length = self.prompt_length(call.prompt)
-        size = min(call.batch_size or _CHUNK, _CHUNK)
+        prompt_length = self.prompt_length(prompt)
         guard = ReadingGuard(self.card.languages)
 
-        def batches() -> Iterator[Batch]:
-            """Tokenize chunk by chunk and yield batches, while earlier ones are computed."""
-            for start in range(0, len(texts), size):
-                some = texts[start : start + size]
-                tokenized = prepare(
-                    self.tokenizer,
-                    some,
-                    prompt=call.prompt,
-                    truncation=call.truncation,
-                    first=start,
-                )
-                guard.add(some, tokenized)
-                chunk = slice(start, start + size)
-                lengths[chunk], full_lengths[chunk] = tokenized.lengths, tokenized.full_lengths
-                for batch in self.planner.plan(
-                    tokenized.ids, prompt_length=prompt_length, side_by_side=self.engine.requests
-                ):
-                    yield replace(batch, texts=batch.texts + start)
-                    if bar is not None:
-                        bar.update(len(batch.texts))
+        def plan(part: slice) -> Iterator[Batch]:
+            some = texts[part]
+            tokenized = prepare(
+                self.tokenizer, some, prompt=prompt, truncation=truncation, first=part.start
+            )
+            guard.add(some, tokenized)
+            lengths[part], full_lengths[part] = tokenized.lengths, tokenized.full_lengths
+            return self.planner.plan(
+                tokenized.ids, prompt_length=prompt_length, side_by_side=self.engine.requests
+            )
 
-        # A bar that is not shown would still take as long as half a tokenization of a query.
-        with _progress(len(texts)) if call.show_progress else nullcontext() as bar:
-            self.engine.run(batches(), out)
+        shown = "text" if progress else None
+        run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
         for kind, message in guard.messages():
             if kind not in self._warned:  # once a model: a server would say it at every request
                 self._warned.add(kind)
                 warnings.warn(message, TextWarning, stacklevel=4)
         return out, lengths, full_lengths
 
-    def prompt(self, prompt: str | None = None, *, name: str | None = None) -> str:
-        """Return the text put before each input: as given, by its name, or the model's default.
-
-        Raises:
-            InputError: the model has no prompt of this name.
-        """
-        if prompt is not None:
-            return prompt
-        if name is None:
-            name = self.config.default_prompt_name
-        if name is None:
-            return ""
-        if name not in self.config.prompts:
-            known = ", ".join(self.config.prompts) or "none"
-            raise InputError(f"the model has no prompt {name!r}; it has: {known}")
-        return self.config.prompts[name]
-
     def prompt_length(self, prompt: str) -> int:
         """Return how many leading tokens of each text with ``prompt`` pooling leaves out."""
         return 0 if self.config.include_prompt else self.tokenizer.prompt_length(prompt)
-
-    def check_dim(self, dim: int | None) -> None:
-        """Refuse to keep more dimensions than a vector has, or none; None keeps all.
-
-        Raises:
-            InputError: ``dim`` is not from 1 to :attr:`dim`.
-        """
-        if dim is not None and not 1 <= dim <= self.dim:
-            raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.dim}")
-
-    def _vectors(self, side: npt.NDArray[Any] | Sequence[str] | str) -> Vectors:
-        if isinstance(side, np.ndarray):
-            return np.atleast_2d(side).astype(np.float32)
-        return np.atleast_2d(self.encode(side))
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What one call asks for, besides its texts."""
-
-    prompt: str
-    batch_size: int | None
-    show_progress: bool
-    truncation: Truncation
-
-
-def _distinct(texts: Sequence[str]) -> dict[str, int]:
-    """Number the distinct texts, in order."""
-    try:
-        return {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    except TypeError:  # such as a list among the texts
-        check_texts(texts)
-        raise
-
-
-def _progress(total: int) -> "tqdm[NoReturn]":
-    absent = sys.stderr is None  # a daemon or a windowed program
-    return tqdm(total=total, unit="text", leave=False, file=sys.stderr, disable=absent)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError, TextError, TextTooLongError
 from edge_embed.model.precision import Precision, Ranges, fit_ranges, quantize_embeddings
+from edge_embed.runtime.text_checks import check_texts
 from edge_embed.runtime.tokenized_texts import TokenizedTexts, TruncationSide
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.vectors import unit_length
@@ -23,6 +24,7 @@ __all__ = [
     "Truncation",
     "TruncationWarning",
     "check_choice",
+    "distinct",
     "finish",
     "prepare",
     "prepare_ids",
@@ -129,6 +131,15 @@ def finish(
     if precision in ("int8", "uint8") and len(vectors):
         limits = _limits(vectors, ranges, normalize=normalize)
     return np.ascontiguousarray(quantize_embeddings(vectors, precision, ranges=limits))
+
+
+def distinct(texts: Sequence[str]) -> dict[str, int]:
+    """Number the distinct texts, in order."""
+    try:
+        return {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    except TypeError:  # such as a list among the texts
+        check_texts(texts)
+        raise
 
 
 def truncation_message(truncated: int, total: int, limit: int) -> str:

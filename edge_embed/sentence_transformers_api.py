@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.model.config import ModelConfig
-from edge_embed.vectors import unit_length
+from edge_embed.runtime.tokenizer import Tokenizer
+from edge_embed.vectors import similarities, unit_length
 
 __all__ = ["OutputValue", "SentenceTransformersApi", "as_tensors", "check_arguments"]
 
@@ -65,6 +66,7 @@ class SentenceTransformersApi:
     """The methods of ``SentenceTransformer`` that follow from ``encode`` and the model's folder."""
 
     config: ModelConfig
+    tokenizer: Tokenizer
 
     encode: Callable[..., npt.NDArray[Any]]
 
@@ -128,6 +130,23 @@ class SentenceTransformersApi:
     def stop_multi_process_pool(pool: Mapping[str, Any]) -> None:
         """Do nothing: there is no process to stop."""
 
+    def similarity(
+        self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
+    ) -> Floats:
+        """Compare each pair, float32 (len(first), len(second)): more is more alike.
+
+        It is the cosine, or what the model's folder says (``similarity_fn_name``): the dot product,
+        or the negative Euclidean or Manhattan distance.
+
+        Args:
+            first: Vectors (n, dim) or (dim,), or texts.
+            second: The same.
+        """
+        a, b = self._vectors(first), self._vectors(second)
+        if a.shape[1] != b.shape[1]:
+            raise InputError(f"cannot compare vectors of {a.shape[1]} and {b.shape[1]} dimensions")
+        return similarities(a, b, self.config.similarity)
+
     def similarity_pairwise(self, embeddings1: npt.ArrayLike, embeddings2: npt.ArrayLike) -> Floats:
         """Return the similarity of each row with the same row of the other, float32 (n,).
 
@@ -151,9 +170,43 @@ class SentenceTransformersApi:
             first, second = unit_length(first), unit_length(second)
         return np.asarray(np.sum(first * second, axis=1), np.float32)
 
+    def prompt(self, prompt: str | None = None, *, name: str | None = None) -> str:
+        """Return the text put before each input: as given, by its name, or the model's default.
+
+        Raises:
+            InputError: the model has no prompt of this name.
+        """
+        if prompt is not None:
+            return prompt
+        if name is None:
+            name = self.config.default_prompt_name
+        if name is None:
+            return ""
+        if name not in self.config.prompts:
+            known = ", ".join(self.config.prompts) or "none"
+            raise InputError(f"the model has no prompt {name!r}; it has: {known}")
+        return self.config.prompts[name]
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return each text's pieces as the model reads them: cut at the limit."""
+        return self.tokenizer.tokens(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return each whole text's number of tokens, special tokens included, before any cut."""
+        return self.tokenizer.count(texts)
+
     def role_prompt(self, *names: str) -> str | None:
         """Return the first of these names that the model has a prompt of."""
         return next((name for name in names if name in self.config.prompts), None)
+
+    def check_dim(self, dim: int | None) -> None:
+        """Refuse to keep more dimensions than a vector has, or none; None keeps all.
+
+        Raises:
+            InputError: ``dim`` is not from 1 to the model's number.
+        """
+        if dim is not None and not 1 <= dim <= self.config.dim:
+            raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.config.dim}")
 
     @property
     def similarity_fn_name(self) -> str:
@@ -169,6 +222,23 @@ class SentenceTransformersApi:
     def default_prompt_name(self) -> str | None:
         """The prompt that is used where none is named."""
         return self.config.default_prompt_name
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest text in tokens, special tokens included.
+
+        Raises:
+            InputError: another is set; it is the model folder that says it.
+        """
+        return self.config.max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, tokens: int) -> None:
+        if tokens != self.config.max_seq_length:
+            raise InputError(
+                f"max_seq_length cannot be set to {tokens}: the model folder says "
+                f"{self.config.max_seq_length} (sentence_bert_config.json)"
+            )
 
     @property
     def device(self) -> str:
@@ -190,6 +260,11 @@ class SentenceTransformersApi:
     def get_backend(self) -> str:
         """Return what computes: ``openvino``."""
         return "openvino"
+
+    def _vectors(self, side: npt.NDArray[Any] | Sequence[str] | str) -> Floats:
+        if isinstance(side, np.ndarray):
+            return np.atleast_2d(side).astype(np.float32)
+        return np.atleast_2d(self.encode(side))
 
 
 def _texts(inputs: str | Sequence[str] | None, options: dict[str, Any]) -> str | Sequence[str]:

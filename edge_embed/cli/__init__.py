@@ -32,7 +32,7 @@ _COMMANDS = {
     "pairs": ("edge_embed.cli.pairs", "pairs_command"),
     "cluster": ("edge_embed.cli.cluster", "cluster_command"),
     "index": ("edge_embed.cli.index", "index_command"),
-    "search": ("edge_embed.cli.index", "search_command"),
+    "search": ("edge_embed.cli.search", "search_command"),
     "mcp": ("edge_embed.cli.mcp", "mcp_command"),
     "serve": ("edge_embed.cli.serve", "serve_command"),
     "eval": ("edge_embed.cli.evaluate", "eval_command"),

@@ -1,10 +1,7 @@
-"""``edge-embed index`` and ``edge-embed search``: a store of texts that is searched by meaning."""
+"""``edge-embed index``: a store of texts that ``edge-embed search`` looks through by meaning."""
 
-import logging
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_embed.cli.corpus_embedding import StoppedError
+from edge_embed.cli.index_options import facts_of, index_model, key_option, quiet_clients
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import echo, echo_json, printable, progress_bar
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import TruncationWarning, truncation_message
 from edge_embed.errors import InputError
-from edge_embed.files.json_values import json_value, parse_line
+from edge_embed.files.json_values import json_value
 from edge_embed.files.readers import Row, read_rows
 from edge_embed.integrations.search_engines.registry import ADDRESSES
 
 if TYPE_CHECKING:
-    from edge_embed.integrations.search_engines.base import Collection
-    from edge_embed.tasks import Hit, Index
-    from edge_embed.tasks.index.store import StoreFacts, VectorType
-    from edge_embed.tasks.vectors import Vectors
+    from edge_embed.tasks import Index
 
 # Texts embedded and stored at a time; each such part is on the disk before the next begins.
 _CHUNK = 2048
@@ -55,7 +50,7 @@ def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # n
     from edge_embed.tasks import Index
 
     claim_paths(files={"INDEX": index})
-    facts = _facts_of(options, options.load(), dtype)
+    facts = facts_of(options, options.load(), dtype)
     Index.create(
         index, dim=facts.dim, model=facts.model, model_name=facts.model_name, dtype=facts.dtype
     ).close()
@@ -164,7 +159,7 @@ def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # 
     with Index(index) as store:
         total, before = len(store), store.facts
     model = options.load()
-    facts = _facts_of(options, model, dtype or before.dtype)
+    facts = facts_of(options, model, dtype or before.dtype)
     try:
         with progress_bar(total, "reembedded") as bar:
 
@@ -202,14 +197,6 @@ def info_command(index: Path, *, as_json: bool) -> None:
         echo(f"{name.replace('_', ' '):<16} {printable(str(value))}")
 
 
-_key_option = click.option(
-    "--engine-key",
-    envvar="EDGE_EMBED_ENGINE_KEY",
-    show_envvar=True,
-    help="The API key or token of a search engine's server.",
-)
-
-
 @index_command.command("export")
 @click.argument("index", type=click.Path(path_type=Path))
 @click.option(
@@ -219,7 +206,7 @@ _key_option = click.option(
     metavar="ADDRESS",
     help=ADDRESSES,
 )
-@_key_option
+@key_option
 def export_command(index: Path, address: str, engine_key: str | None) -> None:
     """Bring a collection of a search engine to what an index holds.
 
@@ -239,7 +226,7 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
         bar.update(count)
 
     try:
-        with _quiet_clients(), progress_bar(total, "exported") as bar:
+        with quiet_clients(), progress_bar(total, "exported") as bar:
             result = export(index, address, key=engine_key, progress=progress)
     except KeyboardInterrupt:
         raise StoppedError(
@@ -250,134 +237,6 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
         f"{result.unchanged} were there",
         err=True,
     )
-
-
-@click.command(
-    "search",
-    help="Find the texts of an index that are nearest to TEXT in meaning.\n\nINDEX is a file, or "
-    f"what an index was exported to: {ADDRESSES}.",
-)
-@click.argument("index")
-@click.argument("texts", nargs=-1, required=True)
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
-@click.option("--hybrid", is_flag=True, help="Rank by meaning and by words (BM25) together.")
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Only texts with this metadata; VALUE is JSON or a plain text. May be repeated.",
-)
-@click.option("--exact", is_flag=True, help="Compare with every text, however many there are.")
-@click.option(
-    "--rerank",
-    metavar="MODEL",
-    help="Order the hits by a model that reads both texts (a converted cross-encoder).",
-)
-@click.option(
-    "--candidates",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="With --rerank: how many hits it reads of each query.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@_key_option
-@model_options
-def search_command(
-    options: ModelOptions,
-    index: str,
-    texts: tuple[str, ...],
-    k: int,
-    where: tuple[str, ...],
-    rerank: str | None,
-    candidates: int,
-    engine_key: str | None,
-    *,
-    hybrid: bool,
-    exact: bool,
-    as_json: bool,
-) -> None:
-    """Find the texts of an index that are nearest to TEXT in meaning."""
-    from edge_embed.integrations.search_engines.export import is_collection, open_collection
-    from edge_embed.tasks import Index
-
-    for number, text in enumerate(texts, 1):
-        if not text.strip():
-            raise InputError(f"text {number} is empty: there is nothing to search for")
-    condition = dict(_condition(part) for part in where) or None
-    scorer = None if rerank is None else options.load_scorer(rerank)
-
-    def encoded(store: "Index | Collection") -> "Vectors":
-        model = index_model(options.with_engine(hint="latency"), index, store)
-        return model.encode_query(list(texts), normalize=True)
-
-    if is_collection(index):
-        if hybrid or exact:
-            raise click.UsageError("--hybrid and --exact need an index in a file")
-        with _quiet_clients(), open_collection(index, key=engine_key) as collection:
-            depth = k if scorer is None else max(k, candidates)
-            found = collection.search(encoded(collection), k=depth, where=condition)
-        if scorer is not None:
-            from edge_embed.tasks.index.ranking import reranked
-
-            found = reranked(texts, found, scorer.predict, k)
-    else:
-        with Index(index) as store:
-            found = store.search(
-                encoded(store),
-                k=k,
-                where=condition,
-                queries=texts if hybrid or scorer is not None else None,
-                exact=exact,
-                rerank=None if scorer is None else scorer.predict,
-                candidates=candidates,
-            )
-    if as_json:
-        document = [
-            {"query": text, "hits": [_as_json(hit) for hit in hits]}
-            for text, hits in zip(texts, found, strict=True)
-        ]
-        echo_json(document)
-        return
-    for text, hits in zip(texts, found, strict=True):
-        if len(texts) > 1:
-            echo(f"# {printable(text)}")
-        for hit in hits:
-            shown = hit.score if hit.reranked is None else hit.reranked
-            echo(f"{shown:7.4f}  {printable(hit.text)}")
-
-
-def _facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "StoreFacts":
-    """Return what an index of a loaded model is for."""
-    from edge_embed.model.fingerprint import model_fingerprint
-    from edge_embed.tasks.index.store import StoreFacts
-
-    model.config.require_cosine("an index")
-    # The name is what -m defaults to from now on; a folder is found from anywhere.
-    folder = options.model is not None and Path(options.model).is_dir()
-    name = str(Path(str(options.model)).resolve()) if folder else options.model
-    return StoreFacts(model.dim, dtype, model_fingerprint(model), name or model.config.folder.name)
-
-
-def index_model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
-    """Load the model that made the vectors in ``place``, unless -m names another."""
-    from edge_embed.model.fingerprint import model_fingerprint
-    from edge_embed.tasks.index.store import check_model
-
-    facts = store.facts
-    model = (options if options.model else replace(options, model=facts.model_name or None)).load()
-    check_model(f"the index {place}", facts, model_fingerprint(model))
-    return model
-
-
-@contextmanager
-def _quiet_clients() -> Iterator[None]:
-    """Keep the clients' logs off the terminal: what fails is raised as well, and said once."""
-    logging.disable()
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _refresh(store: "Index") -> None:
@@ -403,27 +262,3 @@ def _metadata(row: Row, id_column: str | None) -> dict[str, object]:
         for name, value in row.values.items()
         if name not in (row.column, id_column)
     }
-
-
-def _condition(part: str) -> tuple[str, object]:
-    name, equals, value = part.partition("=")
-    if not equals or not name:
-        raise click.UsageError(f"--where takes NAME=VALUE, not {part!r}")
-    try:
-        return name, parse_line(value, "")
-    except InputError:  # no JSON, so it is the text itself
-        return name, value
-
-
-def _as_json(hit: "Hit") -> dict[str, object]:
-    facts: dict[str, object] = {
-        "id": hit.id,
-        "score": round(hit.score, 6),
-        "text": hit.text,
-        "metadata": hit.metadata,
-    }
-    if hit.fused is not None:
-        facts["fused"] = round(hit.fused, 6)
-    if hit.reranked is not None:
-        facts["reranked"] = round(hit.reranked, 6)
-    return facts

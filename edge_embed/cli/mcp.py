@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge_embed.cli.index import index_model
+from edge_embed.cli.index_options import index_model
 from edge_embed.cli.options import ModelOptions, model_options
 
 

@@ -5,30 +5,27 @@ tells "three days late" from "five days late". It takes a pass for each pair, so
 found by vectors first.
 """
 
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from edge_embed.encoding import Truncation, TruncationWarning, check_choice
 from edge_embed.errors import InputError, TextTooLongError
-from edge_embed.hardware.machine import instructions
 from edge_embed.model.locate import resolve_model
 from edge_embed.model.pair_config import Activation, PairConfig
 from edge_embed.runtime.batch import Batch, slots_in
-from edge_embed.runtime.compile_cache import default_cache_dir
+from edge_embed.runtime.chunks import run_in_chunks
+from edge_embed.runtime.compile_cache import cache_folder
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.engine import Engine
 from edge_embed.runtime.pair_graph import TOKEN_TYPES, build_pair_graph
 from edge_embed.runtime.pair_tokenizer import PairTokenizer, TokenizedPairs
-from edge_embed.runtime.planner import BatchPlanner
+from edge_embed.runtime.planner import BatchPlanner, tile_of
 
 __all__ = ["DEFAULT_PAIR_MODEL", "PairScorer", "Ranked"]
 
@@ -36,8 +33,6 @@ DEFAULT_PAIR_MODEL = "edge-embed-pairs"
 """The pair model that ships with the package."""
 
 Scores = npt.NDArray[np.float32]
-
-_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ class PairScorer:
             streams=streams,
             inference_precision=inference_precision,
             packed=packed,
-            cache_dir=default_cache_dir() if cache is True else Path(cache) if cache else None,
+            cache_dir=cache_folder(cache),
         )
         self.tokenizer = PairTokenizer(self.config)
         self.engine = Engine(self.config, self.runtime, file=file, build=build_pair_graph)
@@ -104,7 +99,7 @@ class PairScorer:
             max_length=self.max_seq_length,
             pad_id=self.config.pad_token_id,
             packed=self.engine.packed,
-            tile=16 if self.variant == "int8" and "amx_int8" in instructions() else 4,
+            tile=tile_of(self.variant),
         )
 
     @property
@@ -206,22 +201,15 @@ class PairScorer:
         """Return the outputs of every pair, (n, labels), and the indices of those that were cut."""
         out = np.empty((len(pairs), self.config.dim), np.float32)
         cut: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-        size = min(batch_size or _CHUNK, _CHUNK)
 
-        def batches() -> Iterator[Batch]:
-            """Tokenize chunk by chunk and yield batches, while earlier ones are computed."""
-            for start in range(0, len(pairs), size):
-                tokenized = self.tokenizer.pairs(pairs[start : start + size], start=start)
-                cut.append(tokenized.truncated + start)
-                for plain in self.planner.plan(tokenized.ids, side_by_side=self.engine.requests):
-                    batch = _with_token_types(plain, tokenized, packed=self.engine.packed)
-                    yield replace(batch, texts=batch.texts + start)
-                    if bar is not None:
-                        bar.update(len(batch.texts))
+        def plan(part: slice) -> Iterator[Batch]:
+            tokenized = self.tokenizer.pairs(pairs[part], start=part.start)
+            cut.append(tokenized.truncated + part.start)
+            for plain in self.planner.plan(tokenized.ids, side_by_side=self.engine.requests):
+                yield _with_token_types(plain, tokenized, packed=self.engine.packed)
 
-        shown = tqdm(total=len(pairs), unit="pair", leave=False, file=sys.stderr, disable=None)
-        with shown if progress else nullcontext() as bar:
-            self.engine.run(batches(), out)
+        shown = "pair" if progress else None
+        run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
         return out, np.concatenate(cut)
 
 

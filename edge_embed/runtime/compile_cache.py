@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from edge_embed.files.json_text import parse_json
 
-__all__ = ["cached", "default_cache_dir", "prune", "why_not_safe"]
+__all__ = ["cache_folder", "cached", "default_cache_dir", "prune", "why_not_safe"]
 
 _MAX_BYTES = 256 * 2**20
 _UNUSED_SECONDS = 24 * 3600.0
@@ -43,6 +43,23 @@ def default_cache_dir() -> Path | None:
         return (Path(base) if base else Path.home() / ".cache") / "edge_embed"
     except RuntimeError:
         return None
+
+
+def cache_folder(cache: bool | str | Path) -> Path | None:
+    """Return the folder that ``cache`` means: True the user's, a path another, False none.
+
+    Where the user has none, a warning says so.
+    """
+    if cache is not True:
+        return Path(cache) if cache else None
+    folder = default_cache_dir()
+    if folder is None:
+        warnings.warn(
+            "compiled models are not cached, every start will be slower: there is no home "
+            "folder; set XDG_CACHE_HOME, or leave the cache out (cache=False, --no-cache)",
+            stacklevel=3,
+        )
+    return folder
 
 
 def cached(root: Path, key: str, compile_in: Callable[[Path | None], Compiled]) -> Compiled:

@@ -11,11 +11,20 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from edge_embed.hardware.machine import instructions
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.packed_rows import PackedRows
 from edge_embed.runtime.padded_rows import PaddedRows
 
-__all__ = ["BatchPlanner"]
+__all__ = ["BatchPlanner", "tile_of"]
+
+
+def tile_of(variant: str) -> int:
+    """Return how many tokens this processor multiplies at once by the weights of a variant.
+
+    AMX multiplies 16 rows of INT8 at once, AVX any number.
+    """
+    return 16 if variant == "int8" and "amx_int8" in instructions() else 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.tasks.deduplication.components import connected_components
+from edge_embed.tasks.deduplication.selection import Flags, Selection
 from edge_embed.tasks.neighbours import Links, LinkSearch, check_threshold
 from edge_embed.tasks.vectors import Rows, Vectors
 
 __all__ = ["DeduplicationResult", "Duplicate", "deduplicate", "from_links"]
 
-Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
 # Links kept in memory (12 bytes each). Beyond, links to removed records are dropped: the same
@@ -230,7 +230,7 @@ def deduplicate(
         start=known,
         exact=exact,
     )
-    selection = _Selection(known + count, known)
+    selection = Selection(known + count, known)
     parts: list[Links] = []
     held, complete = 0, True
     for end, links in search:
@@ -276,7 +276,7 @@ def from_links(
         recall: The share of all links that was found.
     """
     total = references + len(order)
-    selection = _Selection(total, references)
+    selection = Selection(total, references)
     selection.add(total, links)
     if len(links) > _MAX_LINKS:
         complete, links = False, _with_kept(links, selection.kept)
@@ -291,40 +291,8 @@ def from_links(
     )
 
 
-class _Selection:
-    """The greedy choice, made as links arrive in the order of rank."""
-
-    def __init__(self, total: int, references: int) -> None:
-        self.kept: Flags = np.zeros(total, np.bool_)
-        self.kept[:references] = True
-        self.partner = np.full(total, -1, np.int64)
-        self.score = np.zeros(total, np.float32)
-        self.references = references
-        self.end = references
-
-    def add(self, end: int, links: Links) -> None:
-        """Decide all rows before ``end``, given all links of those not decided yet."""
-        start, self.end = self.end, end
-        self.kept[start:end] = True
-        if not len(links):
-            return
-        # Best partner first: by row, then by falling score, then by rank.
-        sort = np.lexsort((links.right, -links.score, links.left))
-        left, right, score = links.left[sort], links.right[sort], links.score[sort]
-        firsts = np.flatnonzero(np.diff(left, prepend=-1))
-        bounds = np.append(firsts, len(left))
-        for number, first in enumerate(firsts.tolist()):
-            last = int(bounds[number + 1])
-            candidates = np.flatnonzero(self.kept[right[first:last]])
-            if len(candidates):
-                best = first + int(candidates[0])
-                row = int(left[first])
-                self.kept[row] = False
-                self.partner[row], self.score[row] = right[best], score[best]
-
-
 def _result(
-    selection: _Selection,
+    selection: Selection,
     order: Indices,
     *,
     threshold: float,

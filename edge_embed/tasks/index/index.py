@@ -8,7 +8,6 @@ import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, OutputError
-from edge_embed.tasks.index.hnsw_file import HnswFile
 from edge_embed.tasks.index.hnsw_rebuild import HnswSearch
+from edge_embed.tasks.index.info import IndexInfo, index_info
 from edge_embed.tasks.index.metadata import Where
 from edge_embed.tasks.index.ranking import (
     FUSED,
@@ -38,21 +37,6 @@ Numbers = npt.NDArray[np.int64]
 
 # Up to here every vector is compared, which takes a few milliseconds.
 _EXACT = 20_000
-
-
-@dataclass(frozen=True)
-class IndexInfo:
-    """What an index holds."""
-
-    entries: int
-    dim: int
-    dtype: VectorType
-    model: str
-    model_name: str
-    neighbours: int
-    """Entries in the neighbour file; 0 where there is none."""
-    store_bytes: int
-    neighbour_bytes: int
 
 
 class Index:
@@ -255,21 +239,7 @@ class Index:
 
     def info(self) -> IndexInfo:
         """Return what the index holds."""
-        facts = self._store.facts
-        there = self._hnsw.path.is_file()
-        opened = None
-        if there:
-            opened = HnswFile.open(self._hnsw.path, store=facts.identity, dim=facts.dim)
-        return IndexInfo(
-            len(self._store),
-            facts.dim,
-            facts.dtype,
-            facts.model,
-            facts.model_name,
-            0 if opened is None else opened.count,
-            self._store.path.stat().st_size,
-            self._hnsw.path.stat().st_size if there else 0,
-        )
+        return index_info(self._store, self._hnsw.path)
 
     def stopping(self, stop: Callable[[], bool]) -> AbstractContextManager[None]:
         """Let ``stop`` end this thread's searches within the block, which raises EdgeEmbedError.

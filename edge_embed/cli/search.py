@@ -1,0 +1,136 @@
+"""``edge-embed search``: the texts of an index that are nearest in meaning."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_embed.cli.index_options import index_model, key_option, quiet_clients
+from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.terminal import echo, echo_json, printable
+from edge_embed.errors import InputError
+from edge_embed.files.json_values import parse_line
+from edge_embed.integrations.search_engines.registry import ADDRESSES
+
+if TYPE_CHECKING:
+    from edge_embed.integrations.search_engines.base import Collection
+    from edge_embed.tasks import Hit, Index
+    from edge_embed.tasks.vectors import Vectors
+
+
+@click.command(
+    "search",
+    help="Find the texts of an index that are nearest to TEXT in meaning.\n\nINDEX is a file, or "
+    f"what an index was exported to: {ADDRESSES}.",
+)
+@click.argument("index")
+@click.argument("texts", nargs=-1, required=True)
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
+@click.option("--hybrid", is_flag=True, help="Rank by meaning and by words (BM25) together.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only texts with this metadata; VALUE is JSON or a plain text. May be repeated.",
+)
+@click.option("--exact", is_flag=True, help="Compare with every text, however many there are.")
+@click.option(
+    "--rerank",
+    metavar="MODEL",
+    help="Order the hits by a model that reads both texts (a converted cross-encoder).",
+)
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="With --rerank: how many hits it reads of each query.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@key_option
+@model_options
+def search_command(
+    options: ModelOptions,
+    index: str,
+    texts: tuple[str, ...],
+    k: int,
+    where: tuple[str, ...],
+    rerank: str | None,
+    candidates: int,
+    engine_key: str | None,
+    *,
+    hybrid: bool,
+    exact: bool,
+    as_json: bool,
+) -> None:
+    """Find the texts of an index that are nearest to TEXT in meaning."""
+    from edge_embed.integrations.search_engines.export import is_collection, open_collection
+    from edge_embed.tasks import Index
+
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise InputError(f"text {number} is empty: there is nothing to search for")
+    condition = dict(_condition(part) for part in where) or None
+    scorer = None if rerank is None else options.load_scorer(rerank)
+
+    def encoded(store: "Index | Collection") -> "Vectors":
+        model = index_model(options.with_engine(hint="latency"), index, store)
+        return model.encode_query(list(texts), normalize=True)
+
+    if is_collection(index):
+        if hybrid or exact:
+            raise click.UsageError("--hybrid and --exact need an index in a file")
+        with quiet_clients(), open_collection(index, key=engine_key) as collection:
+            depth = k if scorer is None else max(k, candidates)
+            found = collection.search(encoded(collection), k=depth, where=condition)
+        if scorer is not None:
+            from edge_embed.tasks.index.ranking import reranked
+
+            found = reranked(texts, found, scorer.predict, k)
+    else:
+        with Index(index) as store:
+            found = store.search(
+                encoded(store),
+                k=k,
+                where=condition,
+                queries=texts if hybrid or scorer is not None else None,
+                exact=exact,
+                rerank=None if scorer is None else scorer.predict,
+                candidates=candidates,
+            )
+    if as_json:
+        document = [
+            {"query": text, "hits": [_as_json(hit) for hit in hits]}
+            for text, hits in zip(texts, found, strict=True)
+        ]
+        echo_json(document)
+        return
+    for text, hits in zip(texts, found, strict=True):
+        if len(texts) > 1:
+            echo(f"# {printable(text)}")
+        for hit in hits:
+            shown = hit.score if hit.reranked is None else hit.reranked
+            echo(f"{shown:7.4f}  {printable(hit.text)}")
+
+
+def _condition(part: str) -> tuple[str, object]:
+    name, equals, value = part.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"--where takes NAME=VALUE, not {part!r}")
+    try:
+        return name, parse_line(value, "")
+    except InputError:  # no JSON, so it is the text itself
+        return name, value
+
+
+def _as_json(hit: "Hit") -> dict[str, object]:
+    facts: dict[str, object] = {
+        "id": hit.id,
+        "score": round(hit.score, 6),
+        "text": hit.text,
+        "metadata": hit.metadata,
+    }
+    if hit.fused is not None:
+        facts["fused"] = round(hit.fused, 6)
+    if hit.reranked is not None:
+        facts["reranked"] = round(hit.reranked, 6)
+    return facts

@@ -1,0 +1,42 @@
+"""The greedy choice of the records that stay, from the best to the worst."""
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.tasks.neighbours import Links
+
+__all__ = ["Flags", "Selection"]
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Selection:
+    """The greedy choice, made as links arrive in the order of rank."""
+
+    def __init__(self, total: int, references: int) -> None:
+        self.kept: Flags = np.zeros(total, np.bool_)
+        self.kept[:references] = True
+        self.partner = np.full(total, -1, np.int64)
+        self.score = np.zeros(total, np.float32)
+        self.references = references
+        self.end = references
+
+    def add(self, end: int, links: Links) -> None:
+        """Decide all rows before ``end``, given all links of those not decided yet."""
+        start, self.end = self.end, end
+        self.kept[start:end] = True
+        if not len(links):
+            return
+        # Best partner first: by row, then by falling score, then by rank.
+        sort = np.lexsort((links.right, -links.score, links.left))
+        left, right, score = links.left[sort], links.right[sort], links.score[sort]
+        firsts = np.flatnonzero(np.diff(left, prepend=-1))
+        bounds = np.append(firsts, len(left))
+        for number, first in enumerate(firsts.tolist()):
+            last = int(bounds[number + 1])
+            candidates = np.flatnonzero(self.kept[right[first:last]])
+            if len(candidates):
+                best = first + int(candidates[0])
+                row = int(left[first])
+                self.kept[row] = False
+                self.partner[row], self.score[row] = right[best], score[best]

@@ -1,0 +1,43 @@
+"""What an index holds, in numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_embed.tasks.index.hnsw_file import HnswFile
+from edge_embed.tasks.index.store import Store, VectorType
+
+__all__ = ["IndexInfo", "index_info"]
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What an index holds."""
+
+    entries: int
+    dim: int
+    dtype: VectorType
+    model: str
+    model_name: str
+    neighbours: int
+    """Entries in the neighbour file; 0 where there is none."""
+    store_bytes: int
+    neighbour_bytes: int
+
+
+def index_info(store: Store, neighbours: Path) -> IndexInfo:
+    """Return what an index holds, given its store and where its neighbour file would be."""
+    facts = store.facts
+    there = neighbours.is_file()
+    opened = None
+    if there:
+        opened = HnswFile.open(neighbours, store=facts.identity, dim=facts.dim)
+    return IndexInfo(
+        len(store),
+        facts.dim,
+        facts.dtype,
+        facts.model,
+        facts.model_name,
+        0 if opened is None else opened.count,
+        store.path.stat().st_size,
+        neighbours.stat().st_size if there else 0,
+    )
