@@ -86,8 +86,8 @@ class Embedder(SentenceTransformersApi):
             streams: Batches computed side by side, at most one a thread; None lets the hint decide.
             inference_precision: Arithmetic outside the INT8 part. ``bf16`` and ``f16`` are faster
                 where the processor has them, and make vectors differ between machines.
-            layers: End after so many layers, at an exit that the model was trained with (its
-                folder names them): faster, a little less exact. None computes the whole model.
+            layers: Run with so many layers, where the model's folder has an exit of that number:
+                faster, less exact. None computes the whole model.
             packed: Put several texts side by side in a row, which is faster; where the model's
                 graph does not allow it, each text has a row of its own.
             cache: Keep the compiled model for the next start: True uses the user's cache folder
@@ -154,7 +154,7 @@ class Embedder(SentenceTransformersApi):
 
     @property
     def layers(self) -> int | None:
-        """After how many layers the model ends; None is the whole model."""
+        """With how many layers the model runs; None is the whole model."""
         return self.runtime.layers
 
     @property

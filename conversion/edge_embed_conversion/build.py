@@ -8,18 +8,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import openvino as ov
 
 from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError
 from edge_embed.model.config import VARIANTS, ModelConfig
 from edge_embed.model.consistency import check_consistency
+from edge_embed.model.exits import EXITS_FILE, Exit
 from edge_embed.model.receipt import Fidelity, VariantReceipt
 from edge_embed.runtime.embedding_tables import embedding_tables
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion import export, quantize, reference
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
 from edge_embed_conversion.console import say
-from edge_embed_conversion.exits import EXITS_FILE, find_exits
+from edge_embed_conversion.exits import choose_exits, find_states
 from edge_embed_conversion.factorise import factorise_words, frequencies
 from edge_embed_conversion.fidelity import EvaluationSet, compare, loss
 from edge_embed_conversion.parity import (
@@ -44,6 +47,7 @@ _SAME_INT8 = 0.9
 
 # From here on a conversion proposes what loses less; an encoder quantized well loses half of it.
 _NOTABLE_LOSS = 1.0
+_TEXTS_OF_EXITS = 256
 
 
 class Build:
@@ -70,7 +74,7 @@ class Build:
         self._checkpoint: PreTrainedModel | None = None
         self._variants: dict[str, VariantReceipt] = {}
         self._words: dict[str, Any] = {}
-        self._exits: dict[int, str] = {}
+        self._exits: dict[int, Exit] = {}
         self._packed: bool | None = None
         self._origin: str
         if source.weights.kind is WeightsKind.OPENVINO:
@@ -151,8 +155,8 @@ class Build:
         )
         self._words = {"embedding_rank": rank, "frequencies": counted.name}
 
-    def mark_exits(self, layers: Sequence[int]) -> None:
-        """Write ``exits.json``: after which layers the model may end, and where in the graph.
+    def choose_exits(self, layers: Sequence[int]) -> None:
+        """Write ``exits.json``: how the model runs with so many layers.
 
         Raises:
             InputError: the model has not that many layers, or its source is no checkpoint.
@@ -160,11 +164,21 @@ class Build:
         """
         if self._checkpoint is None:
             raise InputError("exits are found with the checkpoint; this source is only a graph")
-        graph = export.read_graph(self._fp32)
-        self._exits = find_exits(graph, self._checkpoint, layers)
-        say(f"exits: after {', '.join(map(str, self._exits))} layers")
-        nodes = {str(layer): node for layer, node in self._exits.items()}
-        text = json.dumps({"layers": list(self._exits), "nodes": nodes}, indent=2) + "\n"
+        states = find_states(export.read_graph(self._whole), self._checkpoint)
+        texts = shipped_texts("calibration").texts[:_TEXTS_OF_EXITS]
+
+        def vectors_with(exit_: Exit | None) -> npt.NDArray[np.float32]:
+            config = replace(self._config, exits={} if exit_ is None else {1: exit_})
+            return runtime_vectors(
+                config, self._fp32, texts, packed=False, layers=None if exit_ is None else 1
+            )[0]
+
+        self._exits = choose_exits(states, layers, vectors_with)
+        for number, exit_ in self._exits.items():
+            how = "by leaving out layers" if exit_.bypasses else "by ending early"
+            say(f"exits: {number} layers {how}, similarities correlate {exit_.agreement:.3f}")
+        entries = {str(number): exit_.as_json() for number, exit_ in self._exits.items()}
+        text = json.dumps({"layers": list(self._exits), "exits": entries}, indent=2) + "\n"
         (self._folder / EXITS_FILE).write_text(text, encoding="utf-8")
 
     def prove(self) -> None:
@@ -292,11 +306,12 @@ class Build:
         self._variants[name] = VariantReceipt(VARIANTS[name], origin, choices, ignored, None)
 
 
-def _require_nodes(model: ov.Model, exits: Mapping[int, str]) -> None:
+def _require_nodes(model: ov.Model, exits: Mapping[int, Exit]) -> None:
     names = {node.get_friendly_name() for node in model.get_ops()}
-    for layer, node in exits.items():
-        if node not in names:
-            raise ModelFormatError(f"quantization lost the exit after {layer} layers ({node})")
+    for layers, exit_ in exits.items():
+        for node in exit_.nodes():
+            if node not in names:
+                raise ModelFormatError(f"quantization lost the exit of {layers} layers ({node})")
 
 
 def _summary(name: str, xml: Path, fidelity: Fidelity) -> str:

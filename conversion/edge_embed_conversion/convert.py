@@ -75,8 +75,8 @@ def convert(
             (:mod:`edge_embed_conversion.factorise`); None leaves it whole.
         frequencies: texts in which the pieces of the vocabulary are counted, so that the rank is
             spent on those that occur; None for an English list that ships.
-        exits: numbers of layers after which the model may end as well; None for those that the
-            source states in ``exits.json``.
+        exits: numbers of layers with which the model can run as well, by ending early or by leaving
+            layers out; None for those that the source states in ``exits.json``.
         max_loss: refuse to write a variant that loses more than so many points of 100 in the
             Spearman correlation of its similarities with the source's.
         trust_remote_code: run the code that comes with a model, where it names some.
@@ -131,7 +131,7 @@ def convert(
         if isinstance(build, Build) and (
             ends := stated_exits(found.folder) if exits is None else exits
         ):
-            build.mark_exits(ends)
+            build.choose_exits(ends)
         if texts is not None:
             if found.weights.int8_file and not (calibration or recipe or embedding_rank):
                 build.adopt_int8(found.weights.int8_file)

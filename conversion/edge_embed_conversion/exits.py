@@ -1,29 +1,36 @@
-"""Find where each layer of an encoder ends in its graph, so that the runtime can stop there.
+"""Choose the layers that an encoder can do without, and find where they are in its graph.
 
-A model that was trained with exits gives usable vectors after fewer layers. A checkpoint says so in
-``exits.json`` (``{"layers": [2, 3]}``); the converted folder's file names the node of the graph at
-which each exit reads the token states. Nodes are found by their values, not by their names, so
-architectures whose layers are one (ALBERT) need no table of their own.
+A checkpoint that was trained with exits says so in ``exits.json`` (``{"layers": [2, 3]}``). For
+each number of layers, ending early is compared with leaving out those layers without which texts'
+similarities stay closest to the whole model's, found one by one. Nodes are found by their values,
+not by their names, so no architecture needs a table of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.model.config import EXITS_FILE
+from edge_embed.model.exits import EXITS_FILE, Exit
 from edge_embed.model.json_files import read_json
+from edge_embed.vectors import unit_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["EXITS_FILE", "find_exits", "stated_exits"]
+__all__ = ["choose_exits", "find_states", "stated_exits"]
+
+VectorsWith = Callable[[Exit | None], npt.NDArray[np.float32]]
+"""Embeds the same texts with an exit, or whole: float32 (texts, dim)."""
 
 _TOKENS = 12
 _TOLERANCE = 1e-3
+_SAME = 1e-4
 
 
 def stated_exits(folder: Path) -> tuple[int, ...]:
@@ -38,23 +45,77 @@ def stated_exits(folder: Path) -> tuple[int, ...]:
     return tuple(sorted(set(layers)))
 
 
-def find_exits(
-    model: ov.Model, checkpoint: "PreTrainedModel", layers: Iterable[int]
-) -> dict[int, str]:
-    """Return the name of the node that gives the token states after each of ``layers``.
+def choose_exits(
+    states: Sequence[str], layers: Iterable[int], vectors_with: VectorsWith
+) -> dict[int, Exit]:
+    """Return how the model runs with each of ``layers``, fewest first.
+
+    Args:
+        states: The nodes with the token states before the first layer, after it, and so on up to
+            those after the last but one: as many as there are layers.
+        layers: How many layers each exit computes.
+        vectors_with: Embeds some texts with an exit.
+
+    Raises:
+        InputError: the encoder has not that many layers, or an exit has all of them.
+    """
+    count = len(states)
+    asked = sorted(set(layers))
+    for number in asked:
+        if not 0 < number < count:
+            raise InputError(
+                f"an exit of {number} layers: the model has {count}; give 1 to {count - 1}"
+            )
+    whole = _similarities(vectors_with(None))
+
+    def agreement(exit_: Exit) -> float:
+        return float(np.corrcoef(whole, _similarities(vectors_with(exit_)))[0, 1])
+
+    chosen: dict[int, Exit] = {}
+    kept = tuple(range(count))
+    while len(kept) > asked[0]:
+        fewer = [kept[:place] + kept[place + 1 :] for place in range(len(kept))]
+        measured = [agreement(_exit(some, states)) for some in fewer]
+        best = int(np.argmax(measured))
+        kept = fewer[best]
+        if len(kept) in asked:
+            early = Exit(end=states[len(kept)])
+            ended = agreement(early)
+            # Where all layers are one, it is the same whichever is left out.
+            exit_ = early if ended >= measured[best] - _SAME else _exit(kept, states)
+            chosen[len(kept)] = replace(exit_, agreement=max(ended, measured[best]))
+    return dict(sorted(chosen.items()))
+
+
+def _similarities(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    units = unit_length(vectors)
+    result: npt.NDArray[np.float32] = (units @ units.T)[np.triu_indices(len(units), 1)]
+    return result
+
+
+def _exit(kept: Sequence[int], states: Sequence[str]) -> Exit:
+    """Return the exit that computes the layers ``kept``, counted from 0."""
+    bypasses = []
+    after = 0
+    for layer in kept:
+        if layer > after:
+            bypasses.append((states[after], states[layer]))
+        after = layer + 1
+    return Exit(end=states[after] if after < len(states) else None, bypasses=tuple(bypasses))
+
+
+def find_states(model: ov.Model, checkpoint: "PreTrainedModel") -> list[str]:
+    """Return the names of the nodes with the token states before each layer.
 
     Args:
         model: the FP32 graph of ``checkpoint``.
         checkpoint: the encoder in torch.
-        layers: how many layers each exit computes.
 
     Raises:
-        InputError: the encoder has not that many layers, or an exit is its last.
         ModelFormatError: the graph does not compute the states of a layer as one node.
     """
     import torch
 
-    asked = sorted(set(layers))
     generator = np.random.default_rng(0)
     ids = generator.integers(5, min(checkpoint.config.vocab_size, 1000), (1, _TOKENS))
     tensor = torch.from_numpy(ids)
@@ -62,12 +123,6 @@ def find_exits(
         states = checkpoint(
             input_ids=tensor, attention_mask=torch.ones_like(tensor), output_hidden_states=True
         ).hidden_states
-    last = len(states) - 1
-    wrong = [layer for layer in asked if not 0 < layer < last]
-    if wrong:
-        raise InputError(
-            f"an exit after {wrong[0]} layers: the model has {last}; give 1 to {last - 1}"
-        )
     hidden = states[0].shape[-1]
     candidates = [node for node in model.get_ordered_ops() if _gives_states(node, hidden)]
     names = [node.get_friendly_name() for node in candidates]
@@ -82,17 +137,15 @@ def find_exits(
         "token_type_ids": np.zeros_like(ids),
     }
     values = compiled({name: every[name] for port in compiled.inputs for name in port.get_names()})
-    found: dict[int, str] = {}
-    for layer in asked:
-        truth = states[layer].numpy()
-        for number, name in enumerate(names):
-            if np.abs(values[number] - truth).max() < _TOLERANCE:
-                found[layer] = name
-                break
-        else:
+    found = []
+    for layer, truth in enumerate(states[:-1]):
+        near = (np.abs(value - truth.numpy()).max() < _TOLERANCE for value in values.values())
+        name = next((name for name, same in zip(names, near, strict=True) if same), None)
+        if name is None:
             raise ModelFormatError(
-                f"the graph has no node with the states after layer {layer}: leave the exit out"
+                f"the graph has no node with the states after layer {layer}: leave --exits out"
             )
+        found.append(name)
     return found
 
 

@@ -71,10 +71,15 @@ def kinds_of_text(config: ModelConfig) -> list[tuple[str, str]]:
 
 
 def runtime_vectors(
-    config: ModelConfig, file: Path, texts: Sequence[str], *, packed: bool = True
+    config: ModelConfig,
+    file: Path,
+    texts: Sequence[str],
+    *,
+    packed: bool = True,
+    layers: int | None = None,
 ) -> tuple[Vectors, bool]:
     """Embed texts as the runtime does: float32 (texts, dim), and whether rows were packed."""
-    engine = Engine(config, RuntimeConfig(packed=packed), file=file)
+    engine = Engine(config, RuntimeConfig(packed=packed, layers=layers), file=file)
     ids = Tokenizer(config)(texts).ids
     planner = BatchPlanner(
         max_length=config.max_seq_length, pad_id=config.pad_token_id, packed=engine.packed

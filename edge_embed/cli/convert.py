@@ -58,7 +58,7 @@ def layer_numbers(text: str) -> list[int]:
 @click.option(
     "--exits",
     metavar="N,…",
-    help="Layers after which the model may end as well, such as 2,3. Else what the source states.",
+    help="Numbers of layers with which it can run as well: 3,4. Else what the source states.",
 )
 @click.option(
     "--max-loss",

@@ -73,6 +73,13 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
             **model.engine.properties,
         },
     }
+    if config.exits:
+        facts["model"]["layers"] = model.layers or "all"
+        facts["model"]["fewer layers"] = {
+            f"--layers {layers}": "similarities as of the whole model"
+            + ("" if exit_.agreement is None else f", correlation {exit_.agreement:.3f}")
+            for layers, exit_ in config.exits.items()
+        }
     if config.folder in shipped_models().values():
         facts["model"]["origin"] = _OTHER_MODELS
     receipt = read_receipt(config.folder)

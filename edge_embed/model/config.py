@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.exits import Exit, read_exits
 from edge_embed.model.json_files import malformed, read_json
 from edge_embed.model.modules import HeadStep, read_head, read_modules
 from edge_embed.vectors import Similarity
 
 __all__ = [
-    "EXITS_FILE",
     "VARIANTS",
     "ModelConfig",
     "PoolingMode",
@@ -58,9 +58,6 @@ _OFFSET_POSITIONS = frozenset(
     }
 )
 
-EXITS_FILE = "exits.json"
-"""Names the layers after which a model may end, and the graph's nodes there."""
-
 _EXTRA = "config_sentence_transformers.json"
 
 # model_max_length is 1e30 in tokenizers that know no limit.
@@ -98,8 +95,8 @@ class ModelConfig:
     """How the model's vectors are compared (``similarity_fn_name``)."""
     truncate_dim: int | None = None
     """How many dimensions of a vector the model keeps; None keeps all."""
-    exits: Mapping[int, str] = field(default_factory=dict)
-    """Number of layers after which the model may end as well, to the graph's node to end at."""
+    exits: Mapping[int, Exit] = field(default_factory=dict)
+    """Numbers of layers with which the model can run as well, fewest first."""
     transformer: str = ""
     """Where the transformer's files are, below the folder."""
 
@@ -205,7 +202,7 @@ class ModelConfig:
             prompts=_prompts(extra, folder),
             default_prompt_name=_text(extra, "default_prompt_name"),
             similarity=_similarity(extra, folder),
-            exits=_exits(folder / EXITS_FILE),
+            exits=read_exits(folder),
             transformer=os.path.relpath(transformer_folder, folder),
             truncate_dim=_truncate_dim(extra, folder),
         )
@@ -273,14 +270,6 @@ def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ..
     if not modes or any(name not in known for name in modes):
         raise ModelFormatError(f"{file} names no known pooling mode: choose of {', '.join(known)}")
     return tuple(modes)
-
-
-def _exits(file: Path) -> dict[int, str]:
-    nodes = read_json(file, optional=True).get("nodes", {})
-    try:
-        return {int(layers): str(node) for layers, node in nodes.items()}
-    except (AttributeError, ValueError):
-        raise ModelFormatError(f"{file} does not map numbers of layers to nodes") from None
 
 
 def first_position(config: dict[str, Any]) -> int:

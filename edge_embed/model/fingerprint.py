@@ -32,7 +32,7 @@ class LoadedModel(Protocol):
 
     @property
     def layers(self) -> int | None:
-        """After how many layers it ends; None is the whole model."""
+        """With how many layers it runs; None is the whole model."""
 
 
 def model_fingerprint(model: LoadedModel) -> str:

@@ -45,7 +45,9 @@ class RuntimeConfig:
     """Arithmetic outside the INT8 part. f32 gives the same vectors on every processor."""
     layers: int | None = field(
         default=None,
-        metadata={"help": "End after so many layers, at an exit that the model has: faster."},
+        metadata={
+            "help": "Run with so many layers, where the model has an exit of that number: faster."
+        },
     )
     """An exit that the folder names in exits.json; None computes the whole model."""
     packed: bool = True

@@ -15,8 +15,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.model.config import EXITS_FILE, ModelConfig
+from edge_embed.errors import ModelFormatError
+from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import DenseLayer
 from edge_embed.runtime.attention_masks import keep_each_token_visible
@@ -29,6 +29,7 @@ from edge_embed.runtime.graph_inputs import (
 )
 from edge_embed.runtime.packing import CannotPackError
 from edge_embed.runtime.pooling import pool
+from edge_embed.runtime.shorter_pass import shorten
 
 __all__ = [
     "Graph",
@@ -95,7 +96,7 @@ def build_graph(
             taken over and changed.
         config: What the folder says of pooling and normalise.
         packed: Pack where the graph allows it.
-        layers: End after so many layers, at an exit that the folder names; None for all.
+        layers: Run with so many layers, as an exit that the folder names; None for all.
 
     Raises:
         InputError: the folder names no such exit.
@@ -104,7 +105,7 @@ def build_graph(
     check_inputs(model, config)
     tables = embedding_tables(model)
     # A result, since packing may replace the node that it reads.
-    end = _token_states(model, config) if layers is None else _exit(model, config, layers)
+    end = _end(model, config, layers)
     input_ids = model.input("input_ids").get_node()
     drop_token_types(model, input_ids)
     why_not = "" if packed else "padded rows were asked for"
@@ -146,7 +147,7 @@ def build_token_graph(
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     check_inputs(model, config)
-    end = _token_states(model, config) if layers is None else _exit(model, config, layers)
+    end = _end(model, config, layers)
     states = end.input_value(0)
     keep_each_token_visible(model, config.max_seq_length)
     input_ids, mask = (model.input(n).get_node() for n in ("input_ids", "attention_mask"))
@@ -194,21 +195,10 @@ def _token_states(model: ov.Model, config: ModelConfig) -> ov.Node:
     )
 
 
-def _exit(model: ov.Model, config: ModelConfig, layers: int) -> ov.Node:
-    """Return an output with the token states after ``layers`` layers."""
-    name = config.exits.get(layers)
-    if name is None:
-        there = ", ".join(map(str, config.exits))
-        raise InputError(
-            f"{config.folder} has no exit after {layers} layers; "
-            + (f"it may end after {there}, or run whole" if there else "it runs whole alone")
-        )
-    node = next((op for op in model.get_ops() if op.get_friendly_name() == name), None)
-    if node is None:
-        raise ModelFormatError(
-            f"{config.folder / EXITS_FILE} ends {layers} layers at {name}, which the graph has not"
-        )
-    return ops.result(node.output(0))
+def _end(model: ov.Model, config: ModelConfig, layers: int | None) -> ov.Node:
+    """Return the output with the token states of the whole model, or of so many layers."""
+    shorter = None if layers is None else shorten(model, config, layers)
+    return shorter or _token_states(model, config)
 
 
 def _last_line(error: Exception) -> str:

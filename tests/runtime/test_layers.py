@@ -41,7 +41,7 @@ def test_the_command_takes_an_exit_as_an_option_or_in_the_name(with_exit: Path) 
 
 
 def test_an_exit_that_is_not_there_names_those_that_are(with_exit: Path) -> None:
-    with pytest.raises(InputError, match="no exit after 5 layers; it may end after 1, or run"):
+    with pytest.raises(InputError, match="no exit of 5 layers; it may run with 1, or whole"):
         Embedder(with_exit, layers=5, cache=False)
     with pytest.raises(InputError, match="layers is 0; it must be at least 1"):
         Embedder(with_exit, layers=0, cache=False)

@@ -21,7 +21,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.model.config import EXITS_FILE
+from edge_embed.model.exits import EXITS_FILE
 from edge_embed_conversion.factorise import factorise
 
 __all__ = ["EncoderStudent"]

@@ -1,0 +1,37 @@
+"""A graph that runs with fewer layers, as ``exits.json`` says."""
+
+import openvino as ov
+from openvino import opset13 as ops
+
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.exits import EXITS_FILE
+
+__all__ = ["shorten"]
+
+
+def shorten(model: ov.Model, config: ModelConfig, layers: int) -> ov.Node | None:
+    """Take layers out of ``model``; return its new output, or None where that stays.
+
+    Raises:
+        InputError: the folder names no such exit.
+        ModelFormatError: the graph lacks a node that the folder names.
+    """
+    chosen = config.exits.get(layers)
+    if chosen is None:
+        there = ", ".join(map(str, config.exits))
+        raise InputError(
+            f"{config.folder} has no exit of {layers} layers; "
+            + (f"it may run with {there}, or whole" if there else "it runs whole alone")
+        )
+    nodes = {node.get_friendly_name(): node for node in model.get_ops()}
+    for name in chosen.nodes():
+        if name not in nodes:
+            raise ModelFormatError(
+                f"{config.folder / EXITS_FILE} names {name} for {layers} layers, which the graph "
+                "has not: convert the model again"
+            )
+    for start, stop in chosen.bypasses:
+        for port in nodes[stop].output(0).get_target_inputs():
+            port.replace_source_output(nodes[start].output(0))
+    return None if chosen.end is None else ops.result(nodes[chosen.end].output(0))
