@@ -23,7 +23,7 @@ from edge_embed.vectors import unit_length
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["choose_exits", "find_states", "stated_exits"]
+__all__ = ["VectorsWith", "choose_exits", "find_states", "stated_exits"]
 
 VectorsWith = Callable[[Exit | None], npt.NDArray[np.float32]]
 """Embeds the same texts with an exit, or whole: float32 (texts, dim)."""

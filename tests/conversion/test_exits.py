@@ -3,8 +3,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 import pytest
 
@@ -14,24 +16,26 @@ from edge_embed.model.exits import Exit, read_exits
 from edge_embed.runtime.graph import build_graph, read_ir
 from edge_embed_conversion.checkpoint import load_checkpoint
 from edge_embed_conversion.convert import convert
-from edge_embed_conversion.exits import choose_exits, find_states
+from edge_embed_conversion.exits import VectorsWith, choose_exits, find_states
 
 STATES = ["words", "first", "second", "third"]
 IDS = np.array([[2, 7, 9, 11, 3]])
 
 
-def vectors_of(costs: Sequence[float]) -> "object":
+def vectors_of(costs: Sequence[float]) -> VectorsWith:
     """Texts' vectors that each left-out layer turns by its cost."""
     generator = np.random.default_rng(0)
     whole, noise = generator.normal(size=(2, 30, 8)).astype(np.float32)
 
-    def vectors_with(exit_: Exit | None) -> np.ndarray:
+    def vectors_with(exit_: Exit | None) -> npt.NDArray[np.float32]:
         if exit_ is None:
             return whole
         left_out = set(range(STATES.index(exit_.end), 4)) if exit_.end else set()
         for start, stop in exit_.bypasses:
             left_out |= set(range(STATES.index(start), STATES.index(stop)))
-        return np.float32(whole + noise * sum(costs[layer] for layer in left_out))
+        turned = sum(costs[layer] for layer in left_out)
+        vectors: npt.NDArray[np.float32] = whole + np.float32(turned) * noise
+        return vectors
 
     return vectors_with
 
@@ -50,7 +54,7 @@ def vectors_of(costs: Sequence[float]) -> "object":
 def test_the_layers_that_matter_least_are_left_out(
     costs: list[float], layers: int, expected: Exit
 ) -> None:
-    chosen = choose_exits(STATES, [layers], vectors_of(costs))  # type: ignore[arg-type]
+    chosen = choose_exits(STATES, [layers], vectors_of(costs))
     assert list(chosen) == [layers]
     assert (chosen[layers].end, chosen[layers].bypasses) == (expected.end, expected.bypasses)
     assert 0 < (chosen[layers].agreement or 0) < 1
@@ -77,7 +81,7 @@ def test_a_shorter_pass_gives_the_states_of_a_model_without_those_layers(
     graph = build_graph(read_ir(core, file), config, packed=False, layers=1)
     compiled = core.compile_model(graph.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     ours = compiled({"input_ids": IDS, "attention_mask": np.ones_like(IDS)})[0].reshape(-1)
-    checkpoint = load_checkpoint(source)
+    checkpoint: Any = load_checkpoint(source)
     if kind == "albert":  # its layers are one
         checkpoint.config.num_hidden_layers = 1
     else:
@@ -96,7 +100,7 @@ def test_a_bypass_runs_the_graph_without_the_layer(tiny_bert_source: Path, tmp_p
     config = ModelConfig.from_folder(tmp_path / "out")
     core = ov.Core()
     file = config.variant_file("fp32")[1]
-    checkpoint = load_checkpoint(tiny_bert_source)
+    checkpoint: Any = load_checkpoint(tiny_bert_source)
     words, first = find_states(read_ir(core, file), checkpoint)
     entry = Exit(bypasses=((words, first),)).as_json()
     (tmp_path / "out" / "exits.json").write_text(json.dumps({"exits": {"1": entry}}))
