@@ -25,7 +25,8 @@ IDS = np.array([[2, 7, 9, 11, 3]])
 def vectors_of(costs: Sequence[float]) -> VectorsWith:
     """Texts' vectors that each left-out layer turns by its cost."""
     generator = np.random.default_rng(0)
-    whole, noise = generator.normal(size=(2, 30, 8)).astype(np.float32)
+    whole: npt.NDArray[np.float32] = generator.normal(size=(30, 8)).astype(np.float32)
+    noise: npt.NDArray[np.float32] = generator.normal(size=(30, 8)).astype(np.float32)
 
     def vectors_with(exit_: Exit | None) -> npt.NDArray[np.float32]:
         if exit_ is None:
