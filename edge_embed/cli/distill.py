@@ -45,10 +45,15 @@ from edge_embed.files.formats import READABLE
 @click.option(
     "--layers",
     type=int,
-    help="Passes of an ALBERT's one layer [6]; with --init, layers kept [all].",
+    help="Passes of an ALBERT's one layer [6]; with --init, layers kept, those that matter most "
+    "[all].",
 )
 @click.option("--heads", type=int, help="Of an ALBERT.  [default: 12]")
-@click.option("--ffn-size", type=int, help="Of an ALBERT.  [default: 3072]")
+@click.option(
+    "--ffn-size",
+    type=int,
+    help="Of an ALBERT [3072]; with --init, neurons kept: those that matter most [all].",
+)
 @click.option("--vocab-size", type=int, help="Of an ALBERT.  [default: 30000]")
 @click.option("--max-length", type=int, help="Tokens of a text.  [default: 128, with --init 256]")
 @click.option("--tokenizer", metavar="FOLDER", help="Use its tokenizer.json; else one is trained.")
@@ -123,7 +128,7 @@ def distill_command(
             ) from None
 
 
-_ALBERT_SIZES = ("hidden_size", "embedding_size", "heads", "ffn_size", "vocab_size", "tokenizer")
+_ALBERT_SIZES = ("hidden_size", "embedding_size", "heads", "vocab_size", "tokenizer")
 
 
 def _refuse_mixed(options: dict[str, Any], teacher: tuple[str, ...], dev: tuple[str, ...]) -> None:
@@ -163,6 +168,7 @@ def _from_model(
             source=options["init"],
             rank=options["rank"] or 128,
             layers=options["layers"],
+            inner=options["ffn_size"],
             exits=tuple(layer_numbers(options["exits"])) if options["exits"] else (),
             max_length=options["max_length"] or 256,
         ),

@@ -9,7 +9,7 @@ Saved, it is an ordinary ``BertModel`` whose word table is multiplied out; ``con
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,12 @@ class EncoderStudent(nn.Module):
             )
             for _ in range(layers)
         )
+
+    @property
+    def inner_size(self) -> int:
+        """Width of the feed-forward part."""
+        size: int = self.get_parameter("layers.0.fc1.weight").shape[0]
+        return size
 
     @classmethod
     def from_model(
@@ -120,6 +126,16 @@ class EncoderStudent(nn.Module):
         ``ids`` is int64 (texts, width); ``mask`` is bool of the same shape, or None where no text
         is padded.
         """
+        vectors: dict[int, Tensor] = {}
+        for number, (_, states) in enumerate(self.passes(ids, mask, dtype), 1):
+            if number in exits:
+                vectors[number] = functional.normalize(_mean(states.float(), mask), dim=-1)
+        return vectors
+
+    def passes(
+        self, ids: Tensor, mask: Tensor | None, dtype: torch.dtype
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield of each layer its inner activations (texts, width, ffn) and its token states."""
         texts, width = ids.shape
         size = self.hidden // self.heads
         states = self.norm(self.up(self.words(ids)) + self.positions.weight[:width]).to(dtype)
@@ -128,8 +144,7 @@ class EncoderStudent(nn.Module):
             hide = torch.zeros(texts, 1, 1, width, dtype=dtype, device=ids.device)
             hide = hide.masked_fill(~mask[:, None, None, :], _HIDDEN_BY_MASK)
             hide = hide.expand(texts, self.heads, 1, width).reshape(-1, 1, width)
-        vectors: dict[int, Tensor] = {}
-        for number, layer in enumerate(self.layers, 1):
+        for layer in self.layers:
             assert isinstance(layer, nn.ModuleDict)  # noqa: S101 - for the type
             mixed = _linear(layer["qkv"], states).view(texts, width, 3, self.heads, size)
             query, key, value = mixed.permute(2, 0, 3, 1, 4).reshape(3, -1, width, size).unbind(0)
@@ -139,11 +154,9 @@ class EncoderStudent(nn.Module):
             context = context.view(texts, self.heads, width, size).transpose(1, 2)
             attended = _linear(layer["out"], context.reshape(texts, width, self.hidden))
             states = _normed(layer["norm1"], states + attended)
-            fed = _linear(layer["fc2"], functional.gelu(_linear(layer["fc1"], states)))
-            states = _normed(layer["norm2"], states + fed)
-            if number in exits:
-                vectors[number] = functional.normalize(_mean(states.float(), mask), dim=-1)
-        return vectors
+            inner = functional.gelu(_linear(layer["fc1"], states))
+            states = _normed(layer["norm2"], states + _linear(layer["fc2"], inner))
+            yield inner, states
 
     def save(self, folder: Path, *, source: Path, exits: Sequence[int]) -> None:
         """Write a checkpoint that transformers, sentence-transformers and ``convert`` open.
@@ -156,6 +169,7 @@ class EncoderStudent(nn.Module):
         config = json.loads((source / "config.json").read_text(encoding="utf-8"))
         config |= {
             "num_hidden_layers": len(self.layers),
+            "intermediate_size": self.inner_size,
             "max_position_embeddings": self.limit,
             "dtype": "float32",
         }

@@ -29,6 +29,7 @@ from edge_embed_conversion.distillation.distill import (
 from edge_embed_conversion.distillation.encoder_student import EncoderStudent
 from edge_embed_conversion.distillation.ensemble import Ensemble, WeightedTeacher
 from edge_embed_conversion.distillation.neighbours import endless_batches
+from edge_embed_conversion.distillation.pruning import keep_layers, sample_of, shrink_inner
 from edge_embed_conversion.distillation.refinement import RefinementRecipe, refine
 from edge_embed_conversion.distillation.suite import DevSuite
 from edge_embed_conversion.sources import WeightsKind, resolve_source
@@ -37,6 +38,9 @@ __all__ = ["InitialModel", "distill_from"]
 
 _MAX_CHARACTERS = 400
 _PARAGRAPHS, _NOISE = 0.08, 0.05
+# Texts on which what matters least is found.
+_SAMPLE = 1500
+_TEXTS_OF_LAYERS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,9 @@ class InitialModel:
     rank: int = 128
     """Width of the word table."""
     layers: int | None = None
-    """How many layers, taken at equal distances; None for all."""
+    """How many layers, those that matter most; None for all."""
+    inner: int | None = None
+    """Neurons of each feed-forward part, those that matter most; None for all."""
     exits: tuple[int, ...] = ()
     """Numbers of layers after which the student may end as well."""
     max_length: int = 256
@@ -163,11 +169,23 @@ def _student(
     wrong = [layer for layer in initial.exits if not 1 <= layer <= last]
     if wrong:
         raise InputError(f"an exit after {wrong[0]} layers: the student has {wanted}")
-    chosen = np.linspace(0, there - 1, wanted).round().astype(int).tolist()
+    if initial.inner is not None and not 1 <= initial.inner <= model.config.intermediate_size:
+        raise InputError(
+            f"the feed-forward size is {initial.inner}; the model to start from has "
+            f"{model.config.intermediate_size}"
+        )
     counts = np.zeros(tokenizer.get_vocab_size(), np.float64)
     for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False):
         np.add.at(counts, encoding.ids, 1)
     torch.manual_seed(0)
-    return EncoderStudent.from_model(
-        model, counts, rank=initial.rank, layers=chosen, limit=initial.max_length
+    student = EncoderStudent.from_model(
+        model, counts, rank=initial.rank, layers=range(there), limit=initial.max_length
     )
+    sample = sample_of(texts[:_SAMPLE], tokenizer)
+    if wanted < there:
+        kept = keep_layers(student, wanted, sample_of(texts[:_TEXTS_OF_LAYERS], tokenizer))
+        say(f"layers: {', '.join(str(layer + 1) for layer in kept)} of {there}")
+    if initial.inner is not None:
+        shrink_inner(student, initial.inner, sample)
+        say(f"neurons: {initial.inner} of {model.config.intermediate_size} in each layer")
+    return student
