@@ -70,7 +70,7 @@ def _meaning(found: list[str]) -> str:
     if "avx2" in found:
         return "AVX2 without VNNI: INT8 works, at about the speed of FP32, and rounds otherwise"
     if platform.machine() in ("aarch64", "arm64"):
-        return "ARM: INT8 is computed otherwise than on x86 (see docs/deployment.md)"
+        return "ARM: INT8 weights with float activations, as INT8 is computed otherwise than on x86"
     return "unknown instructions"
 
 

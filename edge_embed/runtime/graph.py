@@ -19,6 +19,7 @@ from edge_embed.errors import ModelFormatError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import DenseLayer
+from edge_embed.runtime.activations import float_activations, int8_as_on_x86
 from edge_embed.runtime.attention_masks import keep_each_token_visible
 from edge_embed.runtime.embedding_tables import embedding_tables, keep_tables_compressed
 from edge_embed.runtime.graph_inputs import (
@@ -68,7 +69,7 @@ class GraphBuilder(Protocol):
 
 
 def read_ir(core: ov.Core, file: Path) -> ov.Model:
-    """Read an OpenVINO IR.
+    """Read an OpenVINO IR, with activations in float where INT8 is computed otherwise (ARM).
 
     Raises:
         ModelFormatError: the .xml or its .bin is missing or damaged.
@@ -78,12 +79,15 @@ def read_ir(core: ov.Core, file: Path) -> ov.Model:
         if not part.is_file():
             raise ModelFormatError(f"{part.parent} is not a complete model: {part.name} is missing")
     try:
-        return core.read_model(file, weights)
+        model = core.read_model(file, weights)
     except RuntimeError as error:
         raise ModelFormatError(
             f"{file} or its .bin is damaged: copy the model again ('edge-embed verify' names the "
             f"file); the engine says: {_last_line(error)}"
         ) from error
+    if not int8_as_on_x86():
+        float_activations(model)
+    return model
 
 
 def build_graph(
