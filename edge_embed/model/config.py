@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.files.typed_json import typed
 from edge_embed.model.exits import Exit, read_exits
-from edge_embed.model.json_files import malformed, read_json
+from edge_embed.model.json_files import malformed, number_of, read_json
 from edge_embed.model.modules import HeadStep, read_head, read_modules
 from edge_embed.vectors import Similarity
 
@@ -17,6 +18,7 @@ __all__ = [
     "ModelConfig",
     "PoolingMode",
     "first_position",
+    "lower_cased",
     "max_seq_length",
 ]
 
@@ -181,26 +183,30 @@ class ModelConfig:
         config = read_json(transformer_folder / "config.json")
         pooling_file = pooling_folder / "config.json"
         pooling = read_json(pooling_file)
-        hidden_size = pooling.get("embedding_dimension", pooling.get("word_embedding_dimension"))
-        if not isinstance(hidden_size, int) or hidden_size < 1:
+        hidden_size = number_of(pooling, "embedding_dimension", "word_embedding_dimension")
+        if hidden_size is None or hidden_size < 1:
             raise ModelFormatError(f"{pooling_file} does not say its word_embedding_dimension")
         modes = _pooling_modes(pooling, pooling_file)
         transformer = read_json(transformer_folder / "sentence_bert_config.json", optional=True)
         extra = read_json(folder / _EXTRA, optional=True)
         return cls(
             folder=folder,
-            model_type=str(config.get("model_type", "unknown")),
+            model_type=typed(str, config.get("model_type", "unknown"), "model_type"),
             hidden_size=hidden_size,
             pooling=modes,
-            include_prompt=bool(pooling.get("include_prompt", True)),
+            include_prompt=typed(bool, pooling.get("include_prompt", True), "include_prompt"),
             head=read_head(modules, hidden_size * len(modes)),
             max_seq_length=max_seq_length(folder, transformer, config),
             first_position=first_position(config),
-            position_table=_number(config, "max_position_embeddings", "n_positions"),
-            pad_token_id=_number(config, "pad_token_id") or 0,
-            lowercase=bool(transformer.get("do_lower_case", False)),
+            position_table=number_of(config, "max_position_embeddings", "n_positions"),
+            pad_token_id=number_of(config, "pad_token_id") or 0,
+            lowercase=lower_cased(transformer),
             prompts=_prompts(extra, folder),
-            default_prompt_name=_text(extra, "default_prompt_name"),
+            default_prompt_name=typed(
+                str | None,
+                extra.get("default_prompt_name"),
+                "default_prompt_name",
+            ),
             similarity=_similarity(extra, folder),
             exits=read_exits(folder),
             transformer=os.path.relpath(transformer_folder, folder),
@@ -231,41 +237,22 @@ def _similarity(extra: dict[str, Any], folder: Path) -> Similarity:
 
 def _truncate_dim(extra: dict[str, Any], folder: Path) -> int | None:
     dim = extra.get("truncate_dim")
-    if dim is not None and (not isinstance(dim, int) or dim < 1):
+    if dim is not None and (type(dim) is not int or dim < 1):
         raise ModelFormatError(
-            f"{folder / _EXTRA} has the truncate_dim {dim!r}; it must be a number of dimensions"
+            f"{folder / _EXTRA} has the truncate_dim {dim!r:.40}; it must be a number of dimensions"
         )
     return dim
 
 
-def _number(values: dict[str, Any], *names: str) -> int | None:
-    """Return a number that may be missing.
-
-    Raises:
-        ValueError: it is none that a model can have.
-    """
-    name = next((name for name in names if name in values), names[0])
-    value = values.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or int(value) != value or not -1 <= value < 1 << 31:
-        raise ValueError(f"{name} is {value!r:.40}")
-    return int(value)
-
-
-def _text(values: dict[str, Any], name: str) -> str | None:
-    value = values.get(name)
-    if not (value is None or isinstance(value, str)):
-        raise TypeError(f"{name} is {value!r:.40}")
-    return value
-
-
 def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ...]:
-    mode = pooling.get("pooling_mode")
+    mode = typed(str | tuple[str, ...] | None, pooling.get("pooling_mode"), "pooling_mode")
+    modes: list[Any]
     if mode is None:
-        modes: list[PoolingMode] = [name for key, name in _POOLING_KEYS.items() if pooling.get(key)]
+        modes = [
+            name for key, name in _POOLING_KEYS.items() if typed(bool | None, pooling.get(key), key)
+        ]
     else:
-        modes = [mode] if isinstance(mode, str) else list(mode)  # type: ignore[list-item]
+        modes = [mode] if isinstance(mode, str) else list(mode)
     known = get_args(PoolingMode)
     if not modes or any(name not in known for name in modes):
         raise ModelFormatError(f"{file} names no known pooling mode: choose of {', '.join(known)}")
@@ -276,8 +263,13 @@ def first_position(config: dict[str, Any]) -> int:
     """Return the row of the position table that a text's first token reads."""
     if config.get("model_type") not in _OFFSET_POSITIONS:
         return 0
-    padding = 1 if config["model_type"] == "mpnet" else int(config.get("pad_token_id") or 0)
+    padding = 1 if config["model_type"] == "mpnet" else number_of(config, "pad_token_id") or 0
     return padding + 1
+
+
+def lower_cased(transformer: dict[str, Any]) -> bool:
+    """Return whether sentence_bert_config.json asks for lower case."""
+    return bool(typed(bool | None, transformer.get("do_lower_case"), "do_lower_case"))
 
 
 def max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str, Any]) -> int:
@@ -286,15 +278,15 @@ def max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str, 
     The position table bounds it in any case; RoBERTa-like models lose ``pad_token_id + 1`` rows
     of theirs to the offset at which their positions start.
     """
-    positions = config.get("max_position_embeddings", config.get("n_positions"))
-    if isinstance(positions, int):
+    positions = number_of(config, "max_position_embeddings", "n_positions")
+    if positions is not None:
         positions -= first_position(config)
-    limit = transformer.get("max_seq_length")
+    limit = number_of(transformer, "max_seq_length")
     if limit is None:
-        limit = read_json(folder / "tokenizer_config.json", optional=True).get("model_max_length")
-        if isinstance(limit, (int, float)) and limit > _NO_LIMIT:
-            limit = None
-    limits = [int(value) for value in (limit, positions) if isinstance(value, (int, float))]
+        settings = read_json(folder / "tokenizer_config.json", optional=True)
+        stated = typed(float | None, settings.get("model_max_length"), "model_max_length")
+        limit = None if stated is None or stated > _NO_LIMIT else int(stated)
+    limits = [value for value in (limit, positions) if value is not None]
     if not limits or min(limits) < 1:
         raise ModelFormatError(
             f"{folder} does not say its token limit: set max_seq_length in "

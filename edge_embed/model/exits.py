@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.files.typed_json import typed
 from edge_embed.model.json_files import read_json
 
 __all__ = ["EXITS_FILE", "Exit", "read_exits"]
@@ -57,7 +58,7 @@ def read_exits(folder: Path) -> Mapping[int, Exit]:
     entries = read_json(file, optional=True).get("exits", {})
     try:
         exits = {int(layers): _exit(entry) for layers, entry in entries.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, ValueError):
         raise ModelFormatError(
             f'{file} does not say of each number of layers its "end" and "bypasses": convert the '
             "model again"
@@ -65,10 +66,8 @@ def read_exits(folder: Path) -> Mapping[int, Exit]:
     return dict(sorted(exits.items()))
 
 
-def _exit(entry: Mapping[str, Any]) -> Exit:
-    end, agreement = entry.get("end"), entry.get("agreement")
-    bypasses = tuple((start, stop) for start, stop in entry.get("bypasses", ()))
-    exit_ = Exit(end, bypasses, None if agreement is None else float(agreement))
-    if not exit_.nodes() or not all(isinstance(name, str) for name in exit_.nodes()):
+def _exit(entry: object) -> Exit:
+    exit_ = typed(Exit, entry, "exit")
+    if not exit_.nodes():
         raise ValueError("no node is named")
     return exit_

@@ -7,8 +7,9 @@ from typing import Any
 
 from edge_embed.errors import EdgeEmbedError, ModelFormatError
 from edge_embed.files.json_text import MAX_JSON_BYTES, JsonError, parse_json
+from edge_embed.files.typed_json import typed
 
-__all__ = ["load_json", "malformed", "read_json"]
+__all__ = ["load_json", "malformed", "number_of", "read_json"]
 
 _WRONG_VALUES = (
     ArithmeticError,
@@ -70,3 +71,16 @@ def malformed(place: Path) -> Iterator[None]:
             f"{place} is damaged: one of its values is not what it should be "
             f"({type(error).__name__}: {str(error)[:100]}); copy it again"
         ) from error
+
+
+def number_of(values: dict[str, Any], *names: str) -> int | None:
+    """Return the whole number of the first of several fields that is there; None where it is null.
+
+    Raises:
+        ValueError: it is none that a model can have.
+    """
+    name = next((name for name in names if name in values), names[0])
+    value = typed(float | None, values.get(name), name)
+    if value is not None and (int(value) != value or not -1 <= value < 1 << 31):
+        raise ValueError(f"{name} is {value!r:.40}")
+    return None if value is None else int(value)

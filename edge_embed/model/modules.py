@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.files.typed_json import typed
 from edge_embed.model.dense import DenseLayer
 from edge_embed.model.json_files import load_json
 from edge_embed.model.paths import path_inside
@@ -38,9 +39,10 @@ def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
     listed: Any = load_json(file)
     try:
         modules = [
-            (_kind(str(m["type"]), file), path_inside(folder, m["path"], file)) for m in listed
+            (_kind(typed(str, m["type"], "type"), file), path_inside(folder, m["path"], file))
+            for m in listed
         ]
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, KeyError, ValueError, AttributeError):
         raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
     modules = [module for module in modules if module[0] != "Dropout"]  # for training alone
     kinds = [kind for kind, _ in modules]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_embed.errors import ModelFormatError
-from edge_embed.model.config import ModelConfig, first_position, max_seq_length
-from edge_embed.model.json_files import read_json
+from edge_embed.files.typed_json import typed
+from edge_embed.model.config import ModelConfig, first_position, lower_cased, max_seq_length
+from edge_embed.model.json_files import malformed, number_of, read_json
 
 __all__ = ["Activation", "PairConfig", "is_pair_model"]
 
@@ -57,31 +58,35 @@ class PairConfig(ModelConfig):
         Raises:
             ModelFormatError: a file is missing or damaged, or the folder is no pair model's.
         """
-        folder = Path(folder)
+        with malformed(Path(folder)):
+            return cls._read(Path(folder))
+
+    @classmethod
+    def _read(cls, folder: Path) -> "PairConfig":
         config = read_json(folder / "config.json")
         if not is_pair_model(folder):
             raise ModelFormatError(
                 f"{folder} is no model of pairs: its config.json names no "
                 "…ForSequenceClassification; give a cross-encoder"
             )
-        hidden = config.get("hidden_size", config.get("dim"))
-        if not isinstance(hidden, int):
+        hidden = number_of(config, "hidden_size", "dim")
+        if hidden is None:
             raise ModelFormatError(f"{folder / 'config.json'} does not say its hidden_size")
         transformer = read_json(folder / "sentence_bert_config.json", optional=True)
         labels = _labels(config)
         threshold = read_json(folder / "pair_threshold.json", optional=True).get("threshold")
         return cls(
             folder=folder,
-            model_type=str(config.get("model_type", "unknown")),
+            model_type=typed(str, config.get("model_type", "unknown"), "model_type"),
             hidden_size=hidden,
             pooling=("cls",),
             include_prompt=True,
             head=(),
             max_seq_length=max_seq_length(folder, transformer, config),
             first_position=first_position(config),
-            position_table=config.get("max_position_embeddings"),
-            pad_token_id=int(config.get("pad_token_id") or 0),
-            lowercase=bool(transformer.get("do_lower_case", False)),
+            position_table=number_of(config, "max_position_embeddings"),
+            pad_token_id=number_of(config, "pad_token_id") or 0,
+            lowercase=lower_cased(transformer),
             labels=labels,
             activation=_activation(folder, config, len(labels)),
             threshold=float(threshold) if isinstance(threshold, (int, float)) else None,

@@ -5,16 +5,15 @@ whether two texts say the same. The probability is a logistic curve of the cosin
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.typed_json import typed
 from edge_embed.model.json_files import read_json
 
 __all__ = ["PAIR_THRESHOLD", "Logistic", "PairThreshold"]
@@ -107,25 +106,19 @@ class PairThreshold:
             return None
         content = read_json(path)
         try:
-            if content["schema"] > SCHEMA:
+            if typed(int, content["schema"], "schema") > SCHEMA:
                 raise ModelFormatError(
                     f"{path} has schema {content['schema']}, newer than this version reads "
                     f"({SCHEMA}); upgrade edge-embed"
                 )
-            return cls(**_known(content))
-        except (KeyError, TypeError, ValueError) as error:
+            stored = typed(cls, content, "it")
+            if not -1 <= stored.threshold <= 1:
+                raise ValueError(f"{stored.threshold} is no cosine")
+        except (KeyError, ValueError) as error:
             raise ModelFormatError(
                 f"{path} is damaged: fit it again with 'edge-embed eval pairs --save-threshold'"
             ) from error
-
-
-def _known(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of this version; keys of later ones are passed over."""
-    values = {field.name: content[field.name] for field in fields(PairThreshold)}
-    curve = values["logistic"]
-    values["logistic"] = Logistic(float(curve["slope"]), float(curve["intercept"]))
-    values["threshold"] = float(values["threshold"])
-    return values
+        return stored
 
 
 def _sigmoid(values: Floats) -> Floats:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.atomic import atomic_file
+from edge_embed.files.typed_json import typed
 from edge_embed.model.json_files import read_json
 from edge_embed.vectors import unit_length
 
@@ -136,11 +137,9 @@ class Ranges:
             return None
         content = read_json(path)
         try:
-            plain, normalized = (
-                np.asarray(content[key], np.float32) for key in ("plain", "normalized")
-            )
-            texts = int(content["texts"])
-        except (KeyError, ValueError, TypeError) as error:
+            plain, normalized = (_bounds(content[key], key) for key in ("plain", "normalized"))
+            texts = typed(int, content["texts"], "texts")
+        except (KeyError, ValueError) as error:
             raise ModelFormatError(f"{path} is damaged: fit the ranges again") from error
         if plain.shape != (2, dim) or normalized.shape != (2, dim):
             there = plain.shape[-1] if plain.ndim == 2 else "no"
@@ -148,6 +147,14 @@ class Ranges:
                 f"{path} is for {there} dimensions, the model has {dim}: fit them again"
             )
         return cls(plain, normalized, texts)
+
+
+def _bounds(values: object, name: str) -> Floats:
+    with np.errstate(over="ignore"):
+        bounds = np.asarray(typed(tuple[tuple[float, ...], ...], values, name), np.float32)
+    if not np.isfinite(bounds).all() or (len(bounds) == 2 and (bounds[0] > bounds[1]).any()):
+        raise ValueError(f"{name} holds a minimum above its maximum")
+    return bounds
 
 
 def _rows(ranges: Floats) -> Sequence[Sequence[float]]:

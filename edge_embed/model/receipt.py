@@ -6,12 +6,13 @@ without one loads all the same.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.json_text import parse_json
+from edge_embed.files.typed_json import typed
 from edge_embed.model.file_hashes import FileHash, file_hash
 from edge_embed.model.paths import path_inside
 
@@ -158,13 +159,13 @@ def read_receipt(folder: Path) -> Receipt | None:
         raise ModelFormatError(f"cannot read {path}: {error}") from error
     try:
         data = parse_json(text)
-        if data["schema"] > SCHEMA:
+        if typed(int, data["schema"], "schema") > SCHEMA:
             raise ModelFormatError(
                 f"{path} has schema {data['schema']}, newer than this version reads ({SCHEMA}); "
                 "upgrade edge-embed"
             )
-        return _receipt(data)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        return typed(Receipt, data, "it")
+    except (ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(
             f"{path} is damaged ({type(error).__name__}: {error}); convert the model again, or "
             "remove the file"
@@ -203,55 +204,6 @@ def check_files(folder: Path, receipt: Receipt) -> list[str]:
         elif file_hash(path).sha256 != expected.sha256:
             problems.append(f"{name} has changed (its sha256 differs)")
     return problems
-
-
-def _receipt(data: dict[str, Any]) -> Receipt:
-    variants = {
-        name: VariantReceipt(
-            file=variant["file"],
-            origin=variant["origin"],
-            recipe=variant["recipe"],
-            ignored_layers=tuple(variant["ignored_layers"]),
-            fidelity=_optional(Fidelity, variant["fidelity"]),
-            packed=variant.get("packed"),
-            agreement=_optional(PairAgreement, variant.get("agreement")),
-        )
-        for name, variant in data["variants"].items()
-    }
-    return Receipt(
-        created=data["created"],
-        source=_record(SourceRecord, data["source"]),
-        licence=data["licence"],
-        languages=tuple(data["languages"]),
-        precision=data["precision"],
-        tokenizer=data["tokenizer"],
-        reference=data["reference"],
-        variants=variants,
-        calibration=_optional(TextSetRecord, data["calibration"]),
-        evaluation=_record(TextSetRecord, data["evaluation"]),
-        tools=dict(data["tools"]),
-        files={name: _record(FileHash, value) for name, value in data["files"].items()},
-        projection=_projection(data.get("projection")),
-    )
-
-
-def _projection(data: dict[str, Any] | None) -> ProjectionRecord | None:
-    if data is None:
-        return None
-    return _record(ProjectionRecord, {**data, "texts": _record(TextSetRecord, data["texts"])})
-
-
-_Record = TypeVar("_Record")
-
-
-def _record(kind: type[_Record], data: dict[str, Any]) -> _Record:
-    """Build a flat record from its JSON object; keys of later versions are passed over."""
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{key: value for key, value in data.items() if key in names})
-
-
-def _optional(kind: type[_Record], data: dict[str, Any] | None) -> _Record | None:
-    return None if data is None else _record(kind, data)
 
 
 def verify_folder(folder: Path) -> None:

@@ -23,6 +23,7 @@ import openvino.properties.hint as hints
 from edge_embed.errors import EdgeEmbedError, ModelFormatError
 from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.json_files import malformed
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.compile_cache import cached
 from edge_embed.runtime.config import RuntimeConfig
@@ -203,9 +204,10 @@ def _compiled(
     core = ov.Core()
     proved = recorded_packing(config.folder, file) if runtime.packed else None
     if runtime.packed and proved is not False:
-        ir = read_ir(core, file)
-        quantized = any(node.get_type_name() == "FakeQuantize" for node in ir.get_ops())
-        graph = build(ir, config, layers=runtime.layers)
+        with _readable(file):
+            ir = read_ir(core, file)
+            quantized = any(node.get_type_name() == "FakeQuantize" for node in ir.get_ops())
+            graph = build(ir, config, layers=runtime.layers)
         compiled = compile_graph(core, graph.model, runtime, file=file, kind=_kind(build, runtime))
         if not graph.packed or proved:
             return compiled, graph
@@ -215,11 +217,27 @@ def _compiled(
             return compiled, graph
     else:
         why_not = _DISPROVED if runtime.packed else ""
-    graph = build(read_ir(core, file), config, packed=False, layers=runtime.layers)
+    with _readable(file):
+        graph = build(read_ir(core, file), config, packed=False, layers=runtime.layers)
     if why_not:
         graph = replace(graph, why_not_packed=why_not)
     kind = f"{_kind(build, runtime)}, padded"
     return compile_graph(core, graph.model, runtime, file=file, kind=kind), graph
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turn what damaged bytes of a graph lead to into one line.
+
+    Raises:
+        ModelFormatError: the block met such bytes.
+    """
+    try:
+        with malformed(file):
+            yield
+    except RuntimeError as error:
+        told = str(error).strip().splitlines()[-1:] or [""]
+        raise ModelFormatError(f"{file} is damaged ({told[0]:.200}); copy it again") from error
 
 
 def _kind(build: GraphBuilder, runtime: RuntimeConfig) -> str:

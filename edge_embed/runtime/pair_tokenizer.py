@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.runtime.text_checks import check_texts
+from edge_embed.runtime.text_checks import check_texts, no_panic
 from edge_embed.runtime.tokenized_texts import TokenIds
 from edge_embed.runtime.tokenizer import Tokenizer
 
@@ -51,7 +51,8 @@ class PairTokenizer(Tokenizer):
         """
         prepared = [self._pair(pair, number) for number, pair in enumerate(pairs, start)]
         try:
-            encodings = self._tokenizer.encode_batch(prepared)
+            with no_panic("the tokenizer cannot read a pair"):
+                encodings = self._tokenizer.encode_batch(prepared)
         except (TypeError, UnicodeEncodeError):
             check_texts([text for pair in prepared for text in pair])
             raise

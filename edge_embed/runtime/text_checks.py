@@ -30,14 +30,14 @@ def check_texts(texts: Sequence[object]) -> None:
 
 @contextmanager
 def no_panic(what: str) -> Iterator[None]:
-    """Turn a panic of the library, which is no Exception, into an error.
+    """Turn a panic of the library, which is no Exception, or a plain one into an error of ours.
 
     Raises:
-        InputError: it panicked.
+        InputError: it could not do what it was asked to.
     """
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
-        raise InputError(f"{what}: {str(error)[:200]}") from None
+        raise InputError(f"{what}: {' '.join(str(error)[:200].split())}") from None

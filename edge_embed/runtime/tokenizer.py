@@ -6,7 +6,7 @@ planner pads, and the limit is the model's (:attr:`ModelConfig.max_seq_length`).
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,22 @@ from edge_embed.runtime.long_texts import (
     beginning,
     ending,
     first_window,
+    groups,
 )
 from edge_embed.runtime.text_checks import check_texts, no_panic
 from edge_embed.runtime.tokenized_texts import Piece, TokenizedTexts, TruncationSide
 from edge_embed.runtime.tokenizer_files import (
     load_tokenizer,
     lower_case,
-    token_name,
     tokenizer_settings,
 )
 
 __all__ = ["Tokenizer"]
 
 _Item = TypeVar("_Item")
+
+# A hieroglyph: no vocabulary has it, and every tokenizer must say something of it.
+_UNKNOWN = "\U00013000"
 
 
 class Tokenizer:
@@ -51,28 +54,35 @@ class Tokenizer:
             lower_case(self._tokenizer)
         self.max_length = config.max_seq_length
         settings = tokenizer_settings(config.folder)
-        left = settings.get("truncation_side") == "left"
-        self._side: TruncationSide = "left" if left else "right"
-        name = token_name(settings.get("unk_token"))
-        unknown_id = None if name is None else self._tokenizer.token_to_id(name)
+        self._side: TruncationSide = settings.truncation_side
+        unknown_id = self._id_of(settings.unk_token)
         self._unknown_id = -1 if unknown_id is None else unknown_id
         # How many special tokens the template puts before and after a text.
-        with no_panic(f"{path}: its tokenizer fails"):
-            template = self._tokenizer.encode("a")
+        try:
+            with no_panic("its tokenizer fails"):
+                template = self._tokenizer.encode("a")
+                self._tokenizer.encode(_UNKNOWN)
+        except InputError as error:
+            raise ModelFormatError(
+                f"{path} is damaged ({error}); copy it again from the model's source"
+            ) from error
         mask = template.special_tokens_mask
         first = mask.index(0) if 0 in mask else len(mask)
         self._prefix = first
         self._suffix = mask[::-1].index(0) if 0 in mask else 0
         self._before = template.ids[: self._prefix]
         self._after = template.ids[len(mask) - self._suffix :]
-        pad = token_name(settings.get("pad_token"))
-        self.pad_id: int | None = None if pad is None else self._tokenizer.token_to_id(pad)
+        self.pad_id: int | None = self._id_of(settings.pad_token)
         """The id of the padding token, where the folder names one."""
         if self.max_length <= self._prefix + self._suffix:
             raise ModelFormatError(
                 f"{config.folder}: a token limit of {self.max_length} leaves no room for text "
                 f"beside {self._prefix + self._suffix} special tokens"
             )
+
+    def _id_of(self, token: str | None) -> int | None:
+        found: int | None = None if token is None else self._tokenizer.token_to_id(token)
+        return found
 
     @cached_property
     def vocabulary_size(self) -> int:
@@ -102,8 +112,8 @@ class Tokenizer:
             TextError: an item is not a string, or cannot be written as UTF-8.
         """
         prepared, side = self._prepare(texts, prompt), truncation_side or self._side
-        encodings, incomplete = self._encode_enough(prepared, side)
-        return self._tokenized([encoding.ids for encoding in encodings], side, incomplete)
+        read, incomplete = self._read_enough(prepared, side, "ids")
+        return self._tokenized(read, side, incomplete)
 
     def from_ids(
         self, texts: Sequence[Sequence[int]], *, truncation_side: TruncationSide | None = None
@@ -187,8 +197,8 @@ class Tokenizer:
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the pieces of each text, special tokens included, cut at the limit."""
-        encodings, _ = self._encode_enough(self._prepare(texts, ""), self._side, named=True)
-        return [list(self._truncated(e.tokens)) for e in encodings]
+        read, _ = self._read_enough(self._prepare(texts, ""), self._side, "tokens")
+        return [list(self._truncated(tokens)) for tokens in read]
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return how many tokens each whole text has, special tokens included, before any cut."""
@@ -219,33 +229,38 @@ class Tokenizer:
             if start >= len(text):
                 return total
 
-    def _encode_enough(  # type: ignore[no-untyped-def]  # noqa: ANN202
-        self, texts: Sequence[str], side: TruncationSide, *, named: bool = False
-    ):
-        """Encode of each text as much as the model can read; return also which were not all read.
+    def _read_enough(
+        self, texts: Sequence[str], side: TruncationSide, what: Literal["ids", "tokens"]
+    ) -> tuple[list[Any], frozenset[int]]:
+        """Return of each text what the model can read of it, and which were not all read.
 
         A long text is shortened first (:mod:`edge_embed.runtime.long_texts`).
         """
+        named = what == "tokens"
         window = first_window(self.max_length)
         if all(len(text) <= window for text in texts):
-            return self._encode(texts, named=named), frozenset()
+            return [getattr(e, what) for e in self._encode(texts, named=named)], frozenset()
         part_of = beginning if side == "right" else ending
-        encodings = [None] * len(texts)
+        read: list[Any] = [None] * len(texts)
         missing = list(range(len(texts)))
         incomplete: set[int] = set()
         while missing:
             parts = [part_of(texts[row], window) for row in missing]
-            found = self._encode(parts, named=named)
+            found = (
+                getattr(encoding, what)
+                for group in groups(parts)
+                for encoding in self._encode(group, named=named)
+            )
             last, again = window >= MAX_CHARACTERS, []
-            for row, part, encoding in zip(missing, parts, found, strict=True):
-                encodings[row] = encoding
+            for row, part, tokens in zip(missing, parts, found, strict=True):
+                read[row] = tokens
                 if len(part) < len(texts[row]):
-                    if last or len(encoding) > self.max_length + SPARE_TOKENS:
+                    if last or len(tokens) > self.max_length + SPARE_TOKENS:
                         incomplete.add(row)
                     else:
                         again.append(row)
             missing, window = again, min(4 * window, MAX_CHARACTERS)
-        return encodings, frozenset(incomplete)
+        return read, frozenset(incomplete)
 
     def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
         # The fast one leaves the names of tokens empty.

@@ -1,16 +1,19 @@
 """The tokenizer's files in a model folder: tokenizer.json and what the others say of it."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import normalizers
 
 from edge_embed.errors import ModelFormatError
-from edge_embed.model.json_files import read_json
+from edge_embed.files.typed_json import typed
+from edge_embed.model.json_files import malformed, read_json
 from edge_embed.runtime.text_checks import no_panic
+from edge_embed.runtime.tokenized_texts import TruncationSide
 
-__all__ = ["load_tokenizer", "lower_case", "token_name", "tokenizer_settings"]
+__all__ = ["TokenizerSettings", "load_tokenizer", "lower_case", "tokenizer_settings"]
 
 
 def load_tokenizer(path: Path) -> FastTokenizer:
@@ -36,23 +39,46 @@ def load_tokenizer(path: Path) -> FastTokenizer:
         ) from error
 
 
-def tokenizer_settings(folder: Path) -> dict[str, Any]:
+def tokenizer_settings(folder: Path) -> "TokenizerSettings":
     """Return what tokenizer_config.json says, and of special tokens special_tokens_map.json.
 
     Published files differ in which of the two names a token.
+
+    Raises:
+        ModelFormatError: a file is damaged, or a value that is used is of another type.
     """
     settings = read_json(folder / "tokenizer_config.json", optional=True)
-    return read_json(folder / "special_tokens_map.json", optional=True) | settings
+    settings = read_json(folder / "special_tokens_map.json", optional=True) | settings
+    with malformed(folder / "tokenizer_config.json"):
+        side = typed(Literal["left", "right"] | None, settings.get("truncation_side"), _SIDE)
+        names = (typed(_Token, settings.get(name), name) for name in ("unk_token", "pad_token"))
+        unknown, pad = map(_name, names)
+    return TokenizerSettings(side or "right", unknown, pad)
 
 
-def token_name(value: object) -> str | None:
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """What other files say of tokenizer.json."""
+
+    truncation_side: TruncationSide
+    unk_token: str | None
+    pad_token: str | None
+
+
+def _name(token: "str | _Added | None") -> str | None:
     """Return the token that a file names, as a text or as an object with its content."""
-    if isinstance(value, dict):
-        value = value.get("content")
+    name = token.content if isinstance(token, _Added) else token
     # Half a surrogate pair is in no vocabulary, and no argument of the library.
-    if isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value):
-        return value
-    return None
+    return None if name is None or any("\ud800" <= c <= "\udfff" for c in name) else name
+
+
+@dataclass(frozen=True)
+class _Added:
+    content: str
+
+
+_SIDE = "truncation_side"
+_Token = str | _Added | None
 
 
 def lower_case(tokenizer: FastTokenizer) -> None:

@@ -4,11 +4,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_embed.model.config import ModelConfig
-from edge_embed.runtime.long_texts import beginning, ending
+from edge_embed.model.locate import shipped_models
+from edge_embed.runtime.long_texts import beginning, ending, groups
 from edge_embed.runtime.tokenizer import Tokenizer
 from tests.support.peak_memory import PROGRAM, peak_of
 
@@ -47,7 +49,40 @@ def test_spaces_and_endless_words_are_read_within_bounds(tokenizer: Tokenizer) -
 def test_a_text_is_cut_where_its_tokens_do_not_change() -> None:
     assert (beginning("one two three", 9), beginning("one", 9)) == ("one two", "one")
     assert (ending("one two three", 7), ending("one", 9)) == (" three", "one")
-    assert (beginning("x" * 500, 300), ending("x" * 500, 300)) == ("x" * 300, "x" * 300)
+    word = "x" * 500
+    # A word that goes on is read to its end, which may change how it begins.
+    assert beginning(f"a {word} b", 300) == f"a {word}"
+    assert ending(f"a {word} b", 250) == f" {word} b"
+    assert beginning(word, 300) == ending(word, 300) == word
+    longest = "x" * 200_000
+    assert len(beginning(longest, 300)) == len(ending(longest, 300)) == 65_536
+    assert len(beginning(longest, 100_000)) == len(ending(longest, 100_000)) == 100_000
+
+
+def test_a_long_word_has_the_pieces_of_the_published_tokenizer() -> None:
+    """Pieces of one letter's repetition depend on how often it comes, to the first of them."""
+    folder = shipped_models()["edge-embed-albert-mini"]
+    tokenizer = Tokenizer(ModelConfig.from_folder(folder))
+    sides: list[Any] = ["right", "left"]
+    for side in sides:
+        for length in (8_191, 8_192, 8_193, 9_001, 20_000, 65_535):
+            text = "a" * length
+            whole = tokenizer._tokenizer.encode(text).ids
+            found = tokenizer([text], truncation_side=side)
+            kept = tokenizer._truncated(whole, side)
+            assert found.ids[0].tolist() == list(kept), (side, length)
+            assert found.full_lengths[0] == len(whole)
+
+
+def test_long_texts_are_tokenized_in_groups() -> None:
+    texts = ["a" * 600_000, "b" * 600_000, "c", "d" * 3_000_000, "e"]
+    assert [[text[0] for text in group] for group in groups(texts)] == [
+        ["a"],
+        ["b", "c"],
+        ["d"],
+        ["e"],
+    ]
+    assert list(groups(["short"])) == [["short"]]
 
 
 def test_one_line_of_many_megabytes(tiny_model: Path, tmp_path: Path) -> None:

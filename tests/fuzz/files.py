@@ -1,73 +1,22 @@
-"""Inputs at random: files of every format, model folders, filters. No traceback, no hang.
+"""Files of every format, model folders and filters, each broken at random."""
 
-python -m tests.fuzz --seconds 600 --seed 1     a longer run; prints what was tried and what fell
-"""
-
-import argparse
 import json
 import random
 import shutil
-import sys
-import tempfile
-import time
-import traceback
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edge_embed import Embedder
-from edge_embed.errors import EdgeEmbedError
 from edge_embed.files.readers import read_records, read_rows, read_texts
 from edge_embed.tasks import Index
+from tests.fuzz.outcome import WILD, Outcome
 
-__all__ = ["Outcome", "fuzz_filters", "fuzz_model_folder", "fuzz_readers", "main"]
+__all__ = ["fuzz_filters", "fuzz_model_folder", "fuzz_readers"]
 
-_LONG = "x" * 10_000
-_WILD: list[Any] = [
-    None,
-    True,
-    -1,
-    0,
-    2**31,
-    2**63,
-    2**70,
-    1e308,
-    "",
-    _LONG,
-    [],
-    {},
-    [[]],
-    "\ud83d",
-]
 _PIECES = [b'"', b",", b";", b"\n", b"\r", b"\t", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"{", b"["]
 _PIECES += [b"NaN", b"\\ud83d", b'{"text": "a"}', b"text", b"sep=;\n", b"\x1f\x8b", b"1" * 5000]
 _ENDINGS = [".txt", ".jsonl", ".csv", ".tsv", ".parquet", ".csv.gz", ".jsonl.gz"]
-
-
-@dataclass
-class Outcome:
-    """What was tried, and what fell."""
-
-    tried: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    fell: list[str] = field(default_factory=list)
-
-    def attempt(self, what: str, call: Callable[[], object]) -> None:
-        """Call; an error that is raised on purpose is right, any other one is kept."""
-        self.tried[what] += 1
-        try:
-            call()
-        except EdgeEmbedError as error:
-            self.refused[what] += 1
-            # A wild value of a model's own file may be quoted in full.
-            if "\n" in str(error) or len(str(error)) > 5000 + len(_LONG):
-                self.fell.append(f"{what}: a message of {len(str(error))} characters or many lines")
-        except Exception:  # noqa: BLE001 - the point
-            self.fell.append(f"{what}: {traceback.format_exc(limit=-4)}")
 
 
 def fuzz_readers(outcome: Outcome, rng: random.Random, folder: Path) -> None:
@@ -84,7 +33,7 @@ def fuzz_readers(outcome: Outcome, rng: random.Random, folder: Path) -> None:
 
 def fuzz_model_folder(outcome: Outcome, rng: random.Random, model: Path, folder: Path) -> None:
     """Damage one file of a model folder and load it: cut, emptied, swapped, or a wild value."""
-    copy = folder / "model"
+    copy = folder / "damaged"
     shutil.copytree(model, copy)
     files = sorted(path for path in copy.rglob("*") if path.is_file())
     path = rng.choice(files)
@@ -117,7 +66,7 @@ def fuzz_model_folder(outcome: Outcome, rng: random.Random, model: Path, folder:
 
 def fuzz_filters(outcome: Outcome, rng: random.Random, index: Index) -> None:
     """Search with a filter of wild values."""
-    values = [*_WILD, "1", 1, 1.5, "true", float("nan"), b"x", ["a", 1]]
+    values = [*WILD, "1", 1, 1.5, "true", float("nan"), b"x", ["a", 1]]
     where = {rng.choice(["a", "b", 'c"', "d\0", "", "$.x", "e" * 2000]): rng.choice(values)}
     outcome.attempt("filter", lambda: index.search(np.ones((1, 4)), where=where))
 
@@ -132,38 +81,7 @@ def _wild_value(path: Path, rng: random.Random) -> None:
         key = rng.choice(list(place)) if isinstance(place, dict) else rng.randrange(len(place))
         below = place[key]
         if not isinstance(below, (dict, list)) or not below or rng.random() < 0.4:
-            place[key] = rng.choice(_WILD)
+            place[key] = rng.choice(WILD)
             break
         place = below
     path.write_text(json.dumps(document), encoding="utf-8")
-
-
-def main(seconds: float, seed: int, model: Path) -> Outcome:
-    """Run all of it for so long."""
-    outcome, rng, end = Outcome(), random.Random(seed), time.monotonic() + seconds
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with Index.create(folder / "a.index", dim=4) as index:
-            index.add(["x", "y"], np.eye(4)[:2], metadata=[{"a": 1}, {"a": "1", "b": True}])
-            while time.monotonic() < end:
-                for _ in range(30):
-                    fuzz_readers(outcome, rng, folder)
-                    fuzz_filters(outcome, rng, index)
-                fuzz_model_folder(outcome, rng, model, folder)
-    return outcome
-
-
-if __name__ == "__main__":
-    from edge_embed.model.locate import shipped_models
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--model", type=Path, default=shipped_models()["edge-embed-albert-mini"])
-    given = parser.parse_args()
-    result = main(given.seconds, given.seed, given.model)
-    for what, count in sorted(result.tried.items()):
-        sys.stdout.write(f"{what:<20} {count:>8} tried {result.refused[what]:>8} refused\n")
-    sys.stdout.write(f"{sum(result.tried.values())} in all, {len(result.fell)} fell\n")
-    sys.stdout.write("\n".join(sorted(set(result.fell))[:20]) + "\n")
-    sys.exit(bool(result.fell))

@@ -1,0 +1,1 @@
+"""Inputs at random; run with ``python -m tests.fuzz``."""
