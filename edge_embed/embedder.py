@@ -63,7 +63,7 @@ class Embedder(SentenceTransformersApi):
         model: str | Path | None = None,
         *,
         variant: str | None = None,
-        hint: Hint = "throughput",
+        hint: Hint | None = None,
         threads: int | None = None,
         streams: int | None = None,
         inference_precision: InferencePrecision = "f32",
@@ -81,9 +81,11 @@ class Embedder(SentenceTransformersApi):
                 ships with the package.
             variant: Which weights, where the folder has several: ``int8``, ``w8``, ``fp16`` or
                 ``fp32``. None takes the first of these that is there.
-            hint: ``throughput`` for bulk, ``latency`` for single queries.
+            hint: ``throughput`` for bulk alone, ``latency`` for single queries alone; None is for
+                both, by rule or as ``edge-embed bench tune`` has measured on this machine.
             threads: Inference threads; None takes what the process may use.
-            streams: Batches computed side by side, at most one a thread; None lets the hint decide.
+            streams: Batches computed side by side, at most one a thread; None lets the hint or the
+                rule decide.
             inference_precision: Arithmetic outside the INT8 part. ``bf16`` and ``f16`` are faster
                 where the processor has them, and make vectors differ between machines.
             layers: Run with so many layers, where the model's folder has an exit of that number:

@@ -66,7 +66,9 @@ def test_vectors_do_not_depend_on_how_they_are_asked_for(
         assert distance(way(), vectors) <= TOLERANCE[variant], name
 
 
-@pytest.mark.parametrize("options", [{"hint": "latency"}, {"threads": 1}, {"streams": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"hint": "latency"}, {"hint": "throughput"}, {"threads": 1}], ids=str
+)
 def test_vectors_do_not_depend_on_the_runtime(
     tiny_albert: Path, corpus: list[str], variant: str, options: dict[str, Any]
 ) -> None:

@@ -1,7 +1,7 @@
 """How fast a model is on this machine: single texts by length, and bulk.
 
-Single texts are timed on a model loaded for latency, after its warm-up; bulk on one loaded for
-throughput. What else the machine does meanwhile shows in the spread over rounds.
+Single texts are timed after the model's warm-up. What else the machine does meanwhile shows in the
+spread over rounds.
 """
 
 import statistics
@@ -14,7 +14,7 @@ import numpy as np
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 
-__all__ = ["latency", "spread", "throughput"]
+__all__ = ["different_texts", "in_calls", "latency", "singly", "spread", "throughput"]
 
 PERCENTILES = (50, 90, 99, 99.9)
 _LENGTHS = (8, 16, 32, 64, 128, 256, 512)
@@ -28,7 +28,7 @@ def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[s
     """Time texts one at a time.
 
     Args:
-        model: Loaded for latency; it is warmed up.
+        model: It is warmed up.
         texts: Real texts, at their real lengths; repeats are left out.
         rounds: How often all are repeated.
 
@@ -39,9 +39,9 @@ def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[s
     Raises:
         InputError: there are fewer than fifty different texts.
     """
-    texts, lengths = _different(model, texts)
+    texts, lengths = different_texts(model, texts)
     model.warm_up()
-    times = np.array([_singly(model, texts) for _ in range(rounds)]) * 1000
+    times = np.array([singly(model, texts) for _ in range(rounds)]) * 1000
     found = {"all": _percentiles(times)}
     for low, high in zip((0, *_LENGTHS), _LENGTHS, strict=False):
         chosen = (lengths > low) & (lengths <= high)
@@ -65,15 +65,15 @@ def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dic
     Raises:
         InputError: there are fewer than fifty different texts.
     """
-    texts, lengths = _different(model, texts)
+    texts, lengths = different_texts(model, texts)
     sizes = [size for size in _CALLS if size < len(texts)]
     for size in (len(texts), *sizes):
-        _in_calls(model, texts[: 4 * size], size)
+        in_calls(model, texts[: 4 * size], size)
     some = texts[:_IN_FEW]
     seconds, few = [], []
     for _ in range(rounds):
-        seconds.append(_in_calls(model, texts, len(texts)))
-        few.append({size: len(some) / _in_calls(model, some, size) for size in sizes})
+        seconds.append(in_calls(model, texts, len(texts)))
+        few.append({size: len(some) / in_calls(model, some, size) for size in sizes})
     return {
         "texts_per_second": spread([len(texts) / value for value in seconds]),
         "tokens_per_second": spread([int(lengths.sum()) / value for value in seconds]),
@@ -81,14 +81,20 @@ def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dic
     }
 
 
-def _different(model: Embedder, texts: Sequence[str]) -> tuple[list[str], Any]:
+def different_texts(model: Embedder, texts: Sequence[str]) -> tuple[list[str], Any]:
+    """Return texts without repeats, which would be embedded once, and their tokens, int64 (n,).
+
+    Raises:
+        InputError: there are fewer than fifty.
+    """
     texts = list(dict.fromkeys(texts))
     if len(texts) < _MIN_TEXTS:
         raise InputError(f"{len(texts)} different texts are too few to time: give {_MIN_TEXTS}")
     return texts, np.minimum(model.count_tokens(texts), model.max_seq_length)
 
 
-def _singly(model: Embedder, texts: Sequence[str]) -> list[float]:
+def singly(model: Embedder, texts: Sequence[str]) -> list[float]:
+    """Return the seconds that each text takes on its own."""
     times = []
     for text in texts:
         started = time.perf_counter()
@@ -97,7 +103,8 @@ def _singly(model: Embedder, texts: Sequence[str]) -> list[float]:
     return times
 
 
-def _in_calls(model: Embedder, texts: Sequence[str], size: int) -> float:
+def in_calls(model: Embedder, texts: Sequence[str], size: int) -> float:
+    """Return the seconds that all texts take in calls of ``size``."""
     started = time.perf_counter()
     for start in range(0, len(texts), size):
         model.encode(texts[start : start + size], truncation="ignore")

@@ -1,9 +1,9 @@
 """``edge-embed bench``: how fast a model is on this machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,14 @@ from edge_embed.cli.documents import write_document
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import check_suffix, echo
+from edge_embed.hardware.processors import usable_processors
+
+if TYPE_CHECKING:
+    from edge_embed.embedder import Embedder
 
 _COPIES = 12
-_PARTS = ("coldstart", "latency", "throughput", "memory")
+_MEASURES = ("coldstart", "latency", "throughput", "memory")
+_PARTS = (*_MEASURES, "tune")
 
 
 @click.command("bench")
@@ -43,7 +48,8 @@ def bench_command(
 ) -> None:
     """Time a model here: its start, single texts by length, bulk, and memory; or some of these.
 
-    Single texts are timed with the latency hint, bulk with the throughput hint, whatever --hint is.
+    'tune' measures how many batches are best computed side by side on this machine, and keeps the
+    answer beside the model cache, for every model that is loaded with neither --hint nor --streams.
     """
     from edge_embed.bench import timing as bench
     from edge_embed.bench.plot import PANELS, plot
@@ -61,10 +67,7 @@ def bench_command(
     texts = list(
         islice(read_texts(source, column=column), most) if source else _short_queries(most)
     )
-    for_latency, for_throughput = (
-        options.with_engine(hint=hint) for hint in ("latency", "throughput")
-    )
-    model = for_latency.load()  # a bad model is reported before anything is timed
+    model = options.load()  # a bad model is reported before anything is timed
     result: dict[str, Any] = {
         "machine": describe_machine(),
         "model": model.config.folder.resolve().name,
@@ -74,17 +77,37 @@ def bench_command(
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "coldstart": lambda: cold_start(options.arguments(), rounds=rounds),
         "latency": lambda: bench.latency(model, texts, rounds=rounds),
-        "throughput": lambda: bench.throughput(for_throughput.load(), texts, rounds=rounds),
+        "throughput": lambda: bench.throughput(model, texts, rounds=rounds),
         "memory": lambda: memory_growth(options.arguments(), texts, calls=calls),
+        "tune": lambda: _tune(options, model, texts, rounds),
     }
-    for part in _PARTS:
-        if not parts or part in parts:
+    for part in parts or _MEASURES:
+        if part not in result:
             echo(f"{part} …", err=True)
             result[part] = measures[part]()
     if plot_file is not None:
         plot(result, Path(plot_file))
     if not write_document(result, json_file):
         _show(result)
+
+
+def _tune(
+    options: ModelOptions, model: "Embedder", texts: Sequence[str], rounds: int
+) -> dict[str, Any]:
+    """Measure numbers of streams and keep the best; say where."""
+    from edge_embed.bench.tune import choose, keep_choice, measure_streams
+
+    cache = model.runtime.cache_dir
+    if cache is None:
+        raise click.UsageError("tune keeps its answer beside the model cache: leave --no-cache out")
+    threads = model.runtime.threads or usable_processors().count
+    measured = measure_streams(
+        lambda count: options.with_engine(streams=count).load(), threads, texts, rounds=rounds
+    )
+    streams = choose(measured)
+    name = f"{model.config.folder.resolve().name} {model.variant}"
+    file = keep_choice(cache, threads, streams, model=name, measured=measured)
+    return {"threads": threads, "streams": streams, "measured": measured, "kept": str(file)}
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -115,6 +138,13 @@ def _show(result: dict[str, Any]) -> None:
             f"  memory {load:.0f} MiB after the load, {warmed:.0f} after the warm-up, {used:.0f} "
             f"after {memory['calls']} calls of random size and length"
         )
+    if tuned := result.get("tune"):
+        echo(f"  streams for {tuned['threads']} threads:  bulk, texts/s   one text, ms")
+        for count, found in tuned["measured"].items():
+            bulk, wait = (found[key]["median"] for key in ("texts_per_second", "single_ms"))
+            mark = "  kept" if int(count) == tuned["streams"] else ""
+            echo(f"    {count:<20} {bulk:14,.0f} {wait:15.2f}{mark}")
+        echo(f"    in {tuned['kept']}")
     if single := result.get("latency"):
         echo("  one text at a time, ms:   p50    p90    p99  p99.9   texts")
         for name, found in single.items():

@@ -92,7 +92,7 @@ def _search(model: Embedder, answers: Sequence[str], questions: Sequence[str]) -
 
 
 def _latency(model: Embedder, queries: Sequence[str]) -> None:
-    _title("4. Single queries, at once", "Embedder(hint='latency')")
+    _title("4. Single queries, at once", "edge-embed bench latency")
     times = []
     for query in queries[:_TIMED]:
         started = time.perf_counter()

@@ -12,6 +12,7 @@ from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.card import Training
 from edge_embed.model.locate import shipped_models
 from edge_embed.model.receipt import Fidelity, read_receipt
+from edge_embed.runtime.streams import choose_streams
 
 
 @click.command("info")
@@ -69,6 +70,7 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
             "inference precision": model.runtime.inference_precision,
             "model cache": str(model.runtime.cache_dir) if model.runtime.cache_dir else "off",
             "processors": _processors(model),
+            "streams": choose_streams(model.runtime).why,
             "rows": "packed" if model.engine.packed else f"padded: {model.engine.why_not_packed}",
             **model.engine.properties,
         },

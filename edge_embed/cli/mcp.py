@@ -20,5 +20,5 @@ def mcp_command(options: ModelOptions, index: Path) -> None:
     from edge_embed.tasks import Index
 
     with Index(index) as store:
-        model = index_model(options.with_engine(hint="latency"), str(index), store)
+        model = index_model(options.for_queries(), str(index), store)
         index_server(store, model).run("stdio")

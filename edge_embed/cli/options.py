@@ -70,6 +70,21 @@ class ModelOptions:
             **self.engine,
         }
 
+    def for_queries(self) -> "ModelOptions":
+        """Return the same options for a command that embeds a few queries at a time."""
+        if self.engine["hint"] or self.engine["streams"]:
+            return self
+        return self.with_engine(hint="latency")
+
+    def for_serving(self) -> "ModelOptions":
+        """Return the same options for a server, whose requests take the processors as well.
+
+        Whatever interrupts one thread makes all others of its stream wait, so there are several.
+        """
+        if self.engine["hint"] or self.engine["streams"]:
+            return self
+        return self.with_engine(hint="throughput")
+
     def with_engine(self, **changes: Any) -> "ModelOptions":  # noqa: ANN401
         """Return the same options with some of the engine's changed."""
         return replace(self, engine={**self.engine, **changes})

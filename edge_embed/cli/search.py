@@ -73,7 +73,7 @@ def search_command(
     scorer = None if rerank is None else options.load_scorer(rerank)
 
     def encoded(store: "Index | Collection") -> "Vectors":
-        model = index_model(options.with_engine(hint="latency"), index, store)
+        model = index_model(options.for_queries(), index, store)
         return model.encode_query(list(texts), normalize=True)
 
     if is_collection(index):

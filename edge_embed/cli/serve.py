@@ -128,11 +128,15 @@ def serve_command(
     _log_to_stderr(access=access_log)
     sources = [
         ModelSource.find(
-            name, options.model, options.load, variant=options.variant, revision=options.revision
+            name,
+            options.model,
+            options.for_serving().load,
+            variant=options.variant,
+            revision=options.revision,
         )
         for name, options in models
     ]
-    scorer = None if pair_model is None else PairScorer(pair_model)
+    scorer = None if pair_model is None else PairScorer(pair_model, hint="throughput")
     with ExitStack() as stack:
         attached = None
         if index is not None:

@@ -18,6 +18,7 @@ from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.golden import TOLERANCE, GoldenValues
 from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
 from edge_embed.runtime.compile_cache import why_not_safe
+from edge_embed.runtime.streams import choose_streams
 
 __all__ = ["Finding", "examine"]
 
@@ -46,7 +47,7 @@ class Finding:
 def examine(model: Embedder) -> Iterator[Finding]:
     """Yield what each check of the machine, the installation and a loaded model finds."""
     yield _processor()
-    yield _threads()
+    yield _threads(model)
     yield _memory()
     yield _install()
     yield _cache(model)
@@ -74,10 +75,20 @@ def _meaning(found: list[str]) -> str:
     return "unknown instructions"
 
 
-def _threads() -> Finding:
+def _threads(model: Embedder) -> Finding:
     processors = usable_processors()
-    facts = {"threads": processors.count, "machine": processors.machine}
-    return Finding("threads", "ok", f"{processors.count}: {processors.why}", facts=facts)
+    streams = choose_streams(model.runtime)
+    facts = {
+        "threads": processors.count,
+        "machine": processors.machine,
+        "batches_side_by_side": model.engine.requests,
+        "batches_why": streams.why,
+    }
+    detail = (
+        f"{processors.count}: {processors.why}; {model.engine.requests} batches side by side, "
+        f"{streams.why}"
+    )
+    return Finding("threads", "ok", detail, facts=facts)
 
 
 def _memory() -> Finding:

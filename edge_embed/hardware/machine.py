@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_machine", "free_memory_mb", "instructions", "memory_mb"]
+__all__ = ["describe_machine", "free_memory_mb", "instructions", "memory_mb", "processor_name"]
 
 _PACKAGES = ("edge-embed", "openvino", "tokenizers", "numpy", "nncf", "optimum-intel", "torch")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
@@ -18,13 +18,18 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "a
 def describe_machine() -> dict[str, Any]:
     """Return the processor, what it can do, the load on it, and versions, as JSON values."""
     return {
-        "processor": _processor().get("model name") or platform.processor(),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "instructions": instructions(),
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def processor_name() -> str:
+    """Return the processor's model, as the system calls it."""
+    return _processor().get("model name") or platform.processor()
 
 
 def instructions() -> list[str]:

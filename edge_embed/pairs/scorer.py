@@ -57,7 +57,7 @@ class PairScorer:
         model: str | Path | None = None,
         *,
         variant: str | None = None,
-        hint: Hint = "throughput",
+        hint: Hint | None = None,
         threads: int | None = None,
         streams: int | None = None,
         inference_precision: InferencePrecision = "f32",
@@ -70,9 +70,9 @@ class PairScorer:
         Args:
             model: A folder, a shipped model's name, or a hub id; None is the pair model that ships.
             variant: Which weights, where the folder has several; None takes INT8 first.
-            hint: ``throughput`` for many pairs, ``latency`` for few.
+            hint: ``throughput`` for many pairs, ``latency`` for few; None is for both.
             threads: Inference threads; None takes what the process may use.
-            streams: Batches computed side by side; None lets the hint decide.
+            streams: Batches computed side by side; None lets the hint or the rule decide.
             inference_precision: Arithmetic outside the INT8 part.
             packed: Put several pairs side by side in a row where the graph allows it.
             cache: Keep the compiled model for the next start.

@@ -22,10 +22,12 @@ InferencePrecision = Literal["f32", "bf16", "f16"]
 class RuntimeConfig:
     """How a model is run on this machine."""
 
-    hint: Hint = field(
-        default="throughput", metadata={"help": "Tune for bulk or for single texts."}
+    hint: Hint | None = field(
+        default=None,
+        metadata={"help": "Tune for bulk or for single texts alone; else for both."},
     )
-    """``throughput``: several streams, for bulk. ``latency``: one stream, for single queries."""
+    """``throughput``: as many streams as the engine takes for bulk. ``latency``: one stream. None
+    is for both (:mod:`edge_embed.runtime.streams`)."""
     threads: int | None = field(
         default=None,
         metadata={"help": "Inference threads; else what affinity and the container's quota allow."},
@@ -33,9 +35,9 @@ class RuntimeConfig:
     """Inference threads; None lets the engine use what this process may use."""
     streams: int | None = field(
         default=None,
-        metadata={"help": "Batches computed side by side, at most one a thread; else by --hint."},
+        metadata={"help": "Batches computed side by side, at most one a thread; else by rule."},
     )
-    """Batches computed side by side, at most one a thread; None lets the hint decide."""
+    """Batches computed side by side, at most one a thread; None lets the hint or rule decide."""
     inference_precision: InferencePrecision = field(
         default="f32",
         metadata={
@@ -57,9 +59,9 @@ class RuntimeConfig:
 
     def __post_init__(self) -> None:
         for option in fields(self):
-            _check(
-                option.name.replace("_", " "), getattr(self, option.name), choices_of(option.name)
-            )
+            value = getattr(self, option.name)
+            if value is not None or option.default is not None:
+                _check(option.name.replace("_", " "), value, choices_of(option.name))
         if self.streams is not None:
             # The engine would take fewer without a word.
             threads = self.threads or usable_processors().count
@@ -72,7 +74,8 @@ class RuntimeConfig:
 def choices_of(option: str) -> tuple[str, ...]:
     """Return the values that an option may have; none where it is not a choice."""
     kind = get_type_hints(RuntimeConfig)[option]
-    return get_args(kind) if get_origin(kind) is Literal else ()
+    kinds = (kind, *get_args(kind))  # such as Hint | None
+    return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:  # noqa: ANN401

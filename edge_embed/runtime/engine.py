@@ -31,6 +31,7 @@ from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import Graph, GraphBuilder, build_graph, read_ir
 from edge_embed.runtime.packing_proof import packing_fault, recorded_packing
 from edge_embed.runtime.program_end import computing, may_go_on
+from edge_embed.runtime.streams import choose_streams
 
 __all__ = ["Engine", "compile_graph"]
 
@@ -275,9 +276,9 @@ def compile_graph(
 
 def _properties(runtime: RuntimeConfig) -> dict[str, object]:
     """Translate to OpenVINO properties."""
-    mode = hints.PerformanceMode
+    mode, streams = hints.PerformanceMode, choose_streams(runtime)
     properties: dict[str, object] = {
-        hints.performance_mode(): mode.LATENCY if runtime.hint == "latency" else mode.THROUGHPUT,
+        hints.performance_mode(): mode.LATENCY if streams.hint == "latency" else mode.THROUGHPUT,
         hints.inference_precision(): _PRECISIONS[runtime.inference_precision],
     }
     processors = usable_processors()
@@ -286,8 +287,8 @@ def _properties(runtime: RuntimeConfig) -> dict[str, object]:
     if processors.limited:
         # Several processes that tie their threads to the same processors wait for each other.
         properties[hints.enable_cpu_pinning()] = False
-    if runtime.streams is not None:
-        properties[props.num_streams()] = runtime.streams
+    if streams.count is not None:
+        properties[props.num_streams()] = streams.count
     return properties
 
 

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 from edge_embed import Embedder
 from edge_embed.bench.processes import cold_start, random_calls
 from edge_embed.bench.timing import latency
+from edge_embed.bench.tune import choose
 from edge_embed.cli import main
+from edge_embed.cli.info import describe
 from edge_embed.errors import InputError, OutputError
 
 
@@ -54,9 +56,39 @@ def test_one_part_of_own_texts(tiny_model: Path, tmp_path: Path) -> None:
     assert list(found) == ["machine", "model", "variant", "texts", "throughput"]
 
 
+def test_tune_keeps_what_it_measured(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = tmp_path / "bench.json"
+    result = run(*(tiny_model, "tune", "--threads", 2, "--texts", 50, "--rounds", 1, "--json", out))
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text(encoding="utf-8"))["tune"]
+    assert list(found["measured"]) == ["1", "2"]
+    assert found["streams"] == choose(found["measured"])
+    assert " kept" in result.stdout
+    model = Embedder(tiny_model, threads=2)
+    assert model.engine.requests == found["streams"]
+    assert "bench tune measured" in describe(model)["runtime"]["streams"]
+    refused = run(tiny_model, "tune", "--no-cache")
+    assert (refused.exit_code, "beside the model cache" in refused.stderr) == (2, True)
+
+
+def test_the_fewest_streams_that_are_nearly_as_fast() -> None:
+    def bulk(**speeds: float) -> dict[str, dict[str, dict[str, float]]]:
+        return {
+            name.strip("_"): {"texts_per_second": {"median": speed}}
+            for name, speed in speeds.items()
+        }
+
+    assert choose(bulk(_1=99, _2=100)) == 1
+    assert choose(bulk(_1=90, _2=99, _4=100)) == 2
+    assert choose(bulk(_1=50, _2=80, _4=100)) == 4
+
+
 def test_what_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 different texts are too few"):
-        latency(Embedder(tiny_model, hint="latency", cache=False), ["a", "b", "a"])
+        latency(Embedder(tiny_model, cache=False), ["a", "b", "a"])
     with pytest.raises(InputError, match=r"cannot be measured: no model .*none"):
         cold_start({"model": str(tmp_path / "none")}, rounds=1)
     assert run(tiny_model, "speed").exit_code == 2

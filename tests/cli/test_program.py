@@ -328,6 +328,7 @@ def test_threads_and_streams(run: Run, tiny_model: Path) -> None:
     runtime = json.loads(chosen.stdout)["runtime"]
     assert (runtime["NUM_STREAMS"], runtime["INFERENCE_NUM_THREADS"]) == ("1", "2")
     assert runtime["processors"] == "2 threads, as asked for"
+    assert runtime["streams"] == "as asked for"
     many = run("embed", "-m", tiny_model, "--threads", 2, "--streams", 9, "x")
     fails(many, "with 2 threads it can be at most 2")
 

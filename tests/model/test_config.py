@@ -171,6 +171,7 @@ def test_variants(folder: Path, tiny_model: Path) -> None:
     ("options", "message"),
     [
         ({"hint": "fast"}, "unknown hint"),
+        ({"inference_precision": None}, "unknown inference precision"),
         ({"inference_precision": "f8"}, "unknown inference precision"),
         ({"threads": 0}, "threads is 0"),
         ({"streams": -1}, "streams is -1"),

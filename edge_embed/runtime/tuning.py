@@ -1,0 +1,44 @@
+"""What ``edge-embed bench tune`` has measured on this box, kept beside the compiled models."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from edge_embed.files.json_text import parse_json
+from edge_embed.hardware.machine import processor_name
+
+__all__ = ["TUNING_FILE", "TUNING_SCHEMA", "read_tuning", "tuned_streams", "tuning_key"]
+
+TUNING_FILE = "tuning.json"
+TUNING_SCHEMA = 1
+
+
+def tuned_streams(cache: Path | None, threads: int) -> int | None:
+    """Return the streams that were measured to be best for so many threads of this processor.
+
+    None where nothing was measured, or the cache is off.
+    """
+    entry = read_tuning(cache / TUNING_FILE).get(tuning_key(threads)) if cache is not None else None
+    streams = entry.get("streams") if isinstance(entry, dict) else None
+    return streams if type(streams) is int and 1 <= streams <= threads else None
+
+
+def read_tuning(file: Path) -> dict[str, Any]:
+    """Return what was measured, by :func:`tuning_key`; a damaged file is said and holds nothing."""
+    try:
+        content = parse_json(file.read_bytes())
+        machines = content["machines"] if content["schema"] == TUNING_SCHEMA else {}
+        return dict(machines)
+    except OSError:
+        return {}
+    except (ValueError, KeyError, TypeError):
+        warnings.warn(
+            f"{file} is damaged and is not used: measure again with 'edge-embed bench tune'",
+            stacklevel=2,
+        )
+        return {}
+
+
+def tuning_key(threads: int) -> str:
+    """Return what a measurement holds for: a cache may be shared by several machines."""
+    return f"{threads} threads of {processor_name()}"
