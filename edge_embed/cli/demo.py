@@ -77,7 +77,7 @@ def _paraphrases(model: Embedder, pairs: Sequence[tuple[str, str]]) -> None:
 def _search(model: Embedder, answers: Sequence[str], questions: Sequence[str]) -> None:
     from edge_embed.tasks import Index
 
-    _title("3. Search", "edge-embed index create|add INDEX, edge-embed search INDEX TEXT --hybrid")
+    _title("3. Search", "edge-embed index create|add INDEX, edge-embed search INDEX TEXT")
     with (
         tempfile.TemporaryDirectory(prefix="edge_embed.") as folder,
         Index.create(Path(folder) / "answers.index", dim=model.dim) as index,

@@ -1,35 +1,25 @@
-"""``edge-embed index``: a store of texts that ``edge-embed search`` looks through by meaning."""
+"""``edge-embed index``: a durable store of texts that ``edge-embed search`` searches."""
 
-import warnings
-from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from edge_embed.cli.corpus_embedding import StoppedError
-from edge_embed.cli.index_options import facts_of, index_model, key_option, quiet_clients
-from edge_embed.cli.options import ModelOptions, input_options, model_options
+from edge_embed.cli.index_add import add_command
+from edge_embed.cli.index_folder import add_folder_command
+from edge_embed.cli.index_options import facts_of, key_option, quiet_clients
+from edge_embed.cli.index_texts import refresh_neighbours
+from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import echo, echo_json, printable, progress_bar
-from edge_embed.embedder import Embedder
-from edge_embed.encoding import TruncationWarning, truncation_message
-from edge_embed.errors import InputError
-from edge_embed.files.json_values import json_value
-from edge_embed.files.readers import Row, read_rows
+from edge_embed.cli.where import where_condition, where_option
 from edge_embed.integrations.search_engines.registry import ADDRESSES
-
-if TYPE_CHECKING:
-    from edge_embed.tasks import Index
-
-# Texts embedded and stored at a time; each such part is on the disk before the next begins.
-_CHUNK = 2048
 
 
 @click.group("index")
 def index_command() -> None:
-    """Keep texts in a durable index: create, add, delete, info, export, reembed.
+    """Keep texts in a durable index: create, add, add-folder, delete, info, export, reembed.
 
     'edge-embed search' finds them.
     """
@@ -57,84 +47,21 @@ def create_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # n
     echo(f"created {index}: {facts.dim} dimensions, {dtype}", err=True)
 
 
-@index_command.command("add")
-@click.argument("index", type=click.Path(path_type=Path))
-@input_options
-@click.option("--id-column", help="The column of the ids; else they are made of the texts.")
-@model_options
-def add_command(
-    options: ModelOptions,
-    index: Path,
-    source: str | None,
-    column: str | None,
-    id_column: str | None,
-    *,
-    allow_empty: bool,
-) -> None:
-    """Add the texts of a file, other columns as metadata; known ids are replaced.
-
-    Of rows with the same id, or without ids the same text, the last one stays, however far apart.
-    What has been added stays if the run is interrupted; a second run replaces it by itself.
-    """
-    from edge_embed.tasks import Index
-
-    if source is None:
-        raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
-    claim_paths(reads={"-i": source}, updates={"INDEX": index})
-    rows = read_rows(source, column=column, allow_empty=allow_empty)
-    first = list(islice(rows, _CHUNK))  # a bad input is reported before the model loads
-    with Index(index) as store:
-        model = index_model(options, index, store)
-        before, read, cut = len(store), 0, 0
-        try:
-            with progress_bar(None, "added") as bar:
-                chunk = first
-                while chunk:
-                    read += len(chunk)
-                    if id_column is not None:
-                        chunk = list({_id(row, id_column): row for row in chunk}.values())
-                    cut += _add(store, model, chunk, id_column)
-                    bar.update(len(chunk))
-                    chunk = list(islice(rows, _CHUNK))
-            _refresh(store)
-        except KeyboardInterrupt:
-            raise StoppedError(
-                f"interrupted; {index} holds {len(store)} texts: the same command adds the rest"
-            ) from None
-        if cut:
-            warnings.warn(
-                truncation_message(cut, read, model.max_seq_length), TruncationWarning, stacklevel=1
-            )
-        replaced = read - (len(store) - before)
-        echo(
-            f"{index} holds {len(store)} texts; {read} rows were read"
-            + (f", {replaced} of them in the place of others with their id" if replaced else ""),
-            err=True,
-        )
-
-
-def _add(store: "Index", model: Embedder, rows: Sequence[Row], id_column: str | None) -> int:
-    """Embed and store rows of different ids; return how many of their texts were cut."""
-    texts = [row.text for row in rows]
-    store.add(
-        texts,
-        model.encode_document(texts, normalize=True, truncation="ignore"),
-        ids=None if id_column is None else [_id(row, id_column) for row in rows],
-        metadata=[_metadata(row, id_column) for row in rows],
-    )
-    return int((model.count_tokens(texts) > model.max_seq_length).sum())
-
-
 @index_command.command("delete")
 @click.argument("index", type=click.Path(path_type=Path))
-@click.argument("ids", nargs=-1, required=True)
-def delete_command(index: Path, ids: tuple[str, ...]) -> None:
-    """Delete texts by their ids."""
+@click.argument("ids", nargs=-1)
+@where_option
+def delete_command(index: Path, ids: tuple[str, ...], where: tuple[str, ...]) -> None:
+    """Delete texts by their ids, with their passages, or by their metadata."""
     from edge_embed.tasks import Index
 
+    condition = where_condition(where)
+    if bool(ids) == bool(condition):
+        raise click.UsageError("say what to delete: IDS, or --where NAME=VALUE")
     with Index(index) as store:
-        deleted = store.delete(ids)
-    echo(f"deleted {deleted} of {len(ids)}", err=True)
+        chosen = ids if condition is None else tuple(store.store.ids(condition).values())
+        deleted = store.delete(chosen)
+    echo(f"deleted {deleted} of {len(chosen)}", err=True)
 
 
 @index_command.command("reembed")
@@ -177,7 +104,7 @@ def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # 
             f"interrupted; {index} is as it was: the same command goes on where this one stopped"
         ) from None
     with Index(index) as store:
-        _refresh(store)
+        refresh_neighbours(store)
     echo(f"{index} holds {count} texts, now of {facts.model_name}", err=True)
 
 
@@ -239,26 +166,5 @@ def export_command(index: Path, address: str, engine_key: str | None) -> None:
     )
 
 
-def _refresh(store: "Index") -> None:
-    with progress_bar(len(store), "neighbours") as bar:
-
-        def progress(count: int) -> None:
-            bar.update(count)
-
-        store.refresh(progress=progress)
-
-
-def _id(row: Row, column: str) -> str:
-    value = row.values.get(column)
-    if value is None or not str(value):
-        raise InputError(f"{row.place}: there is no id in the column {column!r}")
-    return str(value)
-
-
-def _metadata(row: Row, id_column: str | None) -> dict[str, object]:
-    """Return the columns besides text and id as JSON holds them."""
-    return {
-        name: json_value(value)
-        for name, value in row.values.items()
-        if name not in (row.column, id_column)
-    }
+index_command.add_command(add_command)
+index_command.add_command(add_folder_command)

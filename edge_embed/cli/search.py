@@ -1,4 +1,4 @@
-"""``edge-embed search``: the texts of an index that are nearest in meaning."""
+"""``edge-embed search``: the texts of an index, or of what it was exported to, for a query."""
 
 from typing import TYPE_CHECKING
 
@@ -7,8 +7,8 @@ import click
 from edge_embed.cli.index_options import index_model, key_option, quiet_clients
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.cli.terminal import echo, echo_json, printable
+from edge_embed.cli.where import where_condition, where_option
 from edge_embed.errors import InputError
-from edge_embed.files.json_values import parse_line
 from edge_embed.integrations.search_engines.registry import ADDRESSES
 
 if TYPE_CHECKING:
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 @click.command(
     "search",
-    help="Find the texts of an index that are nearest to TEXT in meaning.\n\nINDEX is a file, or "
-    f"what an index was exported to: {ADDRESSES}.",
+    help="Find the texts of an index that go best with TEXT, by meaning and by words (BM25) "
+    f"together.\n\nINDEX is a file, or what an index was exported to: {ADDRESSES}; there, meaning "
+    "alone ranks.",
 )
 @click.argument("index")
 @click.argument("texts", nargs=-1, required=True)
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
-@click.option("--hybrid", is_flag=True, help="Rank by meaning and by words (BM25) together.")
 @click.option(
-    "--where",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Only texts with this metadata; VALUE is JSON or a plain text. May be repeated.",
+    "--hybrid/--dense",
+    default=None,
+    help="Rank by meaning and by words together, as an index in a file does by itself, or by "
+    "meaning alone.",
 )
+@where_option
 @click.option("--exact", is_flag=True, help="Compare with every text, however many there are.")
 @click.option(
     "--rerank",
@@ -58,18 +59,18 @@ def search_command(
     candidates: int,
     engine_key: str | None,
     *,
-    hybrid: bool,
+    hybrid: bool | None,
     exact: bool,
     as_json: bool,
 ) -> None:
-    """Find the texts of an index that are nearest to TEXT in meaning."""
+    """Find the texts of an index that go best with TEXT."""
     from edge_embed.integrations.search_engines.export import is_collection, open_collection
     from edge_embed.tasks import Index
 
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise InputError(f"text {number} is empty: there is nothing to search for")
-    condition = dict(_condition(part) for part in where) or None
+    condition = where_condition(where)
     scorer = None if rerank is None else options.load_scorer(rerank)
 
     def encoded(store: "Index | Collection") -> "Vectors":
@@ -92,7 +93,8 @@ def search_command(
                 encoded(store),
                 k=k,
                 where=condition,
-                queries=texts if hybrid or scorer is not None else None,
+                queries=texts,
+                dense=hybrid is False,
                 exact=exact,
                 rerank=None if scorer is None else scorer.predict,
                 candidates=candidates,
@@ -109,17 +111,12 @@ def search_command(
             echo(f"# {printable(text)}")
         for hit in hits:
             shown = hit.score if hit.reranked is None else hit.reranked
-            echo(f"{shown:7.4f}  {printable(hit.text)}")
+            echo(f"{shown:7.4f}  {_place(hit)}{printable(hit.text)}")
 
 
-def _condition(part: str) -> tuple[str, object]:
-    name, equals, value = part.partition("=")
-    if not equals or not name:
-        raise click.UsageError(f"--where takes NAME=VALUE, not {part!r}")
-    try:
-        return name, parse_line(value, "")
-    except InputError:  # no JSON, so it is the text itself
-        return name, value
+def _place(hit: "Hit") -> str:
+    """Say which passage of which document a hit is; nothing for a whole text."""
+    return "" if hit.passage is None else f"[{printable(hit.document)} {hit.passage}] "
 
 
 def _as_json(hit: "Hit") -> dict[str, object]:
@@ -129,6 +126,8 @@ def _as_json(hit: "Hit") -> dict[str, object]:
         "text": hit.text,
         "metadata": hit.metadata,
     }
+    if hit.passage is not None:
+        facts |= {"document": hit.document, "passage": hit.passage}
     if hit.fused is not None:
         facts["fused"] = round(hit.fused, 6)
     if hit.reranked is not None:

@@ -48,9 +48,12 @@ def index_server(index: Index, model: Embedder) -> MCPServer:
     async def _search(
         query: str, k: int = 10, where: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
-        """Find the k stored texts that are nearest in meaning; where keeps those with metadata."""
+        """Find the k stored texts that go best with the query, by meaning and by its words.
+
+        where keeps those with metadata.
+        """
         vectors = await run(lambda: model.encode_query([query], normalize=True))
-        (hits,) = await run(lambda: index.search(vectors, k=k, where=where))
+        (hits,) = await run(lambda: index.search(vectors, k=k, where=where, queries=[query]))
         return [
             {
                 "id": hit.id,

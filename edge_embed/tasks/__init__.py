@@ -11,6 +11,7 @@ from edge_embed.tasks.deduplication.exact import TextKeys, keep_order, normal_fo
 from edge_embed.tasks.deduplication.semantic import DeduplicationResult, Duplicate, deduplicate
 from edge_embed.tasks.differences import Differences, differences
 from edge_embed.tasks.index.index import Hit, Index, IndexInfo
+from edge_embed.tasks.index.passages import split_text
 from edge_embed.tasks.mining import Pair, paraphrase_mining
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "keep_order",
     "normal_form",
     "paraphrase_mining",
+    "split_text",
 ]

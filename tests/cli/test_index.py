@@ -43,7 +43,7 @@ def test_a_day_of_an_index(index: Path) -> None:
     result = run("search", index, "opening hours", "-k", 1)  # -m is the index's own model
     assert result.exit_code == 0, result.output
     assert result.stdout.split(maxsplit=1)[1] == "Opening hours\n"
-    found = json.loads(run("search", index, "e77", "reset", "--hybrid", "--json").stdout)
+    found = json.loads(run("search", index, "e77", "reset", "--json").stdout)
     assert [entry["query"] for entry in found] == ["e77", "reset"]
     assert found[0]["hits"][0] | {"score": 0, "fused": 0} == {
         "id": "k2",
@@ -61,6 +61,24 @@ def test_a_day_of_an_index(index: Path) -> None:
     facts = json.loads(run("index", "info", index, "--json").stdout)
     assert (facts["entries"], facts["dim"], facts["dtype"]) == (3, 32, "float32")
     assert "entries          3" in run("index", "info", index).stdout
+
+
+def test_words_count_unless_they_are_not_to(index: Path) -> None:
+    """Hybrid is the default; --hybrid asks for it by name, --dense for meaning alone."""
+
+    def hits(*options: str) -> list[dict[str, object]]:
+        answer = run("search", index, "e77", "--json", *options)
+        assert answer.exit_code == 0, answer.output
+        found: list[dict[str, object]] = json.loads(answer.stdout)[0]["hits"]
+        return found
+
+    by_default, dense = hits(), hits("--dense")
+    assert by_default == hits("--hybrid")
+    assert by_default[0]["id"] == "k2"
+    assert all("fused" in hit for hit in by_default)
+    scores = [hit["score"] for hit in dense]
+    assert scores == sorted(scores, reverse=True)
+    assert not any("fused" in hit for hit in dense)
 
 
 def test_reembed(index: Path, tiny_model: Path) -> None:

@@ -182,7 +182,12 @@ def test_search_in_an_index(tiny_model: Path, embedder: Embedder, tmp_path: Path
             first, second = answer["hits"][0]
             assert (first["id"], first["text"], first["metadata"]) == ("y", "a", {"n": 1})
             assert first["score"] > 0.999 > second["score"]
-            body = {"query": TEXTS, "k": 1, "where": {"n": 2}, "hybrid": True}
+            assert first["fused"] > second["fused"]
+            body = {"query": TEXTS[1], "k": 2, "hybrid": False}
+            dense = (await http.post("/v1/search", json=body)).json()["hits"][0]
+            assert dense[0]["id"] == "y"
+            assert "fused" not in dense[0]
+            body = {"query": TEXTS, "k": 1, "where": {"n": 2}}
             answer = (await http.post("/v1/search", json=body)).json()
             assert [[hit["id"] for hit in hits] for hits in answer["hits"]] == [["z"]] * 3
 

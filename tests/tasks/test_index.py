@@ -160,6 +160,9 @@ def test_hybrid_finds_words_that_vectors_miss(index: Index) -> None:
     assert {hit.text for hit in hits} == {"green pears", "error E1234 at start"}
     assert hits[0].fused is not None
     assert hits[0].fused >= (hits[1].fused or 0)
+    dense = index.search(query, k=2, queries=["error e1234"], dense=True)
+    assert found(dense) == found(index.search(query, k=2))
+    assert dense[0][0].fused is None
     for odd in ('"', "AND OR NOT", "a* (b NEAR c)", "'; DROP TABLE entries; --", "", "日本"):
         assert len(index.search(query, k=3, queries=[odd])[0]) == 3
     index.add(["apples, green"], np.eye(1, DIM, 5), ids=["x"])

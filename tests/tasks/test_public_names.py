@@ -29,6 +29,7 @@ def test_the_public_names() -> None:
         "keep_order",
         "normal_form",
         "paraphrase_mining",
+        "split_text",
     ]
     assert all(hasattr(tasks, name) for name in tasks.__all__)
 

@@ -9,7 +9,7 @@ from edge_embed.server.endpoint import Endpoint, Matrix
 from edge_embed.server.request import Caller
 from edge_embed.server.served_model import EmbedOptions
 from edge_embed.server.service import Service
-from edge_embed.tasks import Index, deduplicate
+from edge_embed.tasks import Hit, Index, deduplicate
 
 __all__ = ["ENDPOINTS"]
 
@@ -66,11 +66,11 @@ class SearchRequest(msgspec.Struct):
     k: Annotated[int, msgspec.Meta(ge=1, le=_MAX_HITS)] = 10
     where: dict[str, Any] | None = None
     """Only texts with these metadata."""
-    hybrid: bool = False
-    """Rank by meaning and by words together."""
+    hybrid: bool = True
+    """Rank by meaning and by words together, or by meaning alone."""
 
 
-class FoundText(msgspec.Struct):
+class FoundText(msgspec.Struct, omit_defaults=True):
     """A text of the index."""
 
     id: str
@@ -78,6 +78,8 @@ class FoundText(msgspec.Struct):
     metadata: dict[str, Any]
     score: float
     """Its cosine with the query."""
+    fused: float | None = None
+    """In hybrid search what it is ranked by."""
 
 
 class SearchAnswer(msgspec.Struct):
@@ -152,14 +154,18 @@ def _hits(
                 vectors[part],
                 k=request.k,
                 where=request.where,
-                queries=queries[part] if request.hybrid else None,
+                queries=queries[part],
+                dense=not request.hybrid,
             ):
                 size += sum(len(hit.text) + len(hit.id) + _HIT_BYTES for hit in ranking)
                 caller.check_answer(size, "the hits", "send fewer queries, or a smaller k")
-                hits.append(
-                    [FoundText(h.id, h.text, dict(h.metadata), round(h.score, 6)) for h in ranking]
-                )
+                hits.append([_found(hit) for hit in ranking])
     return hits
+
+
+def _found(hit: Hit) -> FoundText:
+    fused = None if hit.fused is None else round(hit.fused, 6)
+    return FoundText(hit.id, hit.text, dict(hit.metadata), round(hit.score, 6), fused)
 
 
 _TEXTS = ["Reset my password", "I forgot my password", "Opening hours"]
@@ -189,7 +195,7 @@ ENDPOINTS = [
         SearchRequest,
         SearchAnswer,
         search,
-        "Search the attached index.",
+        "Search the attached index, by meaning and by words.",
         {"query": "I forgot my password", "k": 3},
     ),
 ]

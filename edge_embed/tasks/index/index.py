@@ -4,7 +4,6 @@ The store (:mod:`edge_embed.tasks.index.store`) is the truth; the neighbour file
 from it and made again where it is missing, stale or damaged.
 """
 
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from edge_embed.errors import InputError, OutputError
 from edge_embed.tasks.index.hnsw_rebuild import HnswSearch
 from edge_embed.tasks.index.info import IndexInfo, index_info
 from edge_embed.tasks.index.metadata import Where
+from edge_embed.tasks.index.passages import text_id
 from edge_embed.tasks.index.ranking import (
     FUSED,
     Hit,
@@ -102,14 +102,18 @@ class Index:
         *,
         ids: Sequence[str] | None = None,
         metadata: Sequence[Mapping[str, Any]] | None = None,
+        replaces: Sequence[str] = (),
     ) -> list[str]:
         """Add texts, or replace those whose id is there; on the disk when this returns.
+
+        See :func:`~edge_embed.tasks.index.documents.add_documents` for texts over a model's limit.
 
         Args:
             texts: n texts.
             vectors: Float (n, dim).
             ids: One each, different; None makes them of the texts, so that a text is there once.
             metadata: A JSON object each.
+            replaces: Ids that go when these texts come, with their passages.
 
         Returns:
             The ids.
@@ -121,7 +125,7 @@ class Index:
         rows = self._rows(vectors)
         count = len(texts)
         data = [{}] * count if metadata is None else list(metadata)
-        names = [_text_id(text) for text in texts] if ids is None else [str(id_) for id_ in ids]
+        names = [text_id(text) for text in texts] if ids is None else [str(id_) for id_ in ids]
         if not len(rows) == len(data) == len(names) == count:
             raise InputError(
                 f"{count} texts, {len(rows)} vectors, {len(names)} ids and {len(data)} metadata: "
@@ -138,12 +142,21 @@ class Index:
             [texts[row] for row in chosen],
             [data[row] for row in chosen],
             unit,
+            replaces=replaces,
         )
         return names
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete entries by id and return how many there were; on the disk when this returns."""
+        """Delete texts by id, with their passages; return how many were there.
+
+        On the disk when this returns.
+        """
         return self._store.delete(ids)
+
+    @property
+    def store(self) -> Store:
+        """What it is kept in."""
+        return self._store
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
         """Return the entries with these ids that are there, in the order asked for."""
@@ -164,11 +177,12 @@ class Index:
         k: int = 10,
         where: Where | None = None,
         queries: Sequence[str] | None = None,
+        dense: bool = False,
         exact: bool = False,
         rerank: Rerank | None = None,
         candidates: int = 50,
     ) -> list[list[Hit]]:
-        """Return the ``k`` nearest entries of each query, best first.
+        """Return the ``k`` best entries of each query, best first.
 
         Up to 20,000 entries (or entries that fit ``where``) all are compared; beyond, those that
         the neighbour file proposes.
@@ -177,12 +191,13 @@ class Index:
             vectors: Float (queries, dim).
             k: How many hits.
             where: Only entries whose metadata has these values; a list stands for any of them.
-            queries: The queries' texts: makes the search hybrid, which fuses the ranking by
-                vectors with that of BM25 over the words.
+            queries: The queries' texts. With them the search is hybrid: the ranking by vectors and
+                that of BM25 over the words are fused.
+            dense: Rank by vectors alone, with the queries' texts too.
             exact: Compare with every entry, however many there are.
             rerank: Scores pairs of query and text, as :meth:`PairScorer.predict
-                <edge_embed.pairs.scorer.PairScorer.predict>` does: the hits of the hybrid search
-                are then ordered by it. Needs ``queries``.
+                <edge_embed.pairs.scorer.PairScorer.predict>` does: the hits are then ordered by
+                it. Needs ``queries``.
             candidates: How many hits ``rerank`` reads of each query, at least ``k``.
 
         Raises:
@@ -198,10 +213,17 @@ class Index:
             if queries is None:
                 raise InputError("reranking reads the queries: give their texts as well")
             wide = self.search(
-                vectors, k=max(k, candidates), where=where, queries=queries, exact=exact
+                vectors,
+                k=max(k, candidates),
+                where=where,
+                queries=queries,
+                dense=dense,
+                exact=exact,
             )
             return reranked(queries, wide, rerank, k)
         unit = rows.take(np.arange(len(rows)))
+        if dense:
+            queries = None
         depth = k if queries is None else max(k, FUSED)
         found = self._nearest(unit, depth, where, exact=exact)
         if queries is None:
@@ -300,7 +322,7 @@ class Index:
     ) -> list[Hit]:
         self._store.check_stop()
         by_words = self._store.words(query, max(k, FUSED), where)
-        fused = fuse([[number for number, _ in ranking], by_words])
+        fused = fuse([number for number, _ in ranking], by_words)
         best = sorted(fused, key=lambda number: (-fused[number], number))[:k]
         there, vectors = self._store.vectors(best)
         scores = dict(zip(there.tolist(), (vectors @ vector).tolist(), strict=True))
@@ -331,7 +353,3 @@ class Index:
         if held is None or held[0] != version:
             held = self._held = (version, *self._store.vectors(self._store.numbers()))
         return held[1:]
-
-
-def _text_id(text: str) -> str:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

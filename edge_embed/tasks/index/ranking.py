@@ -7,9 +7,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_embed.tasks.index.passages import passage_of
 from edge_embed.tasks.vectors import Floats
 
-__all__ = ["FUSED", "Hit", "Ranking", "Rerank", "best_of", "fuse", "reranked"]
+__all__ = [
+    "FUSED",
+    "MEANING",
+    "RRF",
+    "Hit",
+    "Ranking",
+    "Rerank",
+    "best_of",
+    "fuse",
+    "reranked",
+]
 
 Numbers = npt.NDArray[np.int64]
 Ranking = list[tuple[int, float]]
@@ -20,7 +31,10 @@ Rerank = Callable[[list[tuple[str, str]]], Floats]
 
 FUSED = 100
 """How many places of each ranking are fused."""
-_RRF = 60
+RRF = 60
+"""Added to each rank: how little the first places weigh more than the next."""
+MEANING = 0.5
+"""Weight of the ranking by vectors; the rest is that of the ranking by words."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +47,21 @@ class Hit:
     score: float
     """Its cosine with the query."""
     fused: float | None = None
-    """In hybrid search what it is ranked by: the sum of 1 / (60 + rank) over both rankings."""
+    """In hybrid search what it is ranked by: see :func:`fuse`."""
     reranked: float | None = None
     """After reranking what it is ranked by: the score of a model that read both texts."""
+
+    @property
+    def document(self) -> str:
+        """The id of the text that it is, or is a passage of."""
+        found = passage_of(self.id, self.metadata)
+        return self.id if found is None else found[0]
+
+    @property
+    def passage(self) -> int | None:
+        """Which passage of its document it is, from 1; None for a whole text."""
+        found = passage_of(self.id, self.metadata)
+        return None if found is None else found[1]
 
 
 def best_of(
@@ -61,15 +87,16 @@ def best_of(
     ]
 
 
-def fuse(rankings: Iterable[Sequence[int]]) -> dict[int, float]:
-    """Return the sum of 1 / (60 + rank) of each entry over all rankings.
+def fuse(by_meaning: Sequence[int], by_words: Sequence[int]) -> dict[int, float]:
+    """Return the weighted sum of 1 / (K + rank) of each entry over both rankings.
 
     Reciprocal rank fusion, Cormack, Clarke & Büttcher 2009, https://doi.org/10.1145/1571941.1572114.
+    K and the weights are those of ``benchmarks/tasks/fusion.py``.
     """
     fused: dict[int, float] = {}
-    for ranking in rankings:
+    for weight, ranking in ((MEANING, by_meaning), (1 - MEANING, by_words)):
         for rank, number in enumerate(ranking, 1):
-            fused[number] = fused.get(number, 0.0) + 1 / (_RRF + rank)
+            fused[number] = fused.get(number, 0.0) + weight / (RRF + rank)
     return fused
 
 

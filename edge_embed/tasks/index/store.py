@@ -23,6 +23,8 @@ from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.index.connections import Connections
 from edge_embed.tasks.index.metadata import Where, metadata_as_json, sql_condition
+from edge_embed.tasks.index.passages import PASSAGE_MARK
+from edge_embed.tasks.index.query_words import query_words
 from edge_embed.tasks.index.schema import APPLICATION, SCHEMA, fill, own_schema, schema_of
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.vectors import Floats, unit_rows
@@ -35,9 +37,8 @@ Numbers = npt.NDArray[np.int64]
 _MAX_DIM = 1 << 20
 _BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
-# More words than a model reads would take seconds to look up, and add little.
-_MAX_WORDS = 128
-_MAX_WORD = 100  # characters
+# A text by its id, whole or as passages.
+_DOCUMENT = "id = ? OR (id >= ? AND id < ? AND json_extract(entries.metadata, '$.document') = ?)"
 _creating = threading.Lock()  # a process owns a file as often as it likes
 
 
@@ -162,10 +163,12 @@ class Store:
         texts: Sequence[str],
         metadata: Sequence[Mapping[str, Any]],
         vectors: Floats,
+        *,
+        replaces: Sequence[str] = (),
     ) -> None:
-        """Add entries; those whose id is there already replace them. Durable on return.
+        """Add entries in the place of those with their ids or of ``replaces``. Durable on return.
 
-        Vectors are of unit length, float32 (n, dim).
+        Vectors are of unit length, float32 (n, dim). What goes goes with its passages.
         """
         rows = [
             (id_, text, metadata_as_json(id_, data, text), blob)
@@ -177,7 +180,8 @@ class Store:
                     f"{self.path} was replaced by an index of the model {self.facts.model_name} "
                     "while it was open: open it again, and make the vectors with that model"
                 )
-            connection.executemany("DELETE FROM entries WHERE id = ?", [(id_,) for id_ in ids])
+            gone = map(_document, dict.fromkeys([*replaces, *ids]))
+            connection.executemany(f"DELETE FROM entries WHERE {_DOCUMENT}", gone)  # noqa: S608
             for *entry, vector in rows:
                 added = connection.execute(
                     "INSERT INTO entries (id, text, metadata) VALUES (?, ?, ?)", entry
@@ -185,12 +189,15 @@ class Store:
                 connection.execute("INSERT INTO vectors VALUES (?, ?)", (added.lastrowid, vector))
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Delete entries and return how many were there. Durable on return."""
+        """Delete entries with their passages; return how many were there. Durable on return."""
+        statement = f"DELETE FROM entries WHERE {_DOCUMENT}"  # noqa: S608
         with self._connections.writer() as connection:
-            deleted = 0
-            for id_ in ids:
-                deleted += connection.execute("DELETE FROM entries WHERE id = ?", (id_,)).rowcount
-            return deleted
+            return sum(connection.execute(statement, _document(id_)).rowcount > 0 for id_ in ids)
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Return those of these ids that are there, whole or as passages."""
+        statement = f"SELECT 1 FROM entries WHERE {_DOCUMENT} LIMIT 1"  # noqa: S608
+        return {id_ for id_ in ids if self._query(statement, _document(id_))}
 
     def __len__(self) -> int:
         version, counted = self.version(), self._counted
@@ -218,9 +225,20 @@ class Store:
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
-    def ids(self) -> dict[int, str]:
-        """Return the id of every entry by its number, ascending."""
-        return dict(self._query("SELECT number, id FROM entries ORDER BY number"))
+    def ids(self, where: Where | None = None) -> dict[int, str]:
+        """Return the ids of entries whose metadata is as ``where`` says by number, ascending."""
+        clause, values = sql_condition(where)
+        statement = f"SELECT number, id FROM entries WHERE 1{clause} ORDER BY number"  # noqa: S608
+        return dict(self._query(statement, values))
+
+    def distinct(self, names: Sequence[str], where: Where) -> list[tuple[Any, ...]]:
+        """Return the different values of some metadata among entries that are as ``where`` says."""
+        columns = ", ".join("json_extract(entries.metadata, ?)" for _ in names)
+        clause, values = sql_condition(where)
+        return self._query(
+            f"SELECT DISTINCT {columns} FROM entries WHERE 1{clause}",  # noqa: S608
+            (*(f'$."{name}"' for name in names), *values),
+        )
 
     def vectors(self, numbers: Sequence[int] | Numbers) -> tuple[Numbers, Floats]:
         """Return numbers that are still there, ascending, and their vectors, float32 (n, dim)."""
@@ -266,7 +284,7 @@ class Store:
 
     def words(self, query: str, count: int, where: Where | None = None) -> list[int]:
         """Return the numbers of the entries that BM25 ranks first for any word of ``query``."""
-        terms = [f'"{word}"' for word in _words(query)]
+        terms = [f'"{word}"' for word in query_words(query)]
         if not terms:
             return []
         clause, values = sql_condition(where)
@@ -324,8 +342,7 @@ class Store:
         )
 
 
-def _words(query: str) -> list[str]:
-    """Return a query's first different words, without what FTS5 would read as syntax."""
-    words = "".join(c if c.isalnum() else " " for c in query[: _MAX_WORDS * _MAX_WORD]).split()
-    different = dict.fromkeys(word[:_MAX_WORD] for word in words)
-    return list(different)[:_MAX_WORDS]
+def _document(id_: str) -> tuple[str, str, str, str]:
+    """Return the parameters of :data:`_DOCUMENT`."""
+    first = f"{id_}{PASSAGE_MARK}"
+    return id_, first, f"{first[:-1]}{chr(ord(first[-1]) + 1)}", id_

@@ -1,0 +1,119 @@
+"""The texts of a folder of documents: .txt, .md and .html, wherever in it."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from edge_embed.errors import InputError
+from edge_embed.files.markup import html_text, markdown_text
+from edge_embed.files.text_lines import decoded_lines
+
+__all__ = ["DOCUMENTS", "FolderFile", "folder_files"]
+
+DOCUMENTS: Mapping[str, Callable[[str], str]] = {
+    ".txt": str.strip,
+    ".md": markdown_text,
+    ".markdown": markdown_text,
+    ".html": html_text,
+    ".htm": html_text,
+}
+"""Ending of a name to what makes a text of its content."""
+
+_MAX_BYTES = 64 << 20
+_HASH_BYTES = 16
+_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.IGNORECASE
+)
+_SNIFFED = 1024  # where a page has to name its encoding
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """A file with a text."""
+
+    name: str
+    """Where it is in the folder, with slashes."""
+    path: Path
+
+    def hash(self) -> str:
+        """Return what changes with its content.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return _hash(self._content())
+
+    def read(self) -> tuple[str, str]:
+        """Return its text, without markup, and its hash.
+
+        Raises:
+            InputError: it cannot be read, is not in the encoding that it should be, or too large.
+        """
+        content = self._content()
+        suffix = self.path.suffix.lower()
+        encoding = None
+        if suffix in (".html", ".htm"):
+            encoding = _named_encoding(content)
+        try:
+            source = (
+                "".join(decoded_lines(BytesIO(content), str(self.path)))
+                if encoding is None
+                else content.decode(encoding)
+            )
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.path} is not {encoding}, as it says: {error}") from None
+        return DOCUMENTS[suffix](source.replace("\r\n", "\n")), _hash(content)
+
+    def _content(self) -> bytes:
+        try:
+            if self.path.stat().st_size > _MAX_BYTES:
+                raise InputError(f"{self.path} is larger than {_MAX_BYTES >> 20} MiB: split it")
+            return self.path.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read {self.path}: {error.strerror or error}") from error
+
+
+def folder_files(folder: Path) -> Iterator[FolderFile]:
+    """Yield the documents of a folder and those within it, by name.
+
+    Hidden ones, whose name begins with a dot, and links are passed over.
+
+    Raises:
+        InputError: it is no folder, or cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder")
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place) / name
+            if name.startswith(".") or path.suffix.lower() not in DOCUMENTS:
+                continue
+            if path.is_file() and not path.is_symlink():
+                yield FolderFile(path.relative_to(folder).as_posix(), path)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_HASH_BYTES).hexdigest()
+
+
+def _named_encoding(content: bytes) -> str | None:
+    """Return the encoding that a page names, if it is one and is not UTF-8."""
+    found = _CHARSET.search(content[:_SNIFFED])
+    if found is None or content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return None
+    name = found[1].decode("ascii").lower()
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError):  # unknown, or no encoding of texts
+        return None
+    # A page that could be read so far cannot be UTF-16, whatever it says; see the HTML standard.
+    return None if name.startswith(("utf-", "utf8")) else name

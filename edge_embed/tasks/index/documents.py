@@ -1,0 +1,83 @@
+"""Documents in an index: texts that are kept as one entry, or as several passages.
+
+A passage is an entry of its own: its id is ``DOCUMENT#passage-3``, and its metadata name the
+document, its number and how many there are, so that a filter and any search engine know them too.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_embed.errors import InputError
+from edge_embed.tasks.index.index import Index
+from edge_embed.tasks.index.passages import PASSAGE_MARK
+from edge_embed.tasks.vectors import Vectors
+
+__all__ = ["Document", "Embed", "add_documents"]
+
+_NAMES = ("document", "passage", "passages")
+
+Embed = Callable[[Sequence[str]], Vectors]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text to be kept, whole or in parts."""
+
+    id: str
+    passages: Sequence[str]
+    """What is embedded and found: the text itself, or its passages in order."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def entries(self) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """Return id, text and metadata of each entry.
+
+        Raises:
+            InputError: there are several, and the metadata have a name that passages need.
+        """
+        if len(self.passages) == 1:
+            return [(self.id, self.passages[0], self.metadata)]
+        taken = next((name for name in _NAMES if name in self.metadata), None)
+        if taken is not None:
+            raise InputError(
+                f"the text {self.id!r:.60} is split into passages, whose place is kept as "
+                f"{taken!r}, a name that its own metadata have: rename that column, or give "
+                "--no-split"
+            )
+        count = len(self.passages)
+        return [
+            (
+                f"{self.id}{PASSAGE_MARK}{number}",
+                passage,
+                {**self.metadata, "document": self.id, "passage": number, "passages": count},
+            )
+            for number, passage in enumerate(self.passages, 1)
+        ]
+
+
+def add_documents(index: Index, documents: Sequence[Document], embed: Embed) -> int:
+    """Add documents of different ids; known ones are replaced with all of their passages.
+
+    Args:
+        index: Where to.
+        documents: All are on the disk when this returns, or none.
+        embed: Makes vectors of texts, float (n, dim).
+
+    Returns:
+        How many were there before.
+
+    Raises:
+        InputError: metadata are no JSON or have a name that passages need.
+        OutputError: the disk is full, or another process has been writing for too long.
+    """
+    entries = [entry for document in documents for entry in document.entries()]
+    there = len(index.store.known([document.id for document in documents]))
+    texts = [text for _, text, _ in entries]
+    index.add(
+        texts,
+        embed(texts),
+        ids=[id_ for id_, _, _ in entries],
+        metadata=[metadata for _, _, metadata in entries],
+        replaces=[document.id for document in documents],
+    )
+    return there

@@ -1,0 +1,152 @@
+"""A long text as passages: runs of whole sentences that a model reads whole, with some overlap.
+
+What a model reads beyond its limit is cut, so the end of a long text would not be found. Lengths
+come from the caller, as tasks know no tokenizer.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["PASSAGE_MARK", "Count", "passage_of", "split_text", "text_id"]
+
+PASSAGE_MARK = "#passage-"
+"""In the id of a passage, between its document's and its number."""
+
+Count = Callable[[Sequence[str]], Sequence[int]]
+"""From texts to the tokens of each, special ones included."""
+
+_OVERLAP = 0.15
+# Of the room, after passages turned out longer than the sum of their sentences.
+_SHRINK = 0.9
+
+_BREAK = re.compile(
+    r"""(?<=[.!?…])["'”’»)\]]*\s+(?=[^\sa-z])  # a sentence ends, and no lower case goes on
+    | (?<=[。！？])[」』”’)]*\s*                  # the same without a space
+    | \n\s*\n                                   # a paragraph
+    | \n(?=[^\S\n]*(?:[-*•#]|\d+[.)])\s)        # an item of a list, a heading""",
+    re.VERBOSE,
+)
+# A full stop after these, or after an initial, ends no sentence.
+_SHORT = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|e\.g|i\.e|cf|vs|al|Mr|Mrs|Ms|Dr|Prof|St|Fig|Eq|approx)\.$"
+)
+_LONGEST_SHORT = 7
+_WORD = re.compile(r"\S+\s*")
+
+
+def text_id(text: str) -> str:
+    """Return the id that a text has where none is given: a hash of it."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def passage_of(id_: str, metadata: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return the document of a passage and its number; None for an entry that is a whole text."""
+    document, number = metadata.get("document"), metadata.get("passage")
+    known = isinstance(document, str) and isinstance(number, int)
+    if known and id_ == f"{document}{PASSAGE_MARK}{number}":
+        return document, number
+    return None
+
+
+class _Unit(NamedTuple):
+    """A part that is not divided any further."""
+
+    start: int
+    stop: int
+    tokens: int
+
+
+def split_text(text: str, count: Count, limit: int, *, overlap: float = _OVERLAP) -> list[str]:
+    """Split a text that is longer than ``limit`` tokens into passages that are not.
+
+    A passage ends where a sentence or a paragraph does; only a sentence over the limit is divided
+    at white space, and only a word over it within. A passage begins with the last sentences of the
+    one before, as many as fit the overlap.
+
+    Args:
+        text: The text.
+        count: Counts tokens as the model does: ``Embedder.count_tokens``.
+        limit: What the model reads at most: ``Embedder.max_seq_length``.
+        overlap: Share of a passage that it has in common with the one before, below 1.
+
+    Returns:
+        The passages in order, without white space around them; the text itself where it fits.
+    """
+    if count([text])[0] <= limit:
+        return [text]
+    special = count([""])[0]
+    room = max(1, limit - special)
+    while True:
+        spans = _packed(_units(text, count, special, room), room, int(overlap * room))
+        passages = [part for start, stop in spans if (part := text[start:stop].strip())]
+        # Words joined may make more tokens than they have one by one.
+        if room == 1 or not passages or max(count(passages)) <= limit:
+            return passages or [text]
+        room = max(1, int(_SHRINK * room))
+
+
+def _units(text: str, count: Count, special: int, room: int) -> list[_Unit]:
+    """Divide a text into sentences, and what is over ``room`` further."""
+    spans = list(_sentences(text))
+    units: list[_Unit] = []
+    for divide in (_words, _halves):
+        lengths = [length - special for length in count([text[a:b] for a, b in spans])]
+        over = any(length > room for length in lengths)
+        units = [_Unit(*span, length) for span, length in zip(spans, lengths, strict=True)]
+        if not over:
+            return units
+        spans = [
+            part
+            for unit in units
+            for part in (
+                divide(text, unit, room) if unit.tokens > room else [(unit.start, unit.stop)]
+            )
+        ]
+    lengths = [length - special for length in count([text[a:b] for a, b in spans])]
+    return [_Unit(*span, length) for span, length in zip(spans, lengths, strict=True)]
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for found in _BREAK.finditer(text):
+        before = text[max(start, found.start() - _LONGEST_SHORT) : found.start()]
+        if found.end() > start and not _SHORT.search(before):
+            yield start, found.end()
+            start = found.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+def _words(text: str, unit: _Unit, room: int) -> list[tuple[int, int]]:
+    spans = [found.span() for found in _WORD.finditer(text, unit.start, unit.stop)]
+    return spans or [(unit.start, unit.stop)]
+
+
+def _halves(text: str, unit: _Unit, room: int) -> list[tuple[int, int]]:
+    """Divide a word into parts of equally many characters, each short enough for any tokenizer."""
+    parts = -(-unit.tokens // max(1, room // 2))
+    size = max(1, -(-(unit.stop - unit.start) // parts))
+    return [(at, min(at + size, unit.stop)) for at in range(unit.start, unit.stop, size)]
+
+
+def _packed(units: Sequence[_Unit], room: int, shared: int) -> Iterator[tuple[int, int]]:
+    """Yield the spans of as many units as fit the room, each begun with the last of the one before.
+
+    At most ``shared`` tokens are repeated, and every span ends later than the one before.
+    """
+    first = 0
+    while first < len(units):
+        end, tokens = first + 1, units[first].tokens
+        while end < len(units) and tokens + units[end].tokens <= room:
+            tokens += units[end].tokens
+            end += 1
+        yield units[first].start, units[end - 1].stop
+        if end == len(units):
+            return
+        repeated, most = 0, min(shared, room - units[end].tokens)
+        while end - 1 > first and repeated + units[end - 1].tokens <= most:
+            end -= 1
+            repeated += units[end].tokens
+        first = end
