@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -66,10 +67,10 @@ def test_a_day_of_an_index(index: Path) -> None:
 def test_words_count_unless_they_are_not_to(index: Path) -> None:
     """Hybrid is the default; --hybrid asks for it by name, --dense for meaning alone."""
 
-    def hits(*options: str) -> list[dict[str, object]]:
+    def hits(*options: str) -> list[dict[str, Any]]:
         answer = run("search", index, "e77", "--json", *options)
         assert answer.exit_code == 0, answer.output
-        found: list[dict[str, object]] = json.loads(answer.stdout)[0]["hits"]
+        found: list[dict[str, Any]] = json.loads(answer.stdout)[0]["hits"]
         return found
 
     by_default, dense = hits(), hits("--dense")

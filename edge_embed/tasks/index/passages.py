@@ -44,10 +44,9 @@ def text_id(text: str) -> str:
 def passage_of(id_: str, metadata: Mapping[str, Any]) -> tuple[str, int] | None:
     """Return the document of a passage and its number; None for an entry that is a whole text."""
     document, number = metadata.get("document"), metadata.get("passage")
-    known = isinstance(document, str) and isinstance(number, int)
-    if known and id_ == f"{document}{PASSAGE_MARK}{number}":
-        return document, number
-    return None
+    if not (isinstance(document, str) and isinstance(number, int)):
+        return None
+    return (document, number) if id_ == f"{document}{PASSAGE_MARK}{number}" else None
 
 
 class _Unit(NamedTuple):
