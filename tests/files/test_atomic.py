@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,6 +62,21 @@ def test_an_existing_folder_is_replaced_only_on_request(tmp_path: Path) -> None:
         (temporary / "new").write_text("")
     assert [file.name for file in path.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o2770])
+def test_a_replaced_folder_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path, new = tmp_path / "model", tmp_path / "new"
+    path.mkdir()
+    path.chmod(mode)
+    new.mkdir()
+    usual = new.stat().st_mode
+    with atomic_folder(path, force=True) as temporary:
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o700, "nobody else looks in meanwhile"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    with atomic_folder(tmp_path / "made"):
+        pass
+    assert (tmp_path / "made").stat().st_mode == usual
 
 
 def fail(path: Path, error: BaseException) -> None:

@@ -24,7 +24,8 @@ from edge_embed.runtime.forks import PerProcess
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 TEXTS = [f"a parcel {number}" for number in range(300)]
-WAIT = 60
+# A forked process compiles the model anew, which may take a minute on a machine that is busy.
+WAIT = 180
 
 
 @pytest.fixture(scope="module")

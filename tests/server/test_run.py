@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,44 @@ def test_a_unix_socket_and_a_key_in_the_environment(tiny_model: Path, tmp_path: 
     assert not path.exists()
 
 
+def test_more_connections_than_file_descriptors(tiny_model: Path) -> None:
+    """Further ones are closed at once, the log stays short, and the others are answered."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))\n"
+        "from edge_embed.cli import run; run(sys.argv[1:])"
+    )
+    arguments = ["serve", "--no-cache", "--port", "0", "-m", str(tiny_model)]
+    with limited(code, [*arguments, "--client-timeout", "3"]) as server, ExitStack() as stack:
+        assert server.wait_for_line("at most 72 connections")
+        answered = stack.enter_context(httpx.Client(base_url=server.url, timeout=WAIT))
+        assert answered.post("/embed", json={"inputs": "a"}).status_code == 200
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT))
+        # The one that is open goes on, and when the idle ones have timed out, new ones too.
+        assert answered.post("/embed", json={"inputs": "a"}).status_code == 200
+        deadline = time.monotonic() + WAIT
+        while True:
+            try:
+                assert embed(server.url).status_code == 200
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        assert server.stop() == 0
+        assert not [line for line in server.lines if "Traceback" in line]
+        assert len(server.lines) < 20
+
+
+@contextmanager
+def limited(code: str, arguments: list[str]) -> Iterator[Program]:
+    """A server that a few lines of Python start."""
+    server = Program(arguments, command=[sys.executable, "-c", code])
+    try:
+        yield server
+    finally:
+        server.end()
+
+
 def test_tls(tiny_model: Path, tmp_path: Path) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
@@ -274,7 +313,11 @@ def test_tls(tiny_model: Path, tmp_path: Path) -> None:
     command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
     subprocess.run(command.split(), check=True, capture_output=True)
     tls = ("--tls-certificate", str(certificate), "--tls-key", str(key))
-    with program("-m", str(tiny_model), *tls) as server:
+    with program("-m", str(tiny_model), *tls, "--client-timeout", "1") as server:
+        # Whoever does not shake hands is let go as soon as one who sends no headers.
+        started = time.monotonic()
+        assert talk(server, b"") == talk(server, b"\x16\x03\x01\x02\x00") == b""
+        assert time.monotonic() - started < 20
         context = ssl.create_default_context(cafile=str(certificate))
         url = f"https://{server.address}"
         assert embed(url, verify=context).status_code == 200

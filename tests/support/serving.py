@@ -52,12 +52,21 @@ def with_client(service: Service, test: Callable[[httpx.AsyncClient], Awaitable[
     asyncio.run(run())
 
 
+_COMMAND = (sys.executable, "-m", "edge_embed", "serve", "--no-cache", "--port", "0")
+
+
 class Program:
     """``edge-embed serve`` as a process."""
 
-    def __init__(self, arguments: Sequence[str], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: dict[str, str] | None = None,
+        *,
+        command: Sequence[str] = _COMMAND,
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "edge_embed", "serve", "--no-cache", "--port", "0", *arguments],
+            [*command, *arguments],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(environment or {})},
