@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edge_embed.pairs.scorer import PairScorer
+
     Floats = npt.NDArray[np.float32]
 
 _TEXTS = Path(__file__).with_name("demo_texts.json")
@@ -24,9 +26,16 @@ _TIMED = 20
 
 
 @click.command("demo")
+@click.option(
+    "--pair-model",
+    metavar="MODEL",
+    help="Show beside the cosine what a model that reads both texts says (a converted "
+    "cross-encoder); the one that ships, if there is one.",
+)
 @model_options
-def demo_command(options: ModelOptions) -> None:
+def demo_command(options: ModelOptions, pair_model: str | None) -> None:
     """Show five uses of embeddings in a few seconds: duplicates, paraphrases, search, intents."""
+    judge = _judge(options, pair_model)
     texts = demo_texts()
     started = time.perf_counter()
     model = options.load()
@@ -38,7 +47,7 @@ def demo_command(options: ModelOptions) -> None:
         f"{seconds:.1f} s, loading included."
     )
     _duplicates(queries, vectors)
-    _paraphrases(model, texts["pairs"])
+    _paraphrases(model, judge, texts["pairs"])
     _search(model, texts["answers"], texts["questions"])
     _latency(model, queries)
     _intents(queries, vectors)
@@ -64,14 +73,35 @@ def _duplicates(queries: Sequence[str], vectors: "Floats") -> None:
         click.echo(f"  {pair.score:.2f}  {row:<38} like  {partner}{_against(row, partner)}")
 
 
-def _paraphrases(model: Embedder, pairs: Sequence[tuple[str, str]]) -> None:
+def _judge(options: ModelOptions, pair_model: str | None) -> "PairScorer | None":
+    """Load the pair model that is asked for, or the one that ships; None if there is none."""
+    from edge_embed.model.locate import shipped_models
+    from edge_embed.pairs.scorer import DEFAULT_PAIR_MODEL
+
+    if pair_model is None and DEFAULT_PAIR_MODEL not in shipped_models():
+        return None
+    return options.load_scorer(pair_model or DEFAULT_PAIR_MODEL)
+
+
+def _paraphrases(
+    model: Embedder, judge: "PairScorer | None", pairs: Sequence[tuple[str, str]]
+) -> None:
     _title("2. Paraphrases", "edge-embed pairs -i FILE")
     first, second = (
         model.encode([pair[side] for pair in pairs], normalize=True) for side in (0, 1)
     )
-    for (a, b), score in zip(pairs, (first * second).sum(axis=1).tolist(), strict=True):
-        click.echo(f"  {score:.2f}  {a}  |  {b}{_against(a, b)}")
-    click.echo("A high score is no proof: look at the flags.")
+    cosines = (first * second).sum(axis=1).tolist()
+    if judge is None:
+        for (a, b), score in zip(pairs, cosines, strict=True):
+            click.echo(f"  {score:.2f}  {a}  |  {b}{_against(a, b)}")
+        click.echo("A high score is no proof: look at the flags.")
+        return
+    click.echo(
+        f"The cosine, and how sure {judge.name}, which reads both, is that they say the same:"
+    )
+    for (a, b), score, sure in zip(pairs, cosines, judge.predict(pairs).tolist(), strict=True):
+        verdict = "the same" if sure >= judge.threshold else "not the same"
+        click.echo(f"  {score:.2f}  {sure:.2f} {verdict:<12}  {a}  |  {b}{_against(a, b)}")
 
 
 def _search(model: Embedder, answers: Sequence[str], questions: Sequence[str]) -> None:

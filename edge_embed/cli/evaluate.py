@@ -19,7 +19,7 @@ from edge_embed.model.pair_config import is_pair_model
 from edge_embed.runtime.text_warnings import asymmetry
 
 if TYPE_CHECKING:
-    from edge_embed.evaluation import RetrievalSet
+    from edge_embed.evaluation import Reranker, RetrievalSet
     from edge_embed.pairs.scorer import PairScorer
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -112,10 +112,28 @@ def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any)
 @click.option(
     "--split", default="test", show_default=True, help="Which judgements: qrels/SPLIT.tsv."
 )
+@click.option(
+    "--rerank",
+    metavar="MODEL",
+    help="Also measure each model with its hits ordered anew by a converted cross-encoder.",
+)
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="With --rerank: how many hits it reads of each query.",
+)
 @_options
-def retrieval_command(data: Sequence[Path], split: str, **options: Any) -> None:  # noqa: ANN401
+def retrieval_command(
+    data: Sequence[Path],
+    split: str,
+    rerank: str | None,
+    candidates: int,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Search: folders with corpus, queries and qrels as .tsv or .jsonl (BEIR's form)."""
-    from edge_embed.evaluation import RetrievalSet
+    from edge_embed.evaluation import RetrievalSet, reranker
 
     _claimed(data, options)
     datasets = [RetrievalSet.read(path, split=split) for path in data]
@@ -127,6 +145,9 @@ def retrieval_command(data: Sequence[Path], split: str, **options: Any) -> None:
     for model in run.embedders:
         for dataset in datasets:
             _warn_of_asymmetry(model, dataset)
+    if rerank is not None:
+        scorer = options["models"][0].load_scorer(rerank)
+        run.reranker = reranker(scorer, candidates=candidates)
     run.evaluate("retrieval", datasets)
 
 
@@ -183,6 +204,8 @@ class _Run:
         self._dims = dims
         self._bootstrap = Bootstrap(resamples=resamples, seed=seed)
         self.models = [_loaded(options) for options in models]
+        self.reranker: Reranker | None = None
+        """What orders the hits of a search anew."""
 
     @property
     def embedders(self) -> list[Embedder]:
@@ -194,7 +217,7 @@ class _Run:
         from edge_embed.evaluation import as_json, compare, embedder_system, scorer_system, table
 
         systems = [
-            embedder_system(model, dims=self._dims)
+            embedder_system(model, dims=self._dims, reranker=self.reranker)
             if isinstance(model, Embedder)
             else scorer_system(model)
             for model in self.models

@@ -39,7 +39,7 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 @click.option(
     "--pair-model",
     metavar="MODEL",
-    help="A converted cross-encoder, for /rerank, /predict and /v1/rerank.",
+    help="A converted cross-encoder, for /rerank, /predict, /v1/rerank and pair scores.",
 )
 @click.option(
     "--allowed-host",
@@ -119,6 +119,7 @@ def serve_command(
         Listen,
         ModelSource,
         Service,
+        behind_answers,
         create_app,
         serve,
     )
@@ -136,7 +137,9 @@ def serve_command(
         )
         for name, options in models
     ]
-    scorer = None if pair_model is None else PairScorer(pair_model, hint="throughput")
+    scorer = None
+    if pair_model is not None:
+        scorer = behind_answers(lambda: PairScorer(pair_model, hint="throughput"))
     with ExitStack() as stack:
         attached = None
         if index is not None:

@@ -10,13 +10,13 @@ Each dataset names the texts to embed and measures their vectors, so any encoder
 
 from edge_embed.evaluation.bootstrap import Bootstrap, Estimate
 from edge_embed.evaluation.clustering import ClusterSet
-from edge_embed.evaluation.compare import Result, System, compare
+from edge_embed.evaluation.compare import Reranker, Result, System, compare
 from edge_embed.evaluation.measured import Dataset, Measured
 from edge_embed.evaluation.pairs import PairSet
 from edge_embed.evaluation.report import as_json, table
 from edge_embed.evaluation.retrieval import RetrievalSet
 from edge_embed.evaluation.sts import StsSet
-from edge_embed.evaluation.systems import embedder_system, scorer_system
+from edge_embed.evaluation.systems import embedder_system, reranker, scorer_system
 
 __all__ = [
     "Bootstrap",
@@ -25,6 +25,7 @@ __all__ = [
     "Estimate",
     "Measured",
     "PairSet",
+    "Reranker",
     "Result",
     "RetrievalSet",
     "StsSet",
@@ -32,6 +33,7 @@ __all__ = [
     "as_json",
     "compare",
     "embedder_system",
+    "reranker",
     "scorer_system",
     "table",
 ]

@@ -10,16 +10,23 @@ import numpy as np
 
 from edge_embed.errors import InputError
 from edge_embed.evaluation.bootstrap import Bootstrap, Estimate
-from edge_embed.evaluation.measured import Dataset, Measured, Role, ScoredDataset, Vectors
+from edge_embed.evaluation.measured import (
+    Dataset,
+    Measured,
+    RankedDataset,
+    Role,
+    Score,
+    ScoredDataset,
+    Vectors,
+)
 from edge_embed.evaluation.metrics import Floats
 
-__all__ = ["AVERAGE", "Result", "System", "compare"]
+__all__ = ["AVERAGE", "Reranker", "Result", "System", "compare"]
 
 AVERAGE = "average"
 """The name of the mean over all datasets."""
 
 Embed = Callable[[Sequence[str], Role], Vectors]
-Score = Callable[[Sequence[tuple[str, str]]], Floats]
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,20 @@ class System:
     """Also measure vectors cut to the first so many dimensions, each as a system of its own."""
     score: Score | None = None
     """Of a pair model, which reads both texts and embeds none: from pairs to (pairs,)."""
+    reranker: "Reranker | None" = None
+    """Orders what a search finds anew; measured as a system of its own, beside the search."""
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """A model that reads a query with each document that was found."""
+
+    name: str
+    score: Score
+    candidates: int
+    """How many documents of each query it reads."""
+    facts: Mapping[str, Any]
+    """Versions and origin, as plain JSON."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +70,7 @@ class Result:
     """From the first system on the same resamples; empty for the first itself."""
     details: Mapping[str, Any]
     seconds: float
-    """Time to embed."""
+    """Time to embed, or to rerank."""
     dim: int
 
 
@@ -95,7 +116,10 @@ def compare(
 
 
 def _names(system: System) -> list[str]:
-    return [system.name, *(f"{system.name} {dim}d" for dim in system.dims)]
+    names = [system.name, *(f"{system.name} {dim}d" for dim in system.dims)]
+    if system.reranker is not None:
+        names.append(f"{system.name} + {system.reranker.name}")
+    return names
 
 
 def _measure(dataset: Dataset, system: System, bootstrap: Bootstrap) -> Iterator[_Replicated]:
@@ -114,11 +138,37 @@ def _measure(dataset: Dataset, system: System, bootstrap: Bootstrap) -> Iterator
     full = next(iter(vectors.values())).shape[1]
     if any(dim > full for dim in system.dims):
         raise InputError(f"{system.name} has {full} dimensions; cannot keep {max(system.dims)}")
-    for name, dim in zip(_names(system), [full, *system.dims], strict=True):
+    for name, dim in zip(_names(system), [full, *system.dims], strict=False):
         measured = dataset.measure({role: array[:, :dim] for role, array in vectors.items()})
         replicates = _replicates(measured, bootstrap)
         result = Result(dataset.name, name, dataset.rows, {}, {}, measured.details, seconds, dim)
         yield _Replicated(result, replicates)
+    if system.reranker is not None:
+        yield _reranked(dataset, system, system.reranker, vectors, bootstrap)
+
+
+def _reranked(
+    dataset: Dataset,
+    system: System,
+    reranker: Reranker,
+    vectors: Mapping[Role, Vectors],
+    bootstrap: Bootstrap,
+) -> _Replicated:
+    if not isinstance(dataset, RankedDataset):
+        raise InputError(f"{dataset.name} has no rankings that {reranker.name} could order")
+    start = time.perf_counter()
+    measured = dataset.measure_reranked(vectors, reranker.score, reranker.candidates)
+    result = Result(
+        dataset.name,
+        _names(system)[-1],
+        dataset.rows,
+        {},
+        {},
+        {**measured.details, "candidates": reranker.candidates},
+        time.perf_counter() - start,
+        next(iter(vectors.values())).shape[1],
+    )
+    return _Replicated(result, _replicates(measured, bootstrap))
 
 
 def _replicates(measured: Measured, bootstrap: Bootstrap) -> dict[str, Floats]:

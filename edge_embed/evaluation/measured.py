@@ -4,7 +4,7 @@ A dataset names the texts of each role, the caller embeds them, and the dataset 
 vectors. So an evaluation knows no model, and any encoder can be measured.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -14,11 +14,22 @@ import numpy.typing as npt
 from edge_embed.evaluation.metrics import Floats, Statistic
 from edge_embed.vectors import unit_length
 
-__all__ = ["Dataset", "Measured", "Role", "ScoredDataset", "Vectors", "pair_cosines"]
+__all__ = [
+    "Dataset",
+    "Measured",
+    "RankedDataset",
+    "Role",
+    "Score",
+    "ScoredDataset",
+    "Vectors",
+    "pair_cosines",
+]
 
 Vectors = npt.NDArray[np.float32]
 Role = Literal["text", "query", "document"]
 """How a text is used: models with prompts embed queries and documents differently."""
+Score = Callable[[Sequence[tuple[str, str]]], Floats]
+"""From pairs of texts to a score each, (pairs,)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,16 @@ class ScoredDataset(Protocol):
 
     def measure_scores(self, scores: Floats) -> Measured:
         """Measure scores of the pairs, (pairs,)."""
+
+
+@runtime_checkable
+class RankedDataset(Protocol):
+    """Queries and documents whose rankings another model may order anew."""
+
+    def measure_reranked(
+        self, vectors: Mapping[Role, Vectors], score: Score, candidates: int
+    ) -> Measured:
+        """Measure rankings of which ``score`` has ordered the first ``candidates``."""
 
 
 def pair_cosines(vectors: Vectors) -> npt.NDArray[np.float64]:

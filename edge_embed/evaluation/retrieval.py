@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.evaluation.files import dataset_name, number
-from edge_embed.evaluation.measured import Measured, Role, Vectors
+from edge_embed.evaluation.measured import Measured, Role, Score, Vectors
 from edge_embed.evaluation.metrics import mean, ndcg, recall, reciprocal_rank
 from edge_embed.files.formats import TABLES
 from edge_embed.files.readers import read_records
@@ -94,9 +94,33 @@ class RetrievalSet:
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
         """Search each query in all documents and measure the rankings."""
         found = search(vectors["query"], vectors["document"], depth=_DEPTH)
+        return self._measured(found.tolist())
+
+    def measure_reranked(
+        self, vectors: Mapping[Role, Vectors], score: Score, candidates: int
+    ) -> Measured:
+        """Measure rankings of which ``score`` has ordered the first ``candidates`` anew."""
+        found: list[list[int]] = search(
+            vectors["query"], vectors["document"], depth=max(_DEPTH, candidates)
+        ).tolist()
+        pairs = [
+            (query, self.documents[row])
+            for query, ranking in zip(self.queries, found, strict=True)
+            for row in ranking[:candidates]
+        ]
+        scores = iter(score(pairs).tolist())
+        reranked = []
+        for ranking in found:
+            known = {row: next(scores) for row in ranking[:candidates]}
+            reranked.append(
+                sorted(known, key=known.__getitem__, reverse=True) + ranking[candidates:]
+            )
+        return self._measured([ranking[:_DEPTH] for ranking in reranked])
+
+    def _measured(self, found: Sequence[Sequence[int]]) -> Measured:
         gains = [
             [judged.get(row, 0.0) for row in ranking]
-            for ranking, judged in zip(found.tolist(), self.judgements, strict=True)
+            for ranking, judged in zip(found, self.judgements, strict=True)
         ]
         both = list(zip(gains, self.judgements, strict=True))
         values = {

@@ -8,18 +8,21 @@ import numpy as np
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
-from edge_embed.evaluation.compare import System
-from edge_embed.evaluation.measured import Role, Vectors
-from edge_embed.evaluation.metrics import Floats
+from edge_embed.evaluation.compare import Reranker, System
+from edge_embed.evaluation.measured import Role, Score, Vectors
 from edge_embed.model.file_hashes import file_hash
 from edge_embed.model.receipt import read_receipt
 from edge_embed.pairs.scorer import PairScorer
 
-__all__ = ["embedder_system", "scorer_system"]
+__all__ = ["embedder_system", "reranker", "scorer_system"]
 
 
 def embedder_system(
-    model: Embedder, *, name: str | None = None, dims: Sequence[int] = ()
+    model: Embedder,
+    *,
+    name: str | None = None,
+    dims: Sequence[int] = (),
+    reranker: Reranker | None = None,
 ) -> System:
     """Return ``model`` as a system; queries and documents get the model's prompts.
 
@@ -27,6 +30,7 @@ def embedder_system(
         model: A loaded model.
         name: How tables call it; None for its folder and variant.
         dims: Also measure vectors cut to the first so many dimensions.
+        reranker: Also measure rankings that it has ordered anew.
 
     Raises:
         InputError: the model's vectors are not to be compared by cosine.
@@ -42,7 +46,14 @@ def embedder_system(
         return np.asarray(encode(texts, show_progress=False), np.float32)
 
     facts = _facts(model) | {"dim": model.dim}
-    return System(name or _name(model), embed, facts, dims)
+    if reranker is not None:
+        facts["reranker"] = {**reranker.facts, "candidates": reranker.candidates}
+    return System(name or _name(model), embed, facts, dims, reranker=reranker)
+
+
+def reranker(model: PairScorer, *, candidates: int = 50) -> Reranker:
+    """Return a pair model of one output as what orders the first ``candidates`` anew."""
+    return Reranker(_name(model), _score(model), candidates, _facts(model))
 
 
 def scorer_system(model: PairScorer, *, name: str | None = None) -> System:
@@ -51,10 +62,11 @@ def scorer_system(model: PairScorer, *, name: str | None = None) -> System:
     def embed(texts: Sequence[str], role: Role) -> Vectors:
         raise InputError(f"{_name(model)} reads pairs, so it can only be measured on pairs")
 
-    def score(pairs: Sequence[tuple[str, str]]) -> Floats:
-        return np.asarray(model.predict(pairs), np.float64)
+    return System(name or _name(model), embed, _facts(model), score=_score(model))
 
-    return System(name or _name(model), embed, _facts(model), score=score)
+
+def _score(model: PairScorer) -> Score:
+    return lambda pairs: np.asarray(model.predict(pairs), np.float64)
 
 
 def _name(model: Embedder | PairScorer) -> str:

@@ -7,7 +7,7 @@ found by vectors first.
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,17 @@ from edge_embed.encoding import Truncation, TruncationWarning, check_choice
 from edge_embed.errors import InputError, TextTooLongError
 from edge_embed.model.locate import resolve_model
 from edge_embed.model.pair_config import Activation, PairConfig
-from edge_embed.runtime.batch import Batch, slots_in
+from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.chunks import run_in_chunks
 from edge_embed.runtime.compile_cache import cache_folder
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.engine import Engine
-from edge_embed.runtime.pair_graph import TOKEN_TYPES, build_pair_graph
-from edge_embed.runtime.pair_tokenizer import PairTokenizer, TokenizedPairs
+from edge_embed.runtime.pair_graph import build_pair_graph
+from edge_embed.runtime.pair_planner import PairPlanner
+from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed.runtime.planner import BatchPlanner, tile_of
 
-__all__ = ["DEFAULT_PAIR_MODEL", "PairScorer", "Ranked"]
+__all__ = ["DEFAULT_PAIR_MODEL", "PairScorer", "Ranked", "activated"]
 
 DEFAULT_PAIR_MODEL = "edge-embed-pairs"
 """The pair model that ships with the package."""
@@ -95,11 +96,13 @@ class PairScorer:
         )
         self.tokenizer = PairTokenizer(self.config)
         self.engine = Engine(self.config, self.runtime, file=file, build=build_pair_graph)
-        self.planner = BatchPlanner(
-            max_length=self.max_seq_length,
-            pad_id=self.config.pad_token_id,
-            packed=self.engine.packed,
-            tile=tile_of(self.variant),
+        self.planner = PairPlanner(
+            BatchPlanner(
+                max_length=self.max_seq_length,
+                pad_id=self.config.pad_token_id,
+                packed=self.engine.packed,
+                tile=tile_of(self.variant),
+            )
         )
 
     @property
@@ -153,12 +156,8 @@ class PairScorer:
         single = len(pairs) == 2 and all(isinstance(text, str) for text in pairs)
         listed: list[Any] = [pairs] if single else list(pairs)
         logits, cut = self._logits(listed, batch_size, progress=show_progress_bar)
-        if len(cut) and truncation == "error":
-            fault = (
-                f"has more tokens than the model reads, {self.max_seq_length}: shorten it, or "
-                "allow the cut (truncation='warn')"
-            )
-            raise TextTooLongError(int(cut[0]), fault, place=f"pair {cut[0]}")
+        if truncation == "error":
+            self.refuse_cut(cut)
         if len(cut) and truncation == "warn":
             warnings.warn(
                 f"{len(cut)} of {len(listed)} pairs are longer than {self.max_seq_length} tokens "
@@ -166,7 +165,7 @@ class PairScorer:
                 TruncationWarning,
                 stacklevel=2,
             )
-        scores = _activated(logits, activation or self.config.activation)
+        scores = activated(logits, activation or self.config.activation)
         if self.config.dim == 1:
             scores = scores[:, 0]
         return scores[0] if single else scores
@@ -195,6 +194,25 @@ class PairScorer:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [Ranked(int(row), float(scores[row])) for row in order]
 
+    def refuse_cut(self, cut: npt.NDArray[np.int64]) -> None:
+        """Refuse pairs that were cut, given their indices.
+
+        Raises:
+            TextTooLongError: there are some.
+        """
+        if len(cut):
+            fault = (
+                f"has more tokens than the model reads, {self.max_seq_length}: shorten it, or "
+                "allow the cut (truncation='warn')"
+            )
+            raise TextTooLongError(int(cut[0]), fault, place=f"pair {cut[0]}")
+
+    def warm_up(self) -> None:
+        """Run every shape that a call may need, so that no later call waits for a compilation."""
+        for batch in self.planner.warm_up():
+            out = np.empty((len(batch.texts), self.config.dim), np.float32)
+            self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
+
     def _logits(
         self, pairs: list[Any], batch_size: int | None, *, progress: bool
     ) -> tuple[Scores, npt.NDArray[np.int64]]:
@@ -205,29 +223,19 @@ class PairScorer:
         def plan(part: slice) -> Iterator[Batch]:
             tokenized = self.tokenizer.pairs(pairs[part], start=part.start)
             cut.append(tokenized.truncated + part.start)
-            for plain in self.planner.plan(tokenized.ids, side_by_side=self.engine.requests):
-                yield _with_token_types(plain, tokenized, packed=self.engine.packed)
+            yield from self.planner.plan(tokenized.pairs, side_by_side=self.engine.requests)
 
         shown = "pair" if progress else None
         run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
         return out, np.concatenate(cut)
 
 
-def _with_token_types(batch: Batch, tokenized: TokenizedPairs, *, packed: bool) -> Batch:
-    """Add the input that says which text of its pair a token belongs to."""
-    height, width = batch.inputs["input_ids"].shape
-    types = np.zeros((height, width), np.int64)
-    slots = slots_in(width) if packed else 1
-    for text, slot in zip(batch.texts, batch.slots, strict=True):
-        row = slot // slots
-        start = 0
-        if packed:
-            start = int(np.argmax(batch.inputs["segment_ids"][row] == slot % slots + 1))
-        types[row, start + tokenized.second[text] : start + len(tokenized.ids[text])] = 1
-    return replace(batch, inputs={**batch.inputs, TOKEN_TYPES: types})
+def activated(logits: Scores, activation: Activation) -> Scores:
+    """Turn a model's outputs (pairs, labels) into scores.
 
-
-def _activated(logits: Scores, activation: Activation) -> Scores:
+    Raises:
+        InputError: there is no such activation.
+    """
     if activation == "sigmoid":
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
     if activation == "softmax":

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -26,7 +26,6 @@ import numpy.typing as npt
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.row_widths import TOKEN_BUDGET
-from edge_embed.runtime.tokenized_texts import TokenIds
 
 __all__ = ["BatchEngine", "BatchReport", "DynamicBatcher"]
 
@@ -52,9 +51,9 @@ class BatchEngine(Protocol):
 
 
 class Planner(Protocol):
-    """What puts texts into batches: :class:`edge_embed.runtime.planner.BatchPlanner`."""
+    """What puts texts into batches: :class:`edge_embed.runtime.planner.BatchPlanner`, for one."""
 
-    def plan(self, ids: Sequence[TokenIds], *, prompt_length: int = 0) -> Iterator[Batch]:
+    def plan(self, ids: Sequence[Any], *, prompt_length: int = 0) -> Iterator[Batch]:
         """Yield batches that hold every text once."""
 
 
@@ -116,13 +115,14 @@ class DynamicBatcher:
         """Tokens that wait to be put into a batch."""
         return self._waiting
 
-    def submit(self, ids: Sequence[TokenIds], *, prompt_length: int = 0) -> "Future[Results]":
+    def submit(self, ids: Sequence[Sized], *, prompt_length: int = 0) -> "Future[Results]":
         """Queue some texts and return at once.
 
         Cancelling the future takes the texts that are not yet at work out of the queue.
 
         Args:
-            ids: Token ids of each text, int64 (tokens,), from 1 to the model's limit of them.
+            ids: Token ids of each text, int64 (tokens,), from 1 to the model's limit of them; or
+                whatever else the planner takes, whose length is its tokens.
             prompt_length: Leading tokens of each text that pooling leaves out.
 
         Returns:
@@ -286,7 +286,7 @@ class DynamicBatcher:
 class _Request:
     """The texts of one caller. The batcher's lock guards what changes."""
 
-    ids: Sequence[TokenIds]
+    ids: Sequence[Sized]
     prompt_length: int
     results: Results
     """Filled text by text."""

@@ -8,14 +8,34 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
+from edge_embed.runtime.long_texts import (
+    MAX_CHARACTERS,
+    SPARE_TOKENS,
+    beginning,
+    ending,
+    first_window,
+)
 from edge_embed.runtime.text_checks import check_texts, no_panic
 from edge_embed.runtime.tokenized_texts import TokenIds
 from edge_embed.runtime.tokenizer import Tokenizer
 
-__all__ = ["PairTokenizer", "TokenizedPairs"]
+__all__ = ["PairIds", "PairTokenizer", "TokenizedPairs"]
 
 Pair = Sequence[str]
 """Two texts."""
+
+
+@dataclass(frozen=True)
+class PairIds:
+    """A pair as token ids, special tokens included."""
+
+    ids: TokenIds
+    """Int64 (tokens,)."""
+    second: int
+    """Where the tokens of type 1 begin."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,11 @@ class TokenizedPairs:
         lengths = np.fromiter((len(ids) for ids in self.ids), np.int64, len(self.ids))
         return np.flatnonzero(self.full_lengths > lengths)
 
+    @property
+    def pairs(self) -> list[PairIds]:
+        """Each pair by itself."""
+        return list(map(PairIds, self.ids, self.second.tolist()))
+
 
 class PairTokenizer(Tokenizer):
     """The tokenizer of a pair model's folder. Safe to share between threads."""
@@ -50,6 +75,9 @@ class PairTokenizer(Tokenizer):
             InputError: an item is not two strings, or cannot be written as UTF-8.
         """
         prepared = [self._pair(pair, number) for number, pair in enumerate(pairs, start)]
+        short = self._shortened({text for pair in prepared for text in pair})
+        if short:
+            prepared = [(short.get(a, a), short.get(b, b)) for a, b in prepared]
         try:
             with no_panic("the tokenizer cannot read a pair"):
                 encodings = self._tokenizer.encode_batch(prepared)
@@ -66,6 +94,27 @@ class PairTokenizer(Tokenizer):
             ids.append(kept)
             second[number] = len(kept) - np.count_nonzero(types)
         return TokenizedPairs(ids, second, full)
+
+    def _shortened(self, texts: set[str]) -> dict[str, str]:
+        """Return for long texts the part that a pair can have of them, and some tokens more.
+
+        A query of megabytes would else be tokenized as a whole, with each of its documents.
+        """
+        most = first_window(self.max_length)
+        return {text: self._start(text, most) for text in texts if len(text) > most}
+
+    def _start(self, text: str, window: int) -> str:
+        """Return what a pair can have of a text, from the end that is kept."""
+        from_end, most = self._side == "left", self.max_length + SPARE_TOKENS
+        while True:
+            part = (ending if from_end else beginning)(text, window)
+            (encoding,) = self._encode([part], named=True)
+            spans = [span for span in encoding.offsets if span[1]]  # special tokens have none
+            if len(spans) > most:
+                return part[spans[-most][0] :] if from_end else part[: spans[most - 1][1]]
+            if len(part) == len(text) or window >= MAX_CHARACTERS:
+                return part
+            window *= 4
 
     def _pair(self, pair: Pair, number: int) -> tuple[str, str]:
         whole = not isinstance(pair, str) and len(pair) == 2

@@ -25,6 +25,7 @@ from edge_embed.server.app import create_app
 from edge_embed.server.auth import ApiKeys
 from edge_embed.server.hosts import AllowedHosts
 from edge_embed.server.limits import Limits
+from edge_embed.server.priority import behind_answers
 from edge_embed.server.run import Listen, serve
 from edge_embed.server.served_model import ModelSource
 from edge_embed.server.service import Service
@@ -36,6 +37,7 @@ __all__ = [
     "Listen",
     "ModelSource",
     "Service",
+    "behind_answers",
     "create_app",
     "serve",
 ]

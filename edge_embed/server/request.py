@@ -101,7 +101,12 @@ class Caller:
         return await self.result(_POOLS[pool].submit(function))
 
     def add_texts(self, count: int) -> None:
-        """Count texts of the request.
+        """Count texts of the request, after :meth:`check_texts`."""
+        self.check_texts(count)
+        self.texts += count
+
+    def check_texts(self, count: int) -> None:
+        """Refuse too many texts, or none.
 
         Raises:
             StatusError: there are too many (413).
@@ -115,7 +120,6 @@ class Caller:
             )
         if count == 0:
             raise InputError("the request has no input: send at least one text")
-        self.texts += count
 
     async def body(self) -> bytes:
         """Return the whole body.

@@ -192,7 +192,7 @@ async def _run(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    await service.pool.close()
+    await service.close()
 
 
 async def _collect_seldom() -> None:

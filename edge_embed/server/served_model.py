@@ -1,14 +1,11 @@
 """A model that a server holds: how it is loaded, the queues before it, and texts to vectors."""
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy.typing as npt
 
@@ -24,6 +21,7 @@ from edge_embed.runtime.tokenized_texts import TokenizedTexts, TruncationSide
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
+from edge_embed.server.priority import behind_answers
 from edge_embed.server.request import Caller
 
 __all__ = ["EmbedOptions", "Embedded", "ModelSource", "ServedModel", "Texts"]
@@ -31,14 +29,9 @@ __all__ = ["EmbedOptions", "Embedded", "ModelSource", "ServedModel", "Texts"]
 Texts = Sequence[str] | Sequence[Sequence[int]]
 """Texts, or their token ids as the model's tokenizer gives them."""
 
-_T = TypeVar("_T")
-
 # Texts of so few characters are tokenized at once: a thread would take longer to start. More would
 # hold up other requests.
 _FEW_CHARACTERS = 4096
-
-# How far computing stands behind answering; see setpriority(2).
-_NICE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +110,7 @@ class ServedModel:
         """
         self.source, self.name = source, source.name
         self.stamp = source.stamp()
-        self.embedder = _behind_answers(self._warm)
+        self.embedder = behind_answers(self._warm)
         self.fingerprint = model_fingerprint(self.embedder)
         self._limits, self._metrics = limits, metrics
         self.batcher = DynamicBatcher(
@@ -237,7 +230,7 @@ class ServedModel:
                 config, embedder = self.embedder.config, self.embedder
                 _, file = config.variant_file(embedder.variant)
                 self._states = DynamicBatcher(
-                    _behind_answers(lambda: TokenEngine(config, embedder.runtime, file=file)),
+                    behind_answers(lambda: TokenEngine(config, embedder.runtime, file=file)),
                     replace(embedder.planner, packed=False),
                     dim=None,
                     queue_tokens=self._limits.queue_tokens,
@@ -268,20 +261,3 @@ class ServedModel:
 
 def _are_ids(texts: Texts) -> bool:
     return bool(texts) and not isinstance(texts[0], str)
-
-
-def _behind_answers(load: Callable[[], _T]) -> _T:
-    """Call ``load`` where threads that it starts give way to those that read and answer.
-
-    Inference keeps every processor busy. At equal priority a request that could be refused or
-    written at once would wait for its turn behind it, and the whole queue with it. Threads inherit
-    the priority of the one that starts them. The batcher's are not among these: one that holds the
-    interpreter's lock must not be held up.
-    """
-    with ThreadPoolExecutor(1, initializer=_lower_priority) as loader:
-        return loader.submit(load).result()
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":  # elsewhere a priority is a process's
-        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICE))

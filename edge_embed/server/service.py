@@ -1,5 +1,6 @@
 """What one server holds: its models, their limits, keys, index and counts."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from edge_embed.pairs.scorer import PairScorer
@@ -11,6 +12,7 @@ from edge_embed.server.metrics import Metrics
 from edge_embed.server.pool import ModelPool
 from edge_embed.server.request import HeldBytes
 from edge_embed.server.served_model import ModelSource, ServedModel
+from edge_embed.server.served_pairs import ServedPairs
 from edge_embed.tasks import Index
 
 __all__ = ["Service"]
@@ -42,7 +44,7 @@ class Service:
             aliases: Other names of models.
             auto_truncate: Whether text-embeddings-inference's paths cut texts over the limit where
                 a request does not say.
-            pair_model: What ``/rerank`` and ``/predict`` read pairs with.
+            pair_model: What ``/rerank``, ``/predict`` and ``/v1/pairs`` read pairs with.
 
         Raises:
             InputError: names are there twice, or a model does not fit the memory.
@@ -52,16 +54,19 @@ class Service:
         self.keys = keys
         self.index = index
         self.auto_truncate = auto_truncate
-        self.pair_model = pair_model
+        self._scorer = pair_model
+        self._pairs: ServedPairs | None = None
         self.held = HeldBytes()
         self.hosts: AllowedHosts | None = None
         """Names that it answers to; None is any."""
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
-        self.metrics.watch_models(lambda: self.pool.loaded)
+        self.metrics.watch_models(
+            lambda: [*self.pool.loaded, *([self._pairs] if self._pairs else [])]
+        )
 
     async def start(self) -> None:
-        """Load the first model.
+        """Load the first model, and start the queue of the pair model.
 
         Raises:
             StatusError: it cannot be loaded, or the index was made with another.
@@ -69,7 +74,17 @@ class Service:
         async with self.pool.use() as served:
             if self.index is not None:
                 self.check_index(served)
+        if self._scorer is not None:
+            self._pairs = await asyncio.to_thread(
+                ServedPairs, self._scorer, limits=self.limits, metrics=self.metrics
+            )
         self.started = True
+
+    async def close(self) -> None:
+        """Put every model away, when its last user has left."""
+        await self.pool.close()
+        if self._pairs is not None:
+            await asyncio.to_thread(self._pairs.close)
 
     @property
     def ready(self) -> bool:
@@ -92,17 +107,32 @@ class Service:
             )
         return self.index
 
-    def require_pair_model(self) -> PairScorer:
+    @property
+    def pairs(self) -> ServedPairs | None:
+        """The pair model, if one is served."""
+        return self._pairs
+
+    def require_pairs(self, *, one_score: bool = False) -> ServedPairs:
         """Return the model that reads pairs.
 
+        Args:
+            one_score: Whether it must give one score a pair, not several.
+
         Raises:
-            StatusError: there is none (404).
+            StatusError: there is none (404), it gives several (424), or is being loaded (503).
         """
-        if self.pair_model is None:
+        if self._pairs is None and self._scorer is not None:
+            raise StatusError(503, "the pair model is being loaded")
+        if self._pairs is None:
             raise StatusError(
                 404, "no pair model is served: start the server with --pair-model MODEL"
             )
-        return self.pair_model
+        count = len(self._pairs.scorer.labels)
+        if one_score and count != 1:
+            raise StatusError(
+                424, f"{self._pairs.name} gives {count} numbers a pair, not one: use /predict"
+            )
+        return self._pairs
 
     def _open(self, source: ModelSource) -> ServedModel:
         return ServedModel(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from edge_embed import PairScorer
 from edge_embed.cli import main
 from edge_embed.errors import InputError
 from edge_embed.model.pair_threshold import PairThreshold
@@ -85,3 +86,24 @@ def test_retrieval_says_what_is_left_out(tiny_model: Path, tmp_path: Path) -> No
     with pytest.warns(UserWarning, match="left out 1 queries without judgement"):
         result = run("retrieval", tmp_path, "-m", tiny_model, "--resamples", 5)
     assert "ndcg@10" in result.stdout
+
+
+def test_hits_are_ordered_anew(tiny_model: Path, tiny_pair_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus.tsv").write_text("id\ttext\nd1\tA red car\nd2\tA small cat\n")
+    (tmp_path / "queries.tsv").write_text("id\ttext\nq1\tcar\nq2\tcat\n")
+    (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\n")
+    arguments = ("-m", tiny_model, "--rerank", tiny_pair_model, "--candidates", 2)
+    result = run("retrieval", tmp_path, *arguments, "--resamples", 5, "--json", "-")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    alone, anew = document["results"]
+    assert anew["system"] == f"{alone['system']} + {tiny_pair_model.name} fp32"
+    assert anew["details"]["candidates"] == 2
+    assert "ndcg@10" in anew["differences"]
+    assert document["systems"][0]["reranker"]["candidates"] == 2
+    scorer = PairScorer(tiny_pair_model, cache=False)
+    firsts = [
+        scorer.rank(query, ["A red car", "A small cat"])[0].row == row
+        for row, query in enumerate(["car", "cat"])
+    ]
+    assert anew["metrics"]["mrr@10"]["value"] == (sum(firsts) + 0.5 * (2 - sum(firsts))) / 2

@@ -327,7 +327,7 @@ def test_not_ready_before_the_model_is(tiny_model: Path) -> None:
             assert (await http.get("/ready")).status_code == 200
             service.stopping = True
             assert (await http.get("/health")).status_code == 503
-        await service.pool.close()
+        await service.close()
 
     asyncio.run(test())
 

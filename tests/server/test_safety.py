@@ -38,7 +38,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load without a warm-up: no test here looks at times or memory."""
-    monkeypatch.setattr("edge_embed.server.served_model._lower_priority", lambda: None)
+    monkeypatch.setattr("edge_embed.server.priority._lower_priority", lambda: None)
     monkeypatch.setattr("edge_embed.embedder.Embedder.warm_up", lambda _: None)
 
 

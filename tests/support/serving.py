@@ -34,7 +34,7 @@ async def running(service: Service) -> AsyncIterator[httpx.AsyncClient]:
         async with client(create_app(service)) as http:
             yield http
     finally:
-        await service.pool.close()
+        await service.close()
 
 
 def client(app: ASGIApp) -> httpx.AsyncClient:

@@ -1,28 +1,23 @@
 """Texts read together: /rerank and /predict as text-embeddings-inference speaks them, /v1/rerank.
 
-``/v1/rerank`` takes and gives what the clients of Cohere and Jina do. All need a pair model
-(``serve --pair-model``).
+``/v1/rerank`` and ``/v2/rerank`` take and give what the clients of Cohere and Jina do. All need a
+pair model (``serve --pair-model``).
 """
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from edge_embed.errors import InputError
-from edge_embed.runtime.pair_tokenizer import TokenizedPairs
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import StatusError
 from edge_embed.server.request import Caller
 from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS"]
-
-Scores = npt.NDArray[np.float32]
 
 
 class RerankRequest(msgspec.Struct):
@@ -103,11 +98,12 @@ class V1RerankAnswer(msgspec.Struct):
 
 async def rerank(service: Service, request: RerankRequest, caller: Caller) -> list[Rank]:
     """Order texts by how well each goes with the query."""
-    caller.add_texts(len(request.texts))
+    model = service.require_pairs(one_score=True)
     pairs = [(request.query, text) for text in request.texts]
-    scores = _one_output(
-        service, await _scores(service, pairs, raw=request.raw_scores, cut=request.truncate)
+    scored = await model.score(
+        caller, pairs, raw=request.raw_scores, cut=_cut(service, request.truncate)
     )
+    scores = scored.scores[:, 0]
     return [
         Rank(int(i), float(scores[i]), request.texts[i] if request.return_text else None)
         for i in np.argsort(-scores, kind="stable")
@@ -118,65 +114,45 @@ async def predict(
     service: Service, request: PredictRequest, caller: Caller
 ) -> list[Prediction] | list[list[Prediction]]:
     """Judge pairs: a score for each label, best first."""
+    model = service.require_pairs()
     single = len(request.inputs) == 2 and all(isinstance(text, str) for text in request.inputs)
     pairs: Sequence[Any] = [request.inputs] if single else request.inputs
-    caller.add_texts(len(pairs))
-    scores = await _scores(service, pairs, raw=request.raw_scores, cut=request.truncate)
-    labels = service.require_pair_model().labels
+    scored = await model.score(
+        caller, pairs, raw=request.raw_scores, cut=_cut(service, request.truncate)
+    )
+    labels = model.scorer.labels
     answers = [
         sorted(
             (Prediction(float(value), label) for value, label in zip(row, labels, strict=True)),
             key=lambda prediction: -prediction.score,
         )
-        for row in scores
+        for row in scored.scores
     ]
     return answers[0] if single else answers
 
 
 async def v1_rerank(service: Service, request: V1RerankRequest, caller: Caller) -> V1RerankAnswer:
     """Order documents by how well each goes with the query."""
-    texts = [_text(document, number) for number, document in enumerate(request.documents)]
-    caller.add_texts(len(texts))
-    scorer = service.require_pair_model()
-    if request.model not in (None, scorer.name):
+    model = service.require_pairs(one_score=True)
+    if request.model not in (None, model.name):
         raise StatusError(
-            404, f"there is no pair model {request.model!r}; the server has {scorer.name!r}"
+            404, f"there is no pair model {request.model!r:.40}; the server has {model.name!r}"
         )
-    pairs = [(request.query, text) for text in texts]
-    scores = _one_output(service, await _scores(service, pairs, raw=False, cut=True))
+    texts = [_text(document, number) for number, document in enumerate(request.documents)]
+    scored = await model.score(caller, [(request.query, text) for text in texts])
+    scores = scored.scores[:, 0]
     results = [
         RankedDocument(
             int(i), float(scores[i]), Document(texts[i]) if request.return_documents else None
         )
         for i in np.argsort(-scores, kind="stable")[: request.top_n]
     ]
-    tokens = await asyncio.to_thread(lambda: _tokens(scorer.tokenizer.pairs(pairs)))
-    return V1RerankAnswer(str(uuid.uuid4()), scorer.name, results, RerankUsage(tokens, tokens))
+    usage = RerankUsage(scored.tokens, scored.tokens)
+    return V1RerankAnswer(str(uuid.uuid4()), model.name, results, usage)
 
 
-async def _scores(service: Service, pairs: Sequence[Any], *, raw: bool, cut: bool | None) -> Scores:
-    """Return float32 (pairs, labels)."""
-    scorer = service.require_pair_model()
-    truncate = service.auto_truncate if cut is None else cut
-
-    def run() -> Scores:
-        scores = scorer.predict(
-            pairs,
-            activation="identity" if raw else None,
-            truncation="ignore" if truncate else "error",
-        )
-        return scores.reshape(len(pairs), len(scorer.labels))
-
-    return await asyncio.to_thread(run)
-
-
-def _one_output(service: Service, scores: Scores) -> Scores:
-    if scores.shape[1] != 1:
-        name = service.require_pair_model().name
-        raise StatusError(
-            424, f"{name} gives {scores.shape[1]} numbers a pair, so it cannot rank: use /predict"
-        )
-    return scores[:, 0]
+def _cut(service: Service, asked: bool | None) -> bool:
+    return service.auto_truncate if asked is None else asked
 
 
 def _text(document: object, number: int) -> str:
@@ -184,10 +160,6 @@ def _text(document: object, number: int) -> str:
     if not isinstance(text, str):
         raise InputError(f"document {number} is no text and has none: send a text, or {{text: …}}")
     return text
-
-
-def _tokens(tokenized: TokenizedPairs) -> int:
-    return sum(len(ids) for ids in tokenized.ids)
 
 
 _QUERY = "How do I reset my password?"
@@ -212,13 +184,16 @@ ENDPOINTS = [
         "Judge pairs of texts.",
         {"inputs": [[_QUERY, _TEXTS[0]], [_QUERY, _TEXTS[1]]]},
     ),
-    Endpoint(
-        "/v1/rerank",
-        "openai",
-        V1RerankRequest,
-        V1RerankAnswer,
-        v1_rerank,
-        "Order documents by how well each goes with a query, for clients of Cohere and Jina.",
-        {"query": _QUERY, "documents": _TEXTS, "top_n": 1},
+    *(
+        Endpoint(
+            path,
+            "openai",
+            V1RerankRequest,
+            V1RerankAnswer,
+            v1_rerank,
+            "Order documents by how well each goes with a query, for clients of Cohere and Jina.",
+            {"query": _QUERY, "documents": _TEXTS, "top_n": 1},
+        )
+        for path in ("/v1/rerank", "/v2/rerank")  # the latter of Cohere's newer client
     ),
 ]

@@ -1,15 +1,16 @@
-"""What embeddings are for, over HTTP: /v1/similarity, /v1/dedup and /v1/search."""
+"""What embeddings are for, over HTTP: /v1/similarity, /v1/pairs, /v1/dedup and /v1/search."""
 
 from typing import Annotated, Any
 
 import msgspec
 
+from edge_embed.errors import InputError
 from edge_embed.server.api.openai import Usage
 from edge_embed.server.endpoint import Endpoint, Matrix
 from edge_embed.server.request import Caller
 from edge_embed.server.served_model import EmbedOptions
 from edge_embed.server.service import Service
-from edge_embed.tasks import Hit, Index, deduplicate
+from edge_embed.tasks import Hit, Index, deduplicate, differences
 
 __all__ = ["ENDPOINTS"]
 
@@ -24,14 +25,51 @@ class SimilarityRequest(msgspec.Struct):
     texts: list[str]
     others: list[str] | None = None
     model: str | None = None
+    pair_scores: bool = False
+    """Also let the pair model read each text with each of the others."""
 
 
-class SimilarityAnswer(msgspec.Struct):
+class SimilarityAnswer(msgspec.Struct, omit_defaults=True):
     """A row for each text, a column for each of the others: cosines, or what the model says."""
 
     similarity: Matrix
     model: str
     usage: Usage
+    pair_scores: Matrix | None = None
+    """The pair model's, likewise."""
+
+
+class PairsRequest(msgspec.Struct):
+    """Pairs of texts to be judged."""
+
+    pairs: list[list[str]]
+    """Two texts each."""
+    model: str | None = None
+
+
+class JudgedPair(msgspec.Struct, omit_defaults=True):
+    """What is known of a pair."""
+
+    cosine: float
+    negation: bool
+    """Only one of the two is negated."""
+    numbers: bool
+    """They name different numbers."""
+    pair_score: float | None = None
+    """How sure the pair model is that both say the same, where one is served."""
+    same: bool | None = None
+    """Whether that reaches the pair model's threshold."""
+
+
+class PairsAnswer(msgspec.Struct, omit_defaults=True):
+    """A judgement of each pair."""
+
+    pairs: list[JudgedPair]
+    model: str
+    usage: Usage
+    pair_model: str | None = None
+    threshold: float | None = None
+    """The pair score from which two texts count as the same."""
 
 
 class DedupRequest(msgspec.Struct):
@@ -80,6 +118,10 @@ class FoundText(msgspec.Struct, omit_defaults=True):
     """Its cosine with the query."""
     fused: float | None = None
     """In hybrid search what it is ranked by."""
+    document: str | None = None
+    """Of a passage, the id of the text that it is part of."""
+    passage: int | None = None
+    """Its number in that text, from 1."""
 
 
 class SearchAnswer(msgspec.Struct):
@@ -98,11 +140,44 @@ async def similarity(
         count = len(request.texts)
         columns = count if request.others is None else len(request.others)
         caller.check_numbers(count * columns, "the similarities")
+        judge = service.require_pairs(one_score=True) if request.pair_scores else None
+        if judge is not None:
+            caller.check_texts(count * columns)  # it reads every pair
         texts = request.texts + (request.others or [])
         embedded = await served.embed(caller, texts)
         others = embedded.vectors if request.others is None else embedded.vectors[count:]
         matrix = served.embedder.similarity(embedded.vectors[:count], others)
-        return SimilarityAnswer(matrix, served.name, Usage.of(embedded))
+        scores = None
+        if judge is not None:
+            second = request.texts if request.others is None else request.others
+            scored = await judge.score(caller, [(a, b) for a in request.texts for b in second])
+            scores = scored.scores.reshape(matrix.shape)
+        return SimilarityAnswer(matrix, served.name, Usage.of(embedded), scores)
+
+
+async def pairs(service: Service, request: PairsRequest, caller: Caller) -> PairsAnswer:
+    """Judge pairs by the cosine, by what it overlooks, and by the pair model if there is one."""
+    wrong = next((n for n, pair in enumerate(request.pairs) if len(pair) != 2), None)
+    if wrong is not None:
+        raise InputError(f"pair {wrong} is not two texts: send [text, text]")
+    async with service.pool.use(request.model) as served:
+        served.embedder.config.require_cosine("judging pairs")
+        texts = [text for pair in request.pairs for text in pair]
+        embedded = await served.embed(caller, texts, EmbedOptions(normalize=True))
+        cosines = (embedded.vectors[::2] * embedded.vectors[1::2]).sum(axis=1)
+        flags = await caller.run("long", lambda: [differences(*pair) for pair in request.pairs])
+        found = [
+            JudgedPair(round(cosine, 6), flag.negation, flag.numbers)
+            for cosine, flag in zip(cosines.tolist(), flags, strict=True)
+        ]
+        answer = PairsAnswer(found, served.name, Usage.of(embedded))
+    if service.pairs is not None:
+        model = service.require_pairs(one_score=True)
+        scored = await model.score(caller, request.pairs)
+        answer.pair_model, answer.threshold = model.name, model.scorer.threshold
+        for judged, score in zip(found, scored.scores[:, 0].tolist(), strict=True):
+            judged.pair_score, judged.same = round(score, 6), score >= answer.threshold
+    return answer
 
 
 async def dedup(service: Service, request: DedupRequest, caller: Caller) -> DedupAnswer:
@@ -165,7 +240,9 @@ def _hits(
 
 def _found(hit: Hit) -> FoundText:
     fused = None if hit.fused is None else round(hit.fused, 6)
-    return FoundText(hit.id, hit.text, dict(hit.metadata), round(hit.score, 6), fused)
+    document = None if hit.passage is None else hit.document
+    metadata = dict(hit.metadata)
+    return FoundText(hit.id, hit.text, metadata, round(hit.score, 6), fused, document, hit.passage)
 
 
 _TEXTS = ["Reset my password", "I forgot my password", "Opening hours"]
@@ -177,8 +254,17 @@ ENDPOINTS = [
         SimilarityRequest,
         SimilarityAnswer,
         similarity,
-        "Compare texts with one another: cosines.",
+        "Compare texts with one another: cosines, and pair scores if asked for.",
         {"texts": _TEXTS},
+    ),
+    Endpoint(
+        "/v1/pairs",
+        "openai",
+        PairsRequest,
+        PairsAnswer,
+        pairs,
+        "Judge pairs: cosine, negation, numbers, and the pair model's score.",
+        {"pairs": [_TEXTS[:2]]},
     ),
     Endpoint(
         "/v1/dedup",

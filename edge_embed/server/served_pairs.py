@@ -1,0 +1,113 @@
+"""A pair model that a server holds: the queue before it, and pairs to scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import OverloadedError
+from edge_embed.model.fingerprint import model_fingerprint
+from edge_embed.pairs.scorer import PairScorer, activated
+from edge_embed.runtime.dynamic_batcher import DynamicBatcher
+from edge_embed.runtime.pair_tokenizer import TokenizedPairs
+from edge_embed.server.errors import StatusError
+from edge_embed.server.limits import Limits
+from edge_embed.server.metrics import Metrics
+from edge_embed.server.request import Caller
+
+__all__ = ["ScoredPairs", "ServedPairs"]
+
+# Characters that are tokenized at once; more would hold up other requests.
+_FEW_CHARACTERS = 4096
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Scores and what they took."""
+
+    scores: npt.NDArray[np.float32]
+    """(pairs, labels)."""
+    tokens: int
+    """Tokens read."""
+    truncated: int
+    """Pairs that were cut."""
+
+
+class ServedPairs:
+    """A loaded pair model and the queue before it."""
+
+    def __init__(self, scorer: PairScorer, *, limits: Limits, metrics: Metrics) -> None:
+        """Start the queue; every shape is compiled first, so that no request waits for it."""
+        self.scorer, self.name = scorer, scorer.name
+        self._metrics = metrics
+        self.config, self.variant, self.layers = scorer.config, scorer.variant, None
+        self.fingerprint = model_fingerprint(self)
+        scorer.warm_up()
+        self._batcher = DynamicBatcher(
+            scorer.engine,
+            scorer.planner,
+            dim=len(scorer.labels),
+            queue_tokens=limits.queue_tokens,
+            observe=lambda report: metrics.observe_batch(self.name, report),
+        )
+
+    async def score(
+        self, caller: Caller, pairs: Sequence[Any], *, raw: bool = False, cut: bool = True
+    ) -> ScoredPairs:
+        """Score pairs, together with those of other requests.
+
+        Args:
+            caller: Who asks.
+            pairs: Two texts each.
+            raw: Give the model's own outputs, before any activation.
+            cut: Cut pairs over the limit, or refuse them.
+
+        Raises:
+            StatusError: there are too many (413), or no result in time (503).
+            InputError: a pair is not two texts.
+            TextTooLongError: a pair is over the limit, and is not to be cut.
+            OverloadedError: too much is waiting.
+        """
+        caller.add_texts(len(pairs))
+        batcher = self._batcher
+        if batcher.waiting_tokens + len(pairs) > batcher.queue_tokens:
+            # Refused for its least number of tokens, before they are counted.
+            raise OverloadedError("the queue is full", retry_after=batcher.seconds_to_drain())
+        with caller.stage("tokenize"):
+            if _characters(pairs) > _FEW_CHARACTERS:
+                tokenized = await caller.run("long", lambda: self._tokenize(pairs))
+            else:
+                tokenized = self._tokenize(pairs)
+        if not cut:
+            self.scorer.refuse_cut(tokenized.truncated)
+        tokens = sum(map(len, tokenized.ids))
+        if tokens > batcher.queue_tokens:
+            raise StatusError(
+                413,
+                f"the request has {tokens} tokens, the server takes {batcher.queue_tokens}: send "
+                "fewer pairs at a time",
+            )
+        with caller.stage("compute"):
+            outputs = await caller.result(batcher.submit(tokenized.pairs))
+        self._metrics.texts.labels(self.name).inc(len(pairs))
+        self._metrics.truncated.labels(self.name).inc(len(tokenized.truncated))
+        scores = activated(outputs, "identity" if raw else self.scorer.config.activation)
+        return ScoredPairs(scores, tokens, len(tokenized.truncated))
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that wait for this model."""
+        return self._batcher.waiting_tokens
+
+    def close(self) -> None:
+        """Finish what waits and end the threads."""
+        self._batcher.close()
+
+    def _tokenize(self, pairs: Sequence[Any]) -> TokenizedPairs:
+        return self.scorer.tokenizer.pairs(pairs)
+
+
+def _characters(pairs: Sequence[Any]) -> int:
+    return sum(len(text) for pair in pairs for text in pair)
