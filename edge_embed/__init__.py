@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import edge_embed.runtime.no_telemetry  # noqa: F401 - first, see there
+import edge_embed.runtime.openvino_import  # noqa: F401 - first, see there
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import TruncationWarning
 from edge_embed.errors import (

@@ -75,6 +75,20 @@ def test_openvino_cannot_report_its_import() -> None:
     assert run(code).stdout.strip() == "None"
 
 
+def test_openvino_comes_without_its_converters_until_they_are_asked_for() -> None:
+    code = """
+import edge_embed, sys
+for name in ("openvino.tools.ovc", "openvino.frontend.tensorflow", "tqdm"):
+    print(name in sys.modules)
+import openvino
+print(hasattr(openvino, "no_such_name"), openvino.convert_model.__name__)
+from openvino import convert_model
+from openvino.tools import ovc
+print(ovc.convert_model is convert_model)
+"""
+    assert run(code).stdout.split() == [*["False"] * 4, "convert_model", "True"]
+
+
 def test_the_public_names() -> None:
     assert sorted(edge_embed.__all__) == sorted(
         [

@@ -4,7 +4,6 @@ import os
 import platform
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -98,6 +97,8 @@ def _lines(path: str) -> list[str]:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # here, as a model is loaded without it
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

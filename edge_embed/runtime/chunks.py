@@ -4,13 +4,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from edge_embed.runtime.batch import Batch
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 __all__ = ["run_in_chunks"]
 
@@ -57,5 +59,7 @@ def run_in_chunks(
 
 
 def _bar(total: int, unit: str) -> "tqdm[NoReturn]":
+    from tqdm import tqdm  # here, as few calls show a bar
+
     absent = sys.stderr is None  # a daemon or a windowed program
     return tqdm(total=total, unit=unit, leave=False, file=sys.stderr, disable=absent)
