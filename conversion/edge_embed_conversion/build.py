@@ -32,6 +32,7 @@ from edge_embed_conversion.parity import (
     runtime_vectors,
     same_as_source,
 )
+from edge_embed_conversion.pipeline import Pipeline, why_no_pipeline
 from edge_embed_conversion.sources import Source, WeightsKind
 
 if TYPE_CHECKING:
@@ -196,17 +197,12 @@ class Build:
             self._packed = False
         if self._packed is False:
             say("packing: none, as texts of one row would see each other; each has its own row")
-        if self._checkpoint is None or not (self._source.folder / "modules.json").is_file():
+        if self._checkpoint is None:
             return
-        found = same_as_source(
-            self._config,
-            self._fp32,
-            self._source.folder,
-            trust_remote_code=self._source.trust_remote_code,
-        )
-        if found is None:
-            say("compare: sentence-transformers is not installed; torch alone is the reference")
+        if why_not := why_no_pipeline(self._source):
+            say(f"compare: torch alone is the reference; {why_not}")
             return
+        found = same_as_source(self._config, self._fp32, Pipeline.open(self._source))
         if not found.same:
             raise EdgeEmbedError(
                 f"the converted model differs from sentence-transformers on {found.worst} (cosine "

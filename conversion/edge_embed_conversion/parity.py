@@ -4,11 +4,9 @@ Figures over many ordinary texts hide a fault that one kind of text shows, so th
 kinds, and the first that differs is named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +19,19 @@ from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion.calibration import shipped_texts
 from edge_embed_conversion.parity_texts import PARITY_TEXTS
+from edge_embed_conversion.pipeline import Pipeline
 
-__all__ = ["Comparison", "cosines", "kinds_of_text", "runtime_vectors", "same_as_source"]
+__all__ = [
+    "COSINE_FLOOR",
+    "Comparison",
+    "KindFigures",
+    "compare_kinds",
+    "cosines",
+    "kinds_of_text",
+    "runtime_vectors",
+    "same_as_source",
+    "same_tokens",
+]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -32,6 +41,15 @@ COSINE_FLOOR = 0.9999
 _ORDINARY = 40
 # A model of 8,192 tokens is not read to its end at every conversion; past 512 the shapes change.
 _LONGEST = 640
+
+
+@dataclass(frozen=True)
+class KindFigures:
+    """Cosines to sentence-transformers' vectors, over the texts of one kind."""
+
+    texts: int
+    cosine_mean: float
+    cosine_min: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,8 @@ class Comparison:
     """The kind of the text with the lowest cosine."""
     tokenized_otherwise: tuple[str, ...]
     """The kinds of texts that transformers cuts into other tokens than tokenizer.json does."""
+    kinds: Mapping[str, KindFigures]
+    """Figures by kind of text, over the texts with the same tokens."""
 
     @property
     def same(self) -> bool:
@@ -89,41 +109,48 @@ def runtime_vectors(
     return vectors, engine.packed
 
 
-def same_as_source(
-    config: ModelConfig, file: Path, source: Path, *, trust_remote_code: bool = False
-) -> Comparison | None:
-    """Compare the graph ``file`` with the pipeline of ``source`` in sentence-transformers.
-
-    Args:
-        config: The converted folder's configuration.
-        file: Its FP32 graph.
-        source: A folder that sentence-transformers opens.
-        trust_remote_code: Let code that comes with the model run.
-
-    Returns:
-        None where sentence-transformers is not installed.
+def same_as_source(config: ModelConfig, file: Path, pipeline: Pipeline) -> Comparison:
+    """Compare the graph ``file`` of a converted folder with its source in sentence-transformers.
 
     Raises:
-        EdgeEmbedError: sentence-transformers cannot open or run the source.
+        EdgeEmbedError: sentence-transformers cannot run the source, or gives other dimensions.
     """
-    if find_spec("sentence_transformers") is None:
-        return None
     kinds = kinds_of_text(config)
     texts = [text for _, text in kinds]
     ours, _ = runtime_vectors(config, file, texts)
-    theirs, their_ids = _theirs(source, texts, trust_remote_code=trust_remote_code)
+    theirs = pipeline.vectors(texts)
     if theirs.shape != ours.shape:
         raise EdgeEmbedError(
             f"the converted model has vectors of {ours.shape[1]} dimensions, sentence-transformers "
             f"gives {theirs.shape[1]}"
         )
-    our_ids = [ids.tolist() for ids in Tokenizer(config)(texts).ids]
-    same_tokens = [ours == theirs for ours, theirs in zip(our_ids, their_ids, strict=True)]
-    measured = np.where(same_tokens, cosines(ours, theirs), 1.0)
+    same = same_tokens(config, pipeline, texts)
+    return compare_kinds([kind for kind, _ in kinds], ours, theirs, same)
+
+
+def same_tokens(config: ModelConfig, pipeline: Pipeline, texts: Sequence[str]) -> list[bool]:
+    """Return of each text whether both libraries cut it into the same tokens."""
+    ours = [ids.tolist() for ids in Tokenizer(config)(texts).ids]
+    return [a == b for a, b in zip(ours, pipeline.token_ids(texts), strict=True)]
+
+
+def compare_kinds(
+    kinds: Sequence[str], ours: Vectors, theirs: Vectors, same: Sequence[bool]
+) -> Comparison:
+    """Compare vectors (n, dim) of n texts, each of a kind, leaving out those of other tokens."""
+    measured = np.where(same, cosines(ours, theirs), 1.0)
     worst = int(measured.argmin())
-    otherwise = [kind for (kind, _), same in zip(kinds, same_tokens, strict=True) if not same]
+    rows: dict[str, list[int]] = {}
+    for row, kind in enumerate(kinds):
+        if same[row]:
+            rows.setdefault(kind, []).append(row)
+    figures = {
+        kind: KindFigures(len(at), float(measured[at].mean()), float(measured[at].min()))
+        for kind, at in rows.items()
+    }
+    otherwise = (kind for kind, alike in zip(kinds, same, strict=True) if not alike)
     return Comparison(
-        len(texts), float(measured[worst]), kinds[worst][0], tuple(dict.fromkeys(otherwise))
+        len(kinds), float(measured[worst]), kinds[worst], tuple(dict.fromkeys(otherwise)), figures
     )
 
 
@@ -135,36 +162,3 @@ def cosines(ours: Vectors, theirs: Vectors) -> npt.NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore"):
         measured = (a * b).sum(axis=1) / lengths
     return np.where(both_zero, 1.0, np.where(np.isfinite(measured), measured, -1.0))
-
-
-def _theirs(
-    source: Path, texts: Sequence[str], *, trust_remote_code: bool
-) -> tuple[Vectors, list[list[int]]]:
-    from sentence_transformers import SentenceTransformer
-
-    from edge_embed_conversion.console import quiet_transformers
-
-    try:
-        with quiet_transformers():
-            model: Any = SentenceTransformer(
-                str(source),
-                device="cpu",
-                backend="torch",
-                local_files_only=not trust_remote_code,
-                trust_remote_code=trust_remote_code,
-                model_kwargs={"dtype": "float32"},
-            )
-            # One by one: some models (convolutions over tokens) let padding change a vector.
-            vectors = model.encode(
-                list(texts), batch_size=1, show_progress_bar=False, prompt="", convert_to_numpy=True
-            )
-            limit = model.max_seq_length
-            encoded = model.tokenizer(list(texts), truncation=True, max_length=limit)
-    except Exception as error:
-        text = str(error).strip()
-        reason = text.splitlines()[0] if text else type(error).__name__
-        raise EdgeEmbedError(
-            f"sentence-transformers cannot run {source.name}, so the converted model cannot be "
-            f"compared with it: {reason}"
-        ) from error
-    return np.asarray(vectors, np.float32), [list(ids) for ids in encoded["input_ids"]]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.model.config import HeadStep, ModelConfig, PoolingMode
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.vectors import unit_length
 from edge_embed_conversion.export import read_graph, read_onnx
@@ -21,7 +21,7 @@ from edge_embed_conversion.sources import Source, WeightsKind
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["TokenStates", "embed", "graph_states", "source_states", "torch_states"]
+__all__ = ["TokenStates", "apply_head", "embed", "graph_states", "source_states", "torch_states"]
 
 Vectors = npt.NDArray[np.float32]
 TokenStates = Callable[[npt.NDArray[np.int64]], Vectors]
@@ -92,7 +92,12 @@ def embed(states: TokenStates, config: ModelConfig, texts: Sequence[str]) -> Vec
             hidden = states(np.stack([token_ids[row] for row in chunk]))
             pooled = [_pool(hidden, mode) for mode in config.pooling]
             vectors[chunk] = np.concatenate(pooled, axis=1)
-    for step in config.head:
+    return apply_head(vectors, config.head)[:, : config.dim]
+
+
+def apply_head(vectors: Vectors, head: Sequence[HeadStep]) -> Vectors:
+    """Apply the steps after pooling to vectors, float32 (texts, width)."""
+    for step in head:
         vectors = unit_length(vectors) if step == "normalize" else step.apply(vectors)
     return vectors
 

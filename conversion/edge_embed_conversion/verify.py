@@ -1,5 +1,12 @@
-"""Hold a converted folder against its receipt, and against the source that it came from."""
+"""Hold a converted folder against its receipt, and against the source that it came from.
 
+Two yardsticks of the source's vectors. One is this project's own reading of the source's files, over
+many ordinary texts: mean, lowest, and the order of similarities. The other is sentence-transformers
+itself, over texts of every kind (ordinary, empty, long, odd characters, each prompt), since figures
+over many ordinary texts hide a fault that one kind shows.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +17,7 @@ import tokenizers
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
-from edge_embed.model.config import ModelConfig
+from edge_embed.model.config import HeadStep, ModelConfig
 from edge_embed.model.receipt import RECEIPT, Fidelity, check_files, read_receipt
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.runtime.tokenizer_files import lower_case
@@ -19,10 +26,18 @@ from edge_embed_conversion.calibration import shipped_texts
 from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.fidelity import EvaluationSet
 from edge_embed_conversion.layout import write_layout
+from edge_embed_conversion.parity import (
+    COSINE_FLOOR,
+    KindFigures,
+    compare_kinds,
+    kinds_of_text,
+    same_tokens,
+)
 from edge_embed_conversion.parity_texts import PARITY_TEXTS
+from edge_embed_conversion.pipeline import Pipeline, why_no_pipeline
 from edge_embed_conversion.sources import Source, resolve_source
 
-__all__ = ["COSINE_FLOORS", "Check", "Verification", "verify"]
+__all__ = ["COSINE_FLOORS", "PIPELINE_FLOORS", "Check", "Verification", "verify"]
 
 # What each variant owes its FP32 source: mean and lowest cosine over the evaluation texts. Floating
 # point is held to rounding; for INT8 the floor tells a broken model from a sound one, and the
@@ -35,15 +50,29 @@ COSINE_FLOORS: dict[str, tuple[float, float]] = {
 }
 
 
+# The same for each kind of text, where INT8's rounding shows most in the oddest.
+PIPELINE_FLOORS: dict[str, float] = {
+    "fp32": COSINE_FLOOR,
+    "fp16": COSINE_FLOOR,
+    "w8": 0.95,
+    "int8": 0.8,
+}
+_PROMPTED = 5
+
+Status = Literal["passed", "failed", "skipped"]
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that was looked at."""
 
     name: str
-    status: Literal["passed", "failed", "skipped"]
+    status: Status
     detail: str
     fidelity: Fidelity | None = None
     """The measurement, for a variant's check."""
+    kinds: Mapping[str, KindFigures] | None = None
+    """Cosines to sentence-transformers' vectors by kind of text, for a pipeline's check."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +93,7 @@ def verify(
     *,
     against: str | None = None,
     revision: str | None = None,
+    trust_remote_code: bool = False,
 ) -> Verification:
     """Verify a model folder.
 
@@ -71,6 +101,7 @@ def verify(
         folder: the converted folder.
         against: the source, to compare tokenizer and vectors with as well.
         revision: a branch, tag or commit, where ``against`` is a hub id.
+        trust_remote_code: run the code that comes with the source, where it names some.
 
     Raises:
         ModelNotFoundError: the folder or the source does not exist.
@@ -85,15 +116,19 @@ def verify(
         raise ModelFormatError(f"{folder} holds no OpenVINO graph; convert the model first")
     if against is not None:
         with quiet_tools(), TemporaryDirectory(prefix="edge-embed-") as staging:
-            source = resolve_source(against, revision=revision)
+            source = resolve_source(
+                against, revision=revision, trust_remote_code=trust_remote_code
+            )
             say(f"source: {source.kind.value} {source.folder}")
             published = _published(source, Path(staging), config)
             checks.append(_check_tokenizer(config, published))
-            receipt = read_receipt(folder)
+            receipt, head = read_receipt(folder), len(published.head)
             if receipt is not None and receipt.projection is not None:
                 # The source knows no projection: give its vectors ours before comparing.
                 published = replace(published, head=config.head)
-            checks += _check_variants(config, source, published)
+            variants = _Variants(config)
+            checks += _check_variants(variants, source, published)
+            checks += _check_pipeline(variants, source, config.head[head:])
     return Verification(folder, tuple(checks))
 
 
@@ -140,17 +175,27 @@ def _check_tokenizer(ours: ModelConfig, published: ModelConfig) -> Check:
     return Check("tokenizer", "passed", f"{len(texts)} texts, same token ids ({how})")
 
 
-def _check_variants(ours: ModelConfig, source: Source, published: ModelConfig) -> list[Check]:
+class _Variants:
+    """The variants of a folder, each loaded once; one that cannot be has failed its check."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        self.loaded: dict[str, Embedder] = {}
+        self.failed: list[Check] = []
+        for name in config.variants:
+            try:
+                self.loaded[name] = Embedder(config.folder, variant=name, cache=False)
+            except ModelFormatError as error:  # its files contradict each other
+                self.failed.append(Check(name, "failed", str(error)))
+
+
+def _check_variants(variants: _Variants, source: Source, published: ModelConfig) -> list[Check]:
+    """Compare each variant with the source's own weights, read as this project reads them."""
     evaluation = EvaluationSet.shipped()
     texts = evaluation.all_texts
     truth = reference.embed(reference.source_states(source), published, texts)
-    checks = []
-    for name in ours.variants:
-        try:
-            embedder = Embedder(ours.folder, variant=name, cache=False)
-        except ModelFormatError as error:  # its files contradict each other
-            checks.append(Check(name, "failed", str(error)))
-            continue
+    checks = list(variants.failed)
+    for name, embedder in variants.loaded.items():
         vectors = embedder.encode_detailed(texts).vectors
         if vectors.shape != truth.shape:
             detail = f"{vectors.shape[1]} dimensions, the source has {truth.shape[1]}"
@@ -165,4 +210,47 @@ def _check_variants(ours: ModelConfig, source: Source, published: ModelConfig) -
             f"{result.spearman:.5f}"
         )
         checks.append(Check(name, "passed" if good else "failed", detail, result))
+    return checks
+
+
+def _check_pipeline(
+    variants: _Variants, source: Source, projection: tuple[HeadStep, ...]
+) -> list[Check]:
+    """Compare each variant, as users run it, with sentence-transformers on texts of every kind."""
+    if why_not := why_no_pipeline(source):
+        return [Check("pipeline", "skipped", why_not)]
+    pipeline = Pipeline.open(source)
+    config = variants.config
+    samples = [(kind, text, "") for kind, text in kinds_of_text(config)]
+    for name, prompt in config.prompts.items():
+        texts = ("", *shipped_texts("evaluation").texts[:_PROMPTED])
+        samples += [(f"the prompt {name!r}", text, prompt) for text in texts if prompt]
+    truth = reference.apply_head(
+        np.concatenate([pipeline.vectors([text], prompt=prompt) for _, text, prompt in samples]),
+        projection,
+    )
+    same = same_tokens(config, pipeline, [prompt + text for _, text, prompt in samples])
+    checks = []
+    for name, embedder in variants.loaded.items():
+        vectors = np.concatenate(
+            [embedder.encode_detailed([text], prompt=prompt).vectors for _, text, prompt in samples]
+        )
+        if vectors.shape != truth.shape:
+            detail = f"{vectors.shape[1]} dimensions, {pipeline.library} gives {truth.shape[1]}"
+            checks.append(Check(f"{name} texts", "failed", detail))
+            continue
+        found = compare_kinds([kind for kind, _, _ in samples], vectors, truth, same)
+        floor = PIPELINE_FLOORS[name]
+        detail = (
+            f"{found.texts} texts by {pipeline.library}: lowest cosine {found.lowest:.6f} on "
+            f"{found.worst} (at least {floor}); "
+            + ", ".join(f"{kind} {figures.cosine_min:.6f}" for kind, figures in found.kinds.items())
+        )
+        if found.tokenized_otherwise:
+            detail += (
+                f"; not compared, as transformers makes other tokens than tokenizer.json: "
+                f"{', '.join(found.tokenized_otherwise)}"
+            )
+        status: Status = "passed" if found.lowest >= floor else "failed"
+        checks.append(Check(f"{name} texts", status, detail, kinds=found.kinds))
     return checks

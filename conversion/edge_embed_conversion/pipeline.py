@@ -1,0 +1,111 @@
+"""A source as sentence-transformers itself runs it: the yardstick of a conversion.
+
+The library reads the source's own files, its own way: tokenizer, prompts, pooling and every module
+after that. Nothing of this project's is used to make its vectors.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_embed.errors import EdgeEmbedError
+from edge_embed_conversion.console import quiet_transformers
+from edge_embed_conversion.sources import Source, WeightsKind
+
+__all__ = ["Pipeline", "why_no_pipeline"]
+
+Vectors = npt.NDArray[np.float32]
+
+
+def why_no_pipeline(source: Source) -> str:
+    """Return why sentence-transformers cannot be the yardstick of a source; nothing if it can."""
+    if find_spec("sentence_transformers") is None:
+        return "sentence-transformers is not installed: pip install 'edge-embed[convert]'"
+    if not (source.folder / "modules.json").is_file():
+        return "the source has no modules.json, so sentence-transformers would guess its pooling"
+    if source.weights.kind is WeightsKind.ONNX:
+        return "the source is an ONNX file alone, which sentence-transformers needs other tools for"
+    return ""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model that sentence-transformers has loaded, in float32."""
+
+    model: Any
+    name: str
+
+    @classmethod
+    def open(cls, source: Source) -> "Pipeline":
+        """Load ``source``: its checkpoint in torch, or else its OpenVINO graph.
+
+        Raises:
+            EdgeEmbedError: sentence-transformers cannot load it.
+        """
+        from sentence_transformers import SentenceTransformer
+
+        options: dict[str, Any] = {"backend": "torch", "model_kwargs": {"dtype": "float32"}}
+        if source.weights.kind is WeightsKind.OPENVINO and source.checkpoint is None:
+            exact = {"INFERENCE_PRECISION_HINT": "f32"}
+            options["backend"] = "openvino"
+            options["model_kwargs"] = {"file_name": source.weights.file, "ov_config": exact}
+        with _said_in_one_line(source.folder):
+            model = SentenceTransformer(
+                str(source.folder),
+                device="cpu",
+                local_files_only=not source.trust_remote_code,
+                trust_remote_code=source.trust_remote_code,
+                **options,
+            )
+        return cls(model, source.folder.name)
+
+    @property
+    def library(self) -> str:
+        """The library and its version."""
+        return f"sentence-transformers {metadata.version('sentence-transformers')}"
+
+    def vectors(self, texts: Sequence[str], *, prompt: str = "") -> Vectors:
+        """Embed texts, float32 (texts, dim), with ``prompt`` before each.
+
+        One by one: some models (convolutions over tokens) let padding change a vector.
+
+        Raises:
+            EdgeEmbedError: sentence-transformers cannot run the model.
+        """
+        with _said_in_one_line(Path(self.name)):
+            vectors = self.model.encode(
+                list(texts),
+                batch_size=1,
+                show_progress_bar=False,
+                prompt=prompt,
+                convert_to_numpy=True,
+            )
+        return np.asarray(vectors, np.float32)
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids that the model reads of each text."""
+        with _said_in_one_line(Path(self.name)):
+            limit = self.model.max_seq_length
+            encoded = self.model.tokenizer(list(texts), truncation=True, max_length=limit)
+        return [list(ids) for ids in encoded["input_ids"]]
+
+
+@contextmanager
+def _said_in_one_line(folder: Path) -> Iterator[None]:
+    try:
+        with quiet_transformers():
+            yield
+    except Exception as error:
+        text = str(error).strip()
+        reason = text.splitlines()[0] if text else type(error).__name__
+        raise EdgeEmbedError(
+            f"sentence-transformers cannot run {folder.name}, so the converted model cannot be "
+            f"compared with it: {reason}"
+        ) from error
