@@ -28,9 +28,9 @@ from edge_embed_conversion.fidelity import EvaluationSet, compare, loss
 from edge_embed_conversion.parity import (
     COSINE_FLOOR,
     cosines,
-    kinds_of_text,
     runtime_vectors,
     same_as_source,
+    samples_of,
 )
 from edge_embed_conversion.pipeline import Pipeline, why_no_pipeline
 from edge_embed_conversion.sources import Source, WeightsKind
@@ -188,7 +188,7 @@ class Build:
         Raises:
             EdgeEmbedError: a text's vector is another.
         """
-        texts = [text for _, text in kinds_of_text(self._config)]
+        texts = [sample.text for sample in samples_of(self._config)]
         vectors, packed = runtime_vectors(self._config, self._fp32, texts)
         if packed:
             padded, _ = runtime_vectors(self._config, self._fp32, texts, packed=False)
@@ -212,7 +212,7 @@ class Build:
         if found.tokenized_otherwise:
             say(
                 f"compare: {', '.join(found.tokenized_otherwise)}: transformers makes other tokens "
-                "than the model's tokenizer.json, which is followed here"
+                "than the model's tokenizer.json, which is followed here (same vectors of its own)"
             )
 
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:

@@ -127,7 +127,7 @@ def _copy_modules(source: Path, folder: Path) -> Path:
         elif (source / path / "config.json").is_file():
             (folder / path).mkdir(parents=True, exist_ok=True)
             _copy(source / path / "config.json", folder / path / "config.json")
-            if module["type"].endswith(".Dense"):
+            if module["type"].endswith((".Dense", ".LayerNorm")):
                 _copy_layer(source / path, folder / path)
     if moved:
         say(f"layout: the transformer's files move from {transformer.name}/ to the model's root")
@@ -138,7 +138,7 @@ def _copy_modules(source: Path, folder: Path) -> Path:
 
 
 def _copy_layer(source: Path, target: Path) -> None:
-    """Copy a Dense module's weights; the older pickled file becomes a safetensors file."""
+    """Copy a module's weights; the older pickled file becomes a safetensors file."""
     if (source / "model.safetensors").is_file() or not (source / "pytorch_model.bin").is_file():
         _copy(source / "model.safetensors", target / "model.safetensors")
         return

@@ -7,6 +7,7 @@ kinds, and the first that differs is named.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,13 @@ __all__ = [
     "COSINE_FLOOR",
     "Comparison",
     "KindFigures",
-    "compare_kinds",
+    "Sample",
+    "Truth",
     "cosines",
-    "kinds_of_text",
+    "prompted_samples",
     "runtime_vectors",
     "same_as_source",
-    "same_tokens",
+    "samples_of",
 ]
 
 Vectors = npt.NDArray[np.float32]
@@ -38,9 +40,24 @@ Vectors = npt.NDArray[np.float32]
 COSINE_FLOOR = 0.9999
 """What FP32 owes its source on every text."""
 
+_ORDINARY_KIND = "an ordinary text"
 _ORDINARY = 40
+_PROMPTED = 5
 # A model of 8,192 tokens is not read to its end at every conversion; past 512 the shapes change.
 _LONGEST = 640
+
+
+class Sample(NamedTuple):
+    """A text to compare on."""
+
+    kind: str
+    text: str
+    prompt: str = ""
+
+    @property
+    def whole(self) -> str:
+        """What the tokenizer reads."""
+        return self.prompt + self.text
 
 
 @dataclass(frozen=True)
@@ -58,13 +75,14 @@ class Comparison:
 
     texts: int
     lowest: float
-    """The lowest cosine among texts with the same tokens."""
+    """The lowest cosine."""
     worst: str
     """The kind of the text with the lowest cosine."""
     tokenized_otherwise: tuple[str, ...]
-    """The kinds of texts that transformers cuts into other tokens than tokenizer.json does."""
+    """The kinds of texts that transformers cuts into other tokens than tokenizer.json does. Their
+    vectors are compared with what sentence-transformers makes of tokenizer.json's."""
     kinds: Mapping[str, KindFigures]
-    """Figures by kind of text, over the texts with the same tokens."""
+    """Figures by kind of text."""
 
     @property
     def same(self) -> bool:
@@ -72,13 +90,14 @@ class Comparison:
         return self.lowest >= COSINE_FLOOR
 
 
-def kinds_of_text(config: ModelConfig) -> list[tuple[str, str]]:
-    """Return (kind, text) of everything that a model is compared on."""
+def samples_of(config: ModelConfig) -> list[Sample]:
+    """Return texts of every kind that a model is compared on."""
     ordinary = shipped_texts("evaluation").texts
-    kinds = [("an ordinary text", text) for text in ordinary[:_ORDINARY]]
-    kinds += [("an empty text", ""), ("a text of spaces", "  \n ")]
-    kinds += [("odd characters", text) for text in PARITY_TEXTS if text.strip()]
-    kinds += [("special tokens written out", "one <pad> two [PAD] three </s> [SEP] four <s> five")]
+    samples = [Sample(_ORDINARY_KIND, text) for text in ordinary[:_ORDINARY]]
+    samples += [Sample("an empty text", ""), Sample("a text of spaces", "  \n ")]
+    samples += [Sample("odd characters", text) for text in PARITY_TEXTS if text.strip()]
+    written_out = "one <pad> two [PAD] three </s> [SEP] four <s> five"
+    samples.append(Sample("special tokens written out", written_out))
     words = " ".join(ordinary).split()
     limit = min(config.max_seq_length, _LONGEST)
     tokenizer = Tokenizer(config)
@@ -86,8 +105,19 @@ def kinds_of_text(config: ModelConfig) -> list[tuple[str, str]]:
     for kind, share in (("a text near the limit", 0.9), ("a text over the limit", 1.3)):
         count = int(limit * share / per_word)
         name = kind if limit == config.max_seq_length else "a long text"
-        kinds.append((name, " ".join((words * (count // len(words) + 1))[:count])))
-    return kinds
+        samples.append(Sample(name, " ".join((words * (count // len(words) + 1))[:count])))
+    return samples
+
+
+def prompted_samples(config: ModelConfig) -> list[Sample]:
+    """Return a few texts with each of the model's prompts."""
+    texts = ("", *shipped_texts("evaluation").texts[:_PROMPTED])
+    return [
+        Sample(f"the prompt {name!r}", text, prompt)
+        for name, prompt in config.prompts.items()
+        for text in texts
+        if prompt
+    ]
 
 
 def runtime_vectors(
@@ -113,45 +143,91 @@ def same_as_source(config: ModelConfig, file: Path, pipeline: Pipeline) -> Compa
     """Compare the graph ``file`` of a converted folder with its source in sentence-transformers.
 
     Raises:
-        EdgeEmbedError: sentence-transformers cannot run the source, or gives other dimensions.
+        EdgeEmbedError: sentence-transformers cannot run the source, or reads ordinary texts
+            otherwise.
     """
-    kinds = kinds_of_text(config)
-    texts = [text for _, text in kinds]
-    ours, _ = runtime_vectors(config, file, texts)
-    theirs = pipeline.vectors(texts)
-    if theirs.shape != ours.shape:
-        raise EdgeEmbedError(
-            f"the converted model has vectors of {ours.shape[1]} dimensions, sentence-transformers "
-            f"gives {theirs.shape[1]}"
+    samples = samples_of(config)
+    ours, _ = runtime_vectors(config, file, [sample.text for sample in samples])
+    return Truth.of(pipeline, config, samples).compare(ours)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What sentence-transformers makes of some texts."""
+
+    samples: tuple[Sample, ...]
+    vectors: Vectors
+    """Float32 (texts, dim)."""
+    otherwise: tuple[bool, ...]
+    """Which texts its tokenizer cuts into other tokens than tokenizer.json does."""
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, config: ModelConfig, samples: Sequence[Sample]) -> "Truth":
+        """Embed ``samples`` with sentence-transformers.
+
+        A text of which its tokenizer makes other tokens than the model's tokenizer.json, which
+        ``config`` names, is embedded from the tokens of that: so the rest of the pipeline is
+        compared all the same, and the difference is shown to be the tokenizer's.
+
+        Raises:
+            EdgeEmbedError: it cannot, or reads ordinary texts otherwise.
+        """
+        vectors = np.concatenate(
+            [pipeline.vectors([sample.text], prompt=sample.prompt) for sample in samples]
         )
-    same = same_tokens(config, pipeline, texts)
-    return compare_kinds([kind for kind, _ in kinds], ours, theirs, same)
+        whole = [sample.whole for sample in samples]
+        ids = [ids.tolist() for ids in Tokenizer(config)(whole).ids]
+        otherwise = [a != b for a, b in zip(ids, pipeline.token_ids(whole), strict=True)]
+        _refuse_other_tokens(pipeline, samples, otherwise)
+        for row in np.flatnonzero(otherwise):
+            vectors[row] = pipeline.vector_of_tokens(ids[row])
+        return cls(tuple(samples), vectors, tuple(otherwise))
+
+    def compare(self, ours: Vectors) -> Comparison:
+        """Compare vectors of the same texts, float32 (texts, dim).
+
+        Raises:
+            EdgeEmbedError: they have other dimensions.
+        """
+        if self.vectors.shape != ours.shape:
+            raise EdgeEmbedError(
+                f"the converted model has vectors of {ours.shape[1]} dimensions, "
+                f"sentence-transformers gives {self.vectors.shape[1]}"
+            )
+        measured = cosines(ours, self.vectors)
+        worst = int(measured.argmin())
+        rows: dict[str, list[int]] = {}
+        for row, sample in enumerate(self.samples):
+            rows.setdefault(sample.kind, []).append(row)
+        figures = {
+            kind: KindFigures(len(at), float(measured[at].mean()), float(measured[at].min()))
+            for kind, at in rows.items()
+        }
+        other = (self.samples[row].kind for row in np.flatnonzero(self.otherwise))
+        return Comparison(
+            len(self.samples),
+            float(measured[worst]),
+            self.samples[worst].kind,
+            tuple(dict.fromkeys(other)),
+            figures,
+        )
 
 
-def same_tokens(config: ModelConfig, pipeline: Pipeline, texts: Sequence[str]) -> list[bool]:
-    """Return of each text whether both libraries cut it into the same tokens."""
-    ours = [ids.tolist() for ids in Tokenizer(config)(texts).ids]
-    return [a == b for a, b in zip(ours, pipeline.token_ids(texts), strict=True)]
-
-
-def compare_kinds(
-    kinds: Sequence[str], ours: Vectors, theirs: Vectors, same: Sequence[bool]
-) -> Comparison:
-    """Compare vectors (n, dim) of n texts, each of a kind, leaving out those of other tokens."""
-    measured = np.where(same, cosines(ours, theirs), 1.0)
-    worst = int(measured.argmin())
-    rows: dict[str, list[int]] = {}
-    for row, kind in enumerate(kinds):
-        if same[row]:
-            rows.setdefault(kind, []).append(row)
-    figures = {
-        kind: KindFigures(len(at), float(measured[at].mean()), float(measured[at].min()))
-        for kind, at in rows.items()
-    }
-    otherwise = (kind for kind, alike in zip(kinds, same, strict=True) if not alike)
-    return Comparison(
-        len(kinds), float(measured[worst]), kinds[worst], tuple(dict.fromkeys(otherwise)), figures
-    )
+def _refuse_other_tokens(
+    pipeline: Pipeline, samples: Sequence[Sample], otherwise: Sequence[bool]
+) -> None:
+    """Refuse a source whose tokenizer.json is not what sentence-transformers reads texts with."""
+    ordinary = [
+        other
+        for sample, other in zip(samples, otherwise, strict=True)
+        if sample.kind == _ORDINARY_KIND
+    ]
+    if ordinary and sum(ordinary) > len(ordinary) / 2:
+        raise EdgeEmbedError(
+            f"{pipeline.library} cuts {sum(ordinary)} of {len(ordinary)} ordinary texts into other "
+            f"tokens than tokenizer.json of {pipeline.name} does: its settings ask for more than "
+            "that file says, so vectors would differ"
+        )
 
 
 def cosines(ours: Vectors, theirs: Vectors) -> npt.NDArray[np.float64]:

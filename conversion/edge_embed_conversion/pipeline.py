@@ -89,6 +89,20 @@ class Pipeline:
             )
         return np.asarray(vectors, np.float32)
 
+    def vector_of_tokens(self, ids: Sequence[int]) -> Vectors:
+        """Return the vector of a text that is tokenized already, float32 (dim,).
+
+        Raises:
+            EdgeEmbedError: sentence-transformers cannot run the model.
+        """
+        import torch
+
+        row = torch.tensor([list(ids)])
+        with _said_in_one_line(Path(self.name)), torch.inference_mode():
+            features = self.model({"input_ids": row, "attention_mask": torch.ones_like(row)})
+        vector = features["sentence_embedding"][0].numpy()
+        return np.asarray(vector[: self.model.truncate_dim], np.float32)
+
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids that the model reads of each text."""
         with _said_in_one_line(Path(self.name)):

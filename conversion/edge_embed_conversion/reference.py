@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from edge_embed.model.config import HeadStep, ModelConfig, PoolingMode
+from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.model.modules import HeadStep
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.vectors import unit_length
 from edge_embed_conversion.export import read_graph, read_onnx

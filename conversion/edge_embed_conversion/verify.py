@@ -1,9 +1,9 @@
 """Hold a converted folder against its receipt, and against the source that it came from.
 
-Two yardsticks of the source's vectors. One is this project's own reading of the source's files, over
-many ordinary texts: mean, lowest, and the order of similarities. The other is sentence-transformers
-itself, over texts of every kind (ordinary, empty, long, odd characters, each prompt), since figures
-over many ordinary texts hide a fault that one kind shows.
+The source's vectors have two yardsticks. One is this project's own reading of the source's files,
+over many ordinary texts: mean, lowest, and the order of similarities. The other is
+sentence-transformers itself, over texts of every kind (ordinary, empty, long, odd characters, with
+each prompt), since figures over many ordinary texts hide a fault that one kind shows.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,9 @@ import numpy as np
 import tokenizers
 
 from edge_embed.embedder import Embedder
-from edge_embed.errors import ModelFormatError, ModelNotFoundError
-from edge_embed.model.config import HeadStep, ModelConfig
+from edge_embed.errors import EdgeEmbedError, ModelFormatError, ModelNotFoundError
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.modules import HeadStep
 from edge_embed.model.receipt import RECEIPT, Fidelity, check_files, read_receipt
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.runtime.tokenizer_files import lower_case
@@ -29,9 +30,9 @@ from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.parity import (
     COSINE_FLOOR,
     KindFigures,
-    compare_kinds,
-    kinds_of_text,
-    same_tokens,
+    Truth,
+    prompted_samples,
+    samples_of,
 )
 from edge_embed_conversion.parity_texts import PARITY_TEXTS
 from edge_embed_conversion.pipeline import Pipeline, why_no_pipeline
@@ -57,7 +58,6 @@ PIPELINE_FLOORS: dict[str, float] = {
     "w8": 0.95,
     "int8": 0.8,
 }
-_PROMPTED = 5
 
 Status = Literal["passed", "failed", "skipped"]
 
@@ -116,9 +116,7 @@ def verify(
         raise ModelFormatError(f"{folder} holds no OpenVINO graph; convert the model first")
     if against is not None:
         with quiet_tools(), TemporaryDirectory(prefix="edge-embed-") as staging:
-            source = resolve_source(
-                against, revision=revision, trust_remote_code=trust_remote_code
-            )
+            source = resolve_source(against, revision=revision, trust_remote_code=trust_remote_code)
             say(f"source: {source.kind.value} {source.folder}")
             published = _published(source, Path(staging), config)
             checks.append(_check_tokenizer(config, published))
@@ -219,38 +217,38 @@ def _check_pipeline(
     """Compare each variant, as users run it, with sentence-transformers on texts of every kind."""
     if why_not := why_no_pipeline(source):
         return [Check("pipeline", "skipped", why_not)]
-    pipeline = Pipeline.open(source)
-    config = variants.config
-    samples = [(kind, text, "") for kind, text in kinds_of_text(config)]
-    for name, prompt in config.prompts.items():
-        texts = ("", *shipped_texts("evaluation").texts[:_PROMPTED])
-        samples += [(f"the prompt {name!r}", text, prompt) for text in texts if prompt]
-    truth = reference.apply_head(
-        np.concatenate([pipeline.vectors([text], prompt=prompt) for _, text, prompt in samples]),
-        projection,
+    samples = [*samples_of(variants.config), *prompted_samples(variants.config)]
+    try:
+        pipeline = Pipeline.open(source)
+        truth = Truth.of(pipeline, variants.config, samples)
+    except EdgeEmbedError as error:
+        return [Check("pipeline", "failed", str(error))]
+    truth = replace(truth, vectors=reference.apply_head(truth.vectors, projection))
+    return [
+        _check_texts(name, embedder, truth, by=pipeline.library)
+        for name, embedder in variants.loaded.items()
+    ]
+
+
+def _check_texts(name: str, embedder: Embedder, truth: Truth, *, by: str) -> Check:
+    vectors = [
+        embedder.encode_detailed([sample.text], prompt=sample.prompt).vectors
+        for sample in truth.samples
+    ]
+    try:
+        found = truth.compare(np.concatenate(vectors))
+    except EdgeEmbedError as error:
+        return Check(f"{name} texts", "failed", str(error))
+    floor = PIPELINE_FLOORS[name]
+    kinds = (f"{kind} {figures.cosine_min:.6f}" for kind, figures in found.kinds.items())
+    detail = (
+        f"{found.texts} texts as in {by}: lowest cosine {found.lowest:.6f} on {found.worst} (at "
+        f"least {floor}); {', '.join(kinds)}"
     )
-    same = same_tokens(config, pipeline, [prompt + text for _, text, prompt in samples])
-    checks = []
-    for name, embedder in variants.loaded.items():
-        vectors = np.concatenate(
-            [embedder.encode_detailed([text], prompt=prompt).vectors for _, text, prompt in samples]
+    if found.tokenized_otherwise:
+        detail += (
+            f"; transformers makes other tokens than tokenizer.json, which is followed, of "
+            f"{', '.join(found.tokenized_otherwise)}"
         )
-        if vectors.shape != truth.shape:
-            detail = f"{vectors.shape[1]} dimensions, {pipeline.library} gives {truth.shape[1]}"
-            checks.append(Check(f"{name} texts", "failed", detail))
-            continue
-        found = compare_kinds([kind for kind, _, _ in samples], vectors, truth, same)
-        floor = PIPELINE_FLOORS[name]
-        detail = (
-            f"{found.texts} texts by {pipeline.library}: lowest cosine {found.lowest:.6f} on "
-            f"{found.worst} (at least {floor}); "
-            + ", ".join(f"{kind} {figures.cosine_min:.6f}" for kind, figures in found.kinds.items())
-        )
-        if found.tokenized_otherwise:
-            detail += (
-                f"; not compared, as transformers makes other tokens than tokenizer.json: "
-                f"{', '.join(found.tokenized_otherwise)}"
-            )
-        status: Status = "passed" if found.lowest >= floor else "failed"
-        checks.append(Check(f"{name} texts", status, detail, kinds=found.kinds))
-    return checks
+    status: Status = "passed" if found.lowest >= floor else "failed"
+    return Check(f"{name} texts", status, detail, kinds=found.kinds)

@@ -9,21 +9,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.json_text import parse_json
+from edge_embed.model.activations import ACTIVATIONS, activation_name
 from edge_embed.model.json_files import read_json
 
-__all__ = ["Activation", "DenseLayer", "read_safetensors", "save_dense"]
+__all__ = ["WEIGHTS", "DenseLayer", "DenseWeights", "read_safetensors", "save_dense"]
 
-Activation = Literal["Identity", "Tanh"]
 Floats = npt.NDArray[np.float32]
 
 WEIGHTS = "model.safetensors"
+"""Where a module keeps its arrays, in its folder."""
 
 # bfloat16 is the upper half of float32; numpy has no name for it.
 _DTYPES: Mapping[str, str] = {
@@ -36,6 +37,17 @@ _DTYPES: Mapping[str, str] = {
 }
 
 
+class DenseWeights(NamedTuple):
+    """The arrays of a Dense module, float32."""
+
+    weight: Floats
+    """(out_features, in_features)"""
+    bias: Floats | None
+    """(out_features,)"""
+    residual: Floats | None
+    """(out_features, in_features), where the input is added and has another width."""
+
+
 @dataclass(frozen=True)
 class DenseLayer:
     """What a Dense module's config.json says; the weights stay on disk until they are asked for."""
@@ -44,7 +56,10 @@ class DenseLayer:
     in_features: int
     out_features: int
     bias: bool
-    activation: Activation
+    activation: str
+    """The name of torch's class, one of :data:`edge_embed.model.activations.ACTIVATIONS`."""
+    residual: bool = False
+    """Whether the input is added to what the activation gives."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "DenseLayer":
@@ -58,40 +73,53 @@ class DenseLayer:
         width, out = config.get("in_features"), config.get("out_features")
         if not (isinstance(width, int) and isinstance(out, int) and min(width, out) > 0):
             raise ModelFormatError(f"{path} does not say its in_features and out_features")
-        name = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
-        activation = name.rsplit(".", 1)[-1]
-        if activation not in get_args(Activation):
-            known = ", ".join(get_args(Activation))
-            raise ModelFormatError(f"{path} names the activation {name!r}; supported are {known}")
-        inputs = {config.get(f"module_{end}_name") for end in ("input", "output")}
-        if config.get("use_residual") or inputs - {None, "sentence_embedding"}:
-            raise ModelFormatError(f"{path} describes more than a layer on the sentence embedding")
-        bias = bool(config.get("bias", True))
-        return cls(folder, width, out, bias, "Tanh" if activation == "Tanh" else "Identity")
+        activation = config.get("activation_function", "torch.nn.modules.activation.Tanh")
+        for end in ("input", "output"):
+            other = config.get(f"module_{end}_name")
+            if other not in (None, "sentence_embedding"):
+                raise ModelFormatError(
+                    f"{path} has the {end} {other!r:.40}; a Dense module is run on the sentence "
+                    "embedding alone"
+                )
+        return cls(
+            folder,
+            width,
+            out,
+            bias=bool(config.get("bias", True)),
+            activation=activation_name(str(activation), str(path)),
+            residual=bool(config.get("use_residual", False)),
+        )
 
-    def weights(self) -> tuple[Floats, Floats | None]:
-        """Return the matrix, float32 (out_features, in_features), and the bias (out_features,).
+    def weights(self) -> DenseWeights:
+        """Read the arrays.
 
         Raises:
             ModelFormatError: the file is missing or damaged, or does not fit config.json.
         """
         path = self.folder / WEIGHTS
         arrays = read_safetensors(path)
-        shapes: dict[str, tuple[int, ...]] = {
-            "linear.weight": (self.out_features, self.in_features)
-        }
+        shape = (self.out_features, self.in_features)
+        shapes: dict[str, tuple[int, ...]] = {"linear.weight": shape}
         if self.bias:
             shapes["linear.bias"] = (self.out_features,)
-        for name, shape in shapes.items():
-            if name not in arrays or arrays[name].shape != shape:
-                raise ModelFormatError(f"{path} holds no {name} of shape {shape}")
-        return arrays["linear.weight"], arrays["linear.bias"] if self.bias else None
+        if self.residual and self.in_features != self.out_features:
+            shapes["residual.weight"] = shape
+        for name, wanted in shapes.items():
+            if name not in arrays or arrays[name].shape != wanted:
+                raise ModelFormatError(f"{path} holds no {name} of shape {wanted}")
+        found = {name: arrays[name] for name in shapes}
+        return DenseWeights(
+            found["linear.weight"], found.get("linear.bias"), found.get("residual.weight")
+        )
 
     def apply(self, vectors: Floats) -> Floats:
         """Return the layer's output for ``vectors``, float32 (n, out_features)."""
-        weight, bias = self.weights()
-        output = vectors @ weight.T + (0 if bias is None else bias)
-        return np.asarray(np.tanh(output) if self.activation == "Tanh" else output, np.float32)
+        weight, bias, residual = self.weights()
+        wide = vectors.astype(np.float64)
+        output = ACTIVATIONS[self.activation](wide @ weight.T + (0 if bias is None else bias))
+        if self.residual:
+            output = output + (wide if residual is None else wide @ residual.T)
+        return np.asarray(output, np.float32)
 
 
 def save_dense(
@@ -103,7 +131,7 @@ def save_dense(
         folder: Where ``config.json`` and ``model.safetensors`` go.
         weight: Float32 (out_features, in_features).
         bias: Float32 (out_features,), or None.
-        activation: One of :data:`Activation`.
+        activation: One of :data:`edge_embed.model.activations.ACTIVATIONS`.
     """
     module = "linear" if activation == "Identity" else "activation"
     config = {

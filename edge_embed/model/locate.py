@@ -121,7 +121,7 @@ def _layer_files(folder: Path) -> list[str]:
         f"{module['path']}/model.safetensors"
         for module in modules
         if isinstance(module, dict)
-        and str(module.get("type")).endswith(".Dense")
+        and str(module.get("type")).endswith((".Dense", ".LayerNorm"))
         and isinstance(module.get("path"), str)
     ]
 

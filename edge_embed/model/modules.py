@@ -7,12 +7,15 @@ from typing import Any, Literal
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.typed_json import typed
 from edge_embed.model.dense import DenseLayer
-from edge_embed.model.json_files import load_json
+from edge_embed.model.json_files import load_json, read_json
+from edge_embed.model.layer_norm import LayerNorm
 from edge_embed.model.paths import path_inside
 
 __all__ = ["HeadStep", "read_head", "read_modules"]
 
-HeadStep = DenseLayer | Literal["normalize"]
+HeadStep = DenseLayer | LayerNorm | Literal["normalize"]
+
+_RUN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
 
 # Modules of sentence-transformers that are not run, and what their models are.
 _REFUSED: Mapping[str, str] = {
@@ -56,7 +59,7 @@ def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
     if kinds[:2] != ["Transformer", "Pooling"] or len(set(kinds[2:]) & set(kinds[:2])):
         raise ModelFormatError(
             f"{file} has the modules {', '.join(kinds)}; edge_embed runs a Transformer, then a "
-            "Pooling, then Dense and Normalize in any order"
+            "Pooling, then Dense, LayerNorm and Normalize in any order"
         )
     return modules[0][1], modules[1][1], modules[2:]
 
@@ -69,11 +72,11 @@ def _kind(name: str, file: Path) -> str:
             f"{file} names the class {name!r:.80}, code that comes with the model: edge_embed runs "
             "sentence-transformers' own modules and never takes another class for one of them"
         )
-    if kind not in ("Transformer", "Pooling", "Dense", "Normalize", "Dropout"):
+    if kind not in (*_RUN, "Dropout"):
         what = f" ({_REFUSED[kind]})" if kind in _REFUSED else ""
         raise ModelFormatError(
             f"{file} names the module {kind!r:.80}{what}, which edge_embed does not run; "
-            "it runs Transformer, Pooling, Dense and Normalize"
+            f"it runs {', '.join(_RUN)}"
         )
     return kind
 
@@ -83,9 +86,11 @@ def read_head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ..
     steps: list[HeadStep] = []
     for kind, folder in modules:
         if kind == "Normalize":
+            _require_sentence_embedding(folder / "config.json")
             steps.append("normalize")
             continue
-        layer = DenseLayer.from_folder(folder)
+        reader = LayerNorm if kind == "LayerNorm" else DenseLayer
+        layer = reader.from_folder(folder)
         if layer.in_features != width:
             raise ModelFormatError(
                 f"{folder / 'config.json'} takes {layer.in_features} dimensions, the step before "
@@ -94,3 +99,14 @@ def read_head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ..
         width = layer.out_features
         steps.append(layer)
     return tuple(steps)
+
+
+def _require_sentence_embedding(file: Path) -> None:
+    """Refuse a Normalize of token states, which later versions can state in a config.json."""
+    config = read_json(file, optional=True)
+    for name in ("module_input_name", "module_output_name"):
+        if config.get(name) not in (None, "sentence_embedding"):
+            raise ModelFormatError(
+                f"{file} has the {name} {config[name]!r:.40}; edge_embed normalizes the sentence "
+                "embedding alone"
+            )

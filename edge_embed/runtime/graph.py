@@ -18,7 +18,6 @@ from openvino import opset13 as ops
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import EmbeddingTables
-from edge_embed.model.dense import DenseLayer
 from edge_embed.runtime.activations import float_activations, int8_as_on_x86
 from edge_embed.runtime.attention_masks import keep_each_token_visible
 from edge_embed.runtime.embedding_tables import embedding_tables, keep_tables_compressed
@@ -28,6 +27,7 @@ from edge_embed.runtime.graph_inputs import (
     packed_inputs,
     padded_inputs,
 )
+from edge_embed.runtime.head import apply_head
 from edge_embed.runtime.packing import CannotPackError
 from edge_embed.runtime.pooling import pool
 from edge_embed.runtime.shorter_pass import shorten
@@ -127,10 +127,7 @@ def build_graph(
         states = ops.select(of_text, states, np.float32(0))
     pooled = [pool(mode, states, members, positions) for mode in config.pooling]
     embedding = pooled[0] if len(pooled) == 1 else ops.concat(pooled, axis=2)
-    for step in config.head:
-        embedding = _unit_length(embedding) if step == "normalize" else _dense(embedding, step)
-    if config.truncate_dim is not None:
-        embedding = _first_dimensions(embedding, config.truncate_dim)
+    embedding = apply_head(embedding, config.head, config.truncate_dim)
     result = ops.result(embedding)
     result.output(0).set_names({"sentence_embedding"})
     model = ov.Model([result], [input_ids, *parameters], "sentence_embedding")
@@ -160,25 +157,6 @@ def build_token_graph(
     model = ov.Model([result], [input_ids, mask], "token_states")
     keep_tables_compressed(model)
     return model
-
-
-def _unit_length(embedding: ov.Node) -> ov.Node:
-    axis = ops.constant(np.array([2], np.int64))
-    return ops.normalize_l2(embedding, axis, eps=1e-24, eps_mode="max")
-
-
-def _first_dimensions(embedding: ov.Node, count: int) -> ov.Node:
-    start, stop, step, axis = (ops.constant(np.array([n], np.int64)) for n in (0, count, 1, 2))
-    return ops.slice(embedding, start, stop, step, axis)
-
-
-def _dense(embedding: ov.Node, layer: DenseLayer) -> ov.Node:
-    """Apply a layer to (rows, slots, in_features)."""
-    weight, bias = layer.weights()
-    output = ops.matmul(embedding, ops.constant(weight), False, True)
-    if bias is not None:
-        output = ops.add(output, ops.constant(bias))
-    return ops.tanh(output) if layer.activation == "Tanh" else output
 
 
 def _token_states(model: ov.Model, config: ModelConfig) -> ov.Node:

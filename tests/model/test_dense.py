@@ -119,19 +119,20 @@ def test_a_pickled_layer_becomes_a_safetensors_file(tiny_bert_source: Path, tmp_
     torch.save({"linear.weight": torch.from_numpy(WEIGHT)}, pickled)
     (tmp_path / "folder").mkdir()
     write_layout(source, tmp_path / "folder")
-    weight, bias = DenseLayer.from_folder(tmp_path / "folder" / "2_Dense").weights()
-    assert (weight == WEIGHT).all()
-    assert bias is None
+    weights = DenseLayer.from_folder(tmp_path / "folder" / "2_Dense").weights()
+    assert (weights.weight == WEIGHT).all()
+    assert weights.bias is None
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"activation_function": "torch.nn.modules.activation.Softmax"}, "activation"),
+        ({"activation_function": "torch.nn.modules.activation.Softmax"}, "activation 'torch.nn"),
+        ({"activation_function": "mine.Tanh"}, "the activation 'mine.Tanh'"),
         ({"in_features": 31}, "takes 31 dimensions, the step before it gives 32"),
         ({"out_features": 0}, "does not say its in_features and out_features"),
-        ({"use_residual": True}, "more than a layer"),
-        ({"module_input_name": "token_embeddings"}, "more than a layer"),
+        ({"module_input_name": "token_embeddings"}, "on the sentence embedding alone"),
+        ({"module_output_name": "other"}, "the output 'other'"),
     ],
 )
 def test_what_is_not_supported_is_named(
