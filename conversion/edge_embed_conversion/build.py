@@ -33,7 +33,8 @@ from edge_embed_conversion.parity import (
     samples_of,
 )
 from edge_embed_conversion.pipeline import Pipeline, why_no_pipeline
-from edge_embed_conversion.sources import Source, WeightsKind
+from edge_embed_conversion.sources import Source
+from edge_embed_conversion.weights import WeightsKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -8,13 +8,14 @@ from datetime import datetime, timezone
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 from edge_embed.errors import EdgeEmbedError, InputError, MissingExtraError
 from edge_embed.files.atomic import atomic_folder
 from edge_embed.model.config import PoolingMode
 from edge_embed.model.file_hashes import file_hash
-from edge_embed.model.pair_config import is_pair_model
+from edge_embed.model.kinds import is_pair_model
 from edge_embed.model.receipt import (
     Receipt,
     SourceRecord,
@@ -31,7 +32,8 @@ from edge_embed_conversion.fidelity import EvaluationSet, loss
 from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.pairs.conversion import PairBuild, write_pair_layout
 from edge_embed_conversion.quantize import Int8Recipe
-from edge_embed_conversion.sources import Source, SourceKind, WeightsKind, resolve_source
+from edge_embed_conversion.sources import Source, SourceKind, resolve_source
+from edge_embed_conversion.weights import WeightsKind
 
 __all__ = ["Precision", "convert"]
 
@@ -55,6 +57,7 @@ def convert(
     exits: Sequence[int] | None = None,
     max_loss: float | None = None,
     trust_remote_code: bool = False,
+    route: str | None = None,
     force: bool = False,
 ) -> Receipt:
     """Convert ``source`` into the model folder ``output``.
@@ -80,6 +83,7 @@ def convert(
         max_loss: refuse to write a variant that loses more than so many points of 100 in the
             Spearman correlation of its similarities with the source's.
         trust_remote_code: run the code that comes with a model, where it names some.
+        route: which path of a model with a Router is converted, such as ``query``.
         force: replace an existing folder.
 
     Returns:
@@ -103,12 +107,18 @@ def convert(
         raise InputError("frequencies serve --embedding-rank alone; give both")
     texts = _calibration_texts(calibration) if precision == "int8" else None
     output = Path(output)
-    with atomic_folder(output, force=force) as folder, quiet_tools():
+    with (
+        atomic_folder(output, force=force) as folder,
+        TemporaryDirectory(prefix="edge-embed-") as staging,
+        quiet_tools(),
+    ):
         found = resolve_source(
             str(source),
             revision=revision,
             re_export=re_export,
             trust_remote_code=trust_remote_code,
+            route=route,
+            staging=Path(staging),
         )
         _refuse_overwriting(found, output)
         _require_tools(found, precision)
@@ -156,6 +166,7 @@ def convert(
                 weights=found.weights.kind.value,
                 weights_sha256=file_hash(_weights_data(found)).sha256,
                 revision=found.revision,
+                route=route,
             ),
             licence=found.licence,
             languages=found.languages,
@@ -191,7 +202,10 @@ def _refuse_loss(variants: Mapping[str, VariantReceipt], max_loss: float) -> Non
 
 
 def _refuse_overwriting(source: Source, output: Path) -> None:
-    if source.folder.resolve().is_relative_to(output.resolve()):
+    folders = [source.folder]
+    if source.kind is SourceKind.FOLDER:  # a route of it is laid out elsewhere
+        folders.append(Path(source.name).expanduser())
+    if any(folder.resolve().is_relative_to(output.resolve()) for folder in folders):
         raise InputError(f"the output {output} holds the source itself; give another folder")
 
 

@@ -15,7 +15,8 @@ def download(
     repository: str,
     *,
     revision: str | None,
-    select: Callable[[Collection[str]], list[str]],
+    select: Callable[[Collection[str], Path], list[str]],
+    inspect: Callable[[Path], None],
 ) -> tuple[Path, str]:
     """Download the selected files of ``repository`` and return their folder and commit.
 
@@ -24,7 +25,9 @@ def download(
     Args:
         repository: ``owner/name``.
         revision: a branch, tag or commit; None for the default branch.
-        select: picks, from the listing, the files to fetch.
+        select: picks, from the listing and the folder with the settings, the files to fetch.
+        inspect: raises for a folder, of which the settings are there, that cannot be used; so
+            that no weights are fetched for nothing.
 
     Raises:
         ModelNotFoundError: no such repository or revision, no access, or no network and no cached
@@ -49,7 +52,11 @@ def download(
         files = [sibling.rfilename for sibling in info.siblings or []]
         commit = info.sha or revision or "main"
         say(f"download: {repository} at {commit[:12]}")
-        folder = snapshot_download(repository, revision=commit, allow_patterns=select(files))
+        settings = [file for file in files if file.endswith(".json") and file.count("/") < 2]
+        folder = snapshot_download(repository, revision=commit, allow_patterns=settings)
+        inspect(Path(folder))
+        wanted = select(files, Path(folder))
+        folder = snapshot_download(repository, revision=commit, allow_patterns=wanted)
     except GatedRepoError as error:
         raise ModelNotFoundError(
             f"{repository} is gated: accept its terms on the hub, then `hf auth login`"

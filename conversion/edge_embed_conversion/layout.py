@@ -14,6 +14,7 @@ from typing import Any, get_args
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.json_files import load_json, read_json
+from edge_embed.model.kinds import require_encoder
 from edge_embed.model.paths import path_inside
 from edge_embed_conversion.console import say
 
@@ -153,23 +154,8 @@ def _copy_layer(source: Path, target: Path) -> None:
     say(f"layout: {source.name}/pytorch_model.bin becomes model.safetensors")
 
 
-def _refuse_other_kinds(source: Path) -> None:
-    """Refuse what is no sentence encoder, before it is converted into a wrong one."""
-    config = read_json(source / "config.json", optional=True)
-    if any(str(name).endswith("ForSequenceClassification") for name in _named(config)):
-        raise ModelFormatError(
-            f"{source} is a cross-encoder or classifier (architectures in config.json): it gives "
-            "scores, of two texts read together, and no vectors of sentences"
-        )
-
-
-def _named(config: Mapping[str, Any]) -> list[Any]:
-    names = config.get("architectures")
-    return names if isinstance(names, list) else []
-
-
 def _write_modules(source: Path, folder: Path, pooling: PoolingMode | None) -> None:
-    _refuse_other_kinds(source)
+    require_encoder(source)
     if pooling is None:
         raise ModelFormatError(
             f"{source} has no modules.json with a 1_Pooling: pooling is never guessed; state it "

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from edge_embed.errors import EdgeEmbedError
 from edge_embed_conversion.console import quiet_transformers
-from edge_embed_conversion.sources import Source, WeightsKind
+from edge_embed_conversion.sources import Source
+from edge_embed_conversion.weights import WeightsKind
 
 __all__ = ["Pipeline", "why_no_pipeline"]
 

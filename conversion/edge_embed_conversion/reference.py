@@ -17,7 +17,8 @@ from edge_embed.model.modules import HeadStep
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.vectors import unit_length
 from edge_embed_conversion.export import read_graph, read_onnx
-from edge_embed_conversion.sources import Source, WeightsKind
+from edge_embed_conversion.sources import Source
+from edge_embed_conversion.weights import WeightsKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

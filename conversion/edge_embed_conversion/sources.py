@@ -5,13 +5,13 @@
             └─ a repository on the hub
                     └─> Source(folder, weights, revision, licence)
 
-Weights are, in this order: an OpenVINO graph (adopted as it is), a checkpoint (exported), an ONNX
-file (converted). Nothing of a package or a repository is executed.
+Which of its weights are taken is chosen in :mod:`edge_embed_conversion.weights`. Nothing of a
+package or a repository is executed.
 """
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
@@ -19,30 +19,27 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_embed.errors import InputError, ModelFormatError, ModelNotFoundError
+from edge_embed.model.kinds import is_pair_model, refuse_other_kinds
+from edge_embed.model.modules import check_modules
 from edge_embed_conversion.hub import download
+from edge_embed_conversion.routes import lay_out_route, route_names
+from edge_embed_conversion.weights import (
+    CHECKPOINT_FILES,
+    IR_FILES,
+    ONNX_FILES,
+    Weights,
+    WeightsKind,
+    choose_weights,
+    wanted_files,
+    why_no_weights,
+)
 
 __all__ = [
     "Source",
     "SourceKind",
-    "Weights",
-    "WeightsKind",
-    "choose_weights",
+    "refuse_other_models",
     "resolve_source",
-    "wanted_files",
 ]
-
-IR_FILES = ("openvino/openvino_model.xml", "openvino_model.xml")
-INT8_FILES = (
-    "openvino/openvino_model_qint8_quantized.xml",
-    "openvino_model_qint8_quantized.xml",
-)
-CHECKPOINT_FILES = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
-ONNX_FILES = ("onnx/model.onnx", "model.onnx")
 
 
 class SourceKind(str, Enum):
@@ -51,23 +48,6 @@ class SourceKind(str, Enum):
     FOLDER = "folder"
     PACKAGE = "package"
     HUB = "hub"
-
-
-class WeightsKind(str, Enum):
-    """The form in which the source holds its weights."""
-
-    OPENVINO = "openvino"
-    CHECKPOINT = "checkpoint"
-    ONNX = "onnx"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights chosen from a source; paths are relative to its folder, with ``/``."""
-
-    kind: WeightsKind
-    file: str
-    int8_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +64,7 @@ class Source:
         languages: from the model card's front matter.
         checkpoint: a checkpoint beside an OpenVINO graph, which may be newer than that.
         trust_remote_code: whether code that comes with the model may run.
+        route: which path of a model with a Router this is.
     """
 
     name: str
@@ -95,6 +76,7 @@ class Source:
     languages: tuple[str, ...] = ()
     checkpoint: str | None = None
     trust_remote_code: bool = False
+    route: str | None = None
 
     @property
     def weights_path(self) -> Path:
@@ -108,6 +90,8 @@ def resolve_source(
     revision: str | None = None,
     re_export: bool = False,
     trust_remote_code: bool = False,
+    route: str | None = None,
+    staging: Path | None = None,
 ) -> Source:
     """Find the model that ``name`` means: a folder, else an installed package, else the hub.
 
@@ -116,12 +100,56 @@ def resolve_source(
         revision: a branch, tag or commit of the hub repository.
         re_export: pass over an OpenVINO graph, to export the checkpoint or ONNX file again.
         trust_remote_code: let code that comes with the model run, when it is loaded.
+        route: which path of a model with a Router is meant, such as ``query``.
+        staging: an empty folder in which that path is laid out as a model.
 
     Raises:
         ModelNotFoundError: there is no such model, or the hub cannot be reached.
-        ModelFormatError: the model is there but holds no weights that can be converted.
-        InputError: a revision was given for a source that has none.
+        ModelFormatError: the model is there but is no encoder, or holds no weights that can be
+            converted.
+        InputError: a revision was given for a source that has none, or the model has no such route.
     """
+
+    def inspect(folder: Path) -> None:
+        if route is None:
+            refuse_other_models(folder)
+
+    kind, folder, found_revision = _locate(
+        name, revision=revision, re_export=re_export, inspect=inspect
+    )
+    if route is not None and staging is not None:
+        place = staging / folder.resolve().name
+        lay_out_route(folder, route, place)
+        folder = place
+        refuse_other_models(folder)
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    transformer = transformer_place(folder)
+    weights = choose_weights(files, re_export=re_export, transformer=transformer)
+    if weights is None:
+        raise ModelFormatError(f"{name} {why_no_weights(files, re_export=re_export)}")
+    _refuse_pointer(folder / weights.file)
+    licence, languages = _card(folder)
+    beside = choose_weights(files, re_export=True, transformer=transformer)
+    adopted = weights.kind is WeightsKind.OPENVINO
+    checkpoint = adopted and beside is not None and beside.kind is WeightsKind.CHECKPOINT
+    return Source(
+        name=name,
+        kind=kind,
+        folder=folder,
+        weights=weights,
+        revision=found_revision,
+        licence=licence,
+        languages=languages,
+        checkpoint=beside.file if beside is not None and checkpoint else None,
+        trust_remote_code=trust_remote_code,
+        route=route,
+    )
+
+
+def _locate(
+    name: str, *, revision: str | None, re_export: bool, inspect: Callable[[Path], None]
+) -> tuple[SourceKind, Path, str | None]:
+    """Return what ``name`` is, its folder, which ``inspect`` has not refused, and its revision."""
     try:
         folder = Path(name).expanduser()
     except RuntimeError:  # there is no such user, or no home
@@ -138,58 +166,44 @@ def resolve_source(
     else:
         kind = SourceKind.HUB
         folder, found_revision = download(
-            name, revision=revision, select=lambda files: wanted_files(files, re_export=re_export)
+            name,
+            revision=revision,
+            select=lambda files, known: wanted_files(
+                files, re_export=re_export, transformer=transformer_place(known)
+            ),
+            inspect=inspect,
         )
     if revision is not None and kind is not SourceKind.HUB:
         raise InputError(f"--revision is for hub repositories; {name} is a {kind.value}")
-    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    weights = choose_weights(files, re_export=re_export)
-    if weights is None and "adapter_config.json" in files:
-        raise ModelFormatError(
-            f"{name} is an adapter of another model (adapter_config.json): merge the two first "
-            "(merge_and_unload of the library peft), and convert what that saves"
-        )
-    if weights is None:
-        asked = "checkpoint or ONNX file to export" if re_export else "weights"
-        raise ModelFormatError(
-            f"{name} holds no {asked}: expected {', '.join(_expected(re_export=re_export))}"
-        )
-    _refuse_pointer(folder / weights.file)
-    licence, languages = _card(folder)
-    beside = choose_weights(files, re_export=True)
-    adopted = weights.kind is WeightsKind.OPENVINO
-    checkpoint = adopted and beside is not None and beside.kind is WeightsKind.CHECKPOINT
-    return Source(
-        name=name,
-        kind=kind,
-        folder=folder,
-        weights=weights,
-        revision=found_revision,
-        licence=licence,
-        languages=languages,
-        checkpoint=beside.file if beside is not None and checkpoint else None,
-        trust_remote_code=trust_remote_code,
-    )
+    if kind is not SourceKind.HUB:
+        inspect(folder)
+    return kind, folder, found_revision
 
 
-def choose_weights(files: Collection[str], *, re_export: bool = False) -> Weights | None:
-    """Choose the weights to convert from a listing of relative paths, or None.
+def refuse_other_models(folder: Path) -> None:
+    """Refuse what no conversion makes anything of, before anything long is done.
 
-    A transformer in a subfolder (``0_Transformer/``, as old repositories have it) counts too.
+    Raises:
+        ModelFormatError: it is no encoder and no cross-encoder, or names a module that is not run.
     """
-    names = set(files)
-    prefixes = ["", *sorted({f"{PurePosixPath(f).parts[0]}/" for f in names if f[:2] == "0_"})]
-    for kind, candidates in (
-        (WeightsKind.OPENVINO, () if re_export else IR_FILES),
-        (WeightsKind.CHECKPOINT, CHECKPOINT_FILES),
-        (WeightsKind.ONNX, ONNX_FILES),
-    ):
-        for prefix in prefixes if kind is WeightsKind.CHECKPOINT else [""]:
-            for file in (prefix + name for name in candidates):
-                if file in names:
-                    int8 = next((f for f in INT8_FILES if f in names), None)
-                    return Weights(kind, file, int8 if kind is WeightsKind.OPENVINO else None)
-    return None
+    refuse_other_kinds(folder)
+    if (folder / "modules.json").is_file() and not is_pair_model(folder):
+        if names := route_names(folder):
+            raise ModelFormatError(
+                f"{folder} has a path for each of {', '.join(names)} (Router): convert each into a "
+                f"folder of its own, with --route {'|'.join(names)}"
+            )
+        check_modules(folder)
+
+
+def transformer_place(folder: Path) -> str | None:
+    """Return where modules.json has the transformer, below the folder; None where it says none."""
+    try:
+        modules = check_modules(folder)
+    except ModelFormatError:  # told where the folder is read
+        return None
+    places = [place for kind, place in modules if kind == "Transformer"]
+    return places[0].relative_to(folder).as_posix() if places else None
 
 
 def _refuse_pointer(path: Path) -> None:
@@ -199,42 +213,6 @@ def _refuse_pointer(path: Path) -> None:
             raise ModelFormatError(
                 f"{path} is a Git LFS pointer, not the weights: run 'git lfs pull' in its folder"
             )
-
-
-def _expected(*, re_export: bool) -> tuple[str, ...]:
-    shared = (CHECKPOINT_FILES[0], CHECKPOINT_FILES[2], ONNX_FILES[0])
-    return shared if re_export else (IR_FILES[0], *shared)
-
-
-def wanted_files(files: Collection[str], *, re_export: bool) -> list[str]:
-    """Name the files of a hub repository that a conversion reads, and no others."""
-    weights = choose_weights(files, re_export=re_export)
-    wanted = [
-        file
-        for file in files
-        if PurePosixPath(file).suffix in {".json", ".txt", ".model"}
-        and len(PurePosixPath(file).parts) <= 2
-        and not file.startswith(("onnx/", "openvino/"))
-    ]
-    wanted += [f for f in files if re.match(r"(README\.md|LICEN[CS]E.*|NOTICE.*)$", f)]
-    for file in files:
-        if re.match(r"\d+_(?!Transformer)\w+/(model\.safetensors|pytorch_model\.bin)$", file):
-            newer = file.replace("pytorch_model.bin", "model.safetensors")
-            wanted.append(newer if newer in files else file)
-    if weights is None:
-        return wanted
-    chosen = {weights.file, *([weights.int8_file] if weights.int8_file else [])}
-    for file in sorted(chosen):
-        stem = PurePosixPath(file)
-        if weights.kind is WeightsKind.OPENVINO:
-            wanted += [file, str(stem.with_suffix(".bin"))]
-        elif file.endswith(".index.json"):
-            shards = re.compile(re.escape(file.split(".")[0]) + r"-\d+-of-\d+\.")
-            wanted += [file, *(f for f in files if shards.match(f))]
-        else:
-            # An ONNX file above 2 GB keeps its data beside it.
-            wanted += [file, *(f for f in files if f in (f"{file}_data", f"{file}.data"))]
-    return sorted(set(wanted) & set(files))
 
 
 def _is_path(name: str) -> bool:

@@ -116,11 +116,20 @@ def verify(
         raise ModelFormatError(f"{folder} holds no OpenVINO graph; convert the model first")
     if against is not None:
         with quiet_tools(), TemporaryDirectory(prefix="edge-embed-") as staging:
-            source = resolve_source(against, revision=revision, trust_remote_code=trust_remote_code)
+            receipt = read_receipt(folder)
+            source = resolve_source(
+                against,
+                revision=revision,
+                trust_remote_code=trust_remote_code,
+                route=receipt.source.route if receipt is not None else None,
+                staging=Path(staging) / "route",
+            )
             say(f"source: {source.kind.value} {source.folder}")
-            published = _published(source, Path(staging), config)
+            layout = Path(staging) / "published"
+            layout.mkdir()
+            published = _published(source, layout, config)
             checks.append(_check_tokenizer(config, published))
-            receipt, head = read_receipt(folder), len(published.head)
+            head = len(published.head)
             if receipt is not None and receipt.projection is not None:
                 # The source knows no projection: give its vectors ours before comparing.
                 published = replace(published, head=config.head)

@@ -69,6 +69,7 @@ def layer_numbers(text: str) -> list[int]:
 @click.option(
     "--trust-remote-code", is_flag=True, help="Run code that comes with the model, if it has some."
 )
+@click.option("--route", metavar="NAME", help="Which path of a model with a Router, such as query.")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 def convert_command(
     source: str,
@@ -82,6 +83,7 @@ def convert_command(
     frequencies: str | None,
     exits: str | None,
     max_loss: float | None,
+    route: str | None,
     *,
     re_export: bool,
     without_fp32: bool,
@@ -117,5 +119,6 @@ def convert_command(
             exits=layer_numbers(exits) if exits else None,
             max_loss=max_loss,
             trust_remote_code=trust_remote_code,
+            route=route,
             force=force,
         )

@@ -14,8 +14,8 @@ from edge_embed.cli.terminal import check_suffix, echo
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.figures import require_matplotlib
+from edge_embed.model.kinds import is_pair_model
 from edge_embed.model.locate import resolve_model
-from edge_embed.model.pair_config import is_pair_model
 from edge_embed.runtime.text_warnings import asymmetry
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.typed_json import typed
 from edge_embed.model.exits import Exit, read_exits
 from edge_embed.model.json_files import malformed, number_of, read_json
+from edge_embed.model.kinds import require_encoder
 from edge_embed.model.modules import HeadStep, read_head, read_modules
+from edge_embed.model.transformer_settings import check_settings
 from edge_embed.vectors import Similarity
 
 __all__ = [
@@ -179,6 +181,7 @@ class ModelConfig:
 
     @classmethod
     def _read(cls, folder: Path) -> "ModelConfig":
+        require_encoder(folder)
         transformer_folder, pooling_folder, modules = read_modules(folder)
         config = read_json(transformer_folder / "config.json")
         pooling_file = pooling_folder / "config.json"
@@ -187,7 +190,9 @@ class ModelConfig:
         if hidden_size is None or hidden_size < 1:
             raise ModelFormatError(f"{pooling_file} does not say its word_embedding_dimension")
         modes = _pooling_modes(pooling, pooling_file)
-        transformer = read_json(transformer_folder / "sentence_bert_config.json", optional=True)
+        settings_file = transformer_folder / "sentence_bert_config.json"
+        transformer = read_json(settings_file, optional=True)
+        check_settings(transformer, settings_file)
         extra = read_json(folder / _EXTRA, optional=True)
         return cls(
             folder=folder,

@@ -11,34 +11,70 @@ from edge_embed.model.json_files import load_json, read_json
 from edge_embed.model.layer_norm import LayerNorm
 from edge_embed.model.paths import path_inside
 
-__all__ = ["HeadStep", "read_head", "read_modules"]
+__all__ = ["HeadStep", "check_modules", "read_head", "read_modules"]
 
 HeadStep = DenseLayer | LayerNorm | Literal["normalize"]
 
 _RUN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
 
-# Modules of sentence-transformers that are not run, and what their models are.
-_REFUSED: Mapping[str, str] = {
-    "Asym": "a model with a path for queries and another for documents",
-    "BoW": "a bag of words, which sentence-transformers counts without any model",
-    "CLIPModel": "a model of images and texts",
-    "CNN": "a convolution over word vectors",
-    "LSTM": "a recurrent model over word vectors",
-    "MLMTransformer": "a sparse encoder",
-    "MultiVectorMask": "a model with a vector for each token, as late interaction uses them",
-    "Router": "a model with a path for queries and another for documents",
-    "SparseAutoEncoder": "a sparse encoder",
-    "SparseStaticEmbedding": "a sparse encoder",
-    "SpladePooling": "a sparse encoder",
-    "WeightedLayerPooling": "a model that averages the states of its layers",
-    "WordEmbeddings": "word vectors of a vocabulary of whole words",
-    "WordWeights": "word vectors of a vocabulary of whole words",
+_IMAGES = ("a model of images and texts", "take an encoder of texts")
+_ROUTED = (
+    "a model with a path for queries and another for documents",
+    "convert each path into a folder of its own with 'edge-embed convert SOURCE --route NAME'",
+)
+_SPARSE = (
+    "a sparse encoder, which gives weights of words and no vectors",
+    "take a dense encoder; sentence-transformers' SparseEncoder runs this one",
+)
+_TOKENS = (
+    "a model for late interaction, which gives a vector for each token",
+    "take an encoder with a vector for each text; sentence-transformers' MultiVectorEncoder or "
+    "PyLate runs this one",
+)
+_WORDS = (
+    "a model of whole words, without a transformer",
+    "take an encoder with a Transformer, which is as small today",
+)
+
+# Modules of sentence-transformers that are not run: what their models are, and what to do.
+_REFUSED: Mapping[str, tuple[str, str]] = {
+    "Asym": _ROUTED,
+    "BoW": _WORDS,
+    "CLIPModel": _IMAGES,
+    "CNN": _WORDS,
+    "HierarchicalTokenPooling": _TOKENS,
+    "LSTM": _WORDS,
+    "LambdaTokenPooling": _TOKENS,
+    "LogitScore": (
+        "a reranker that asks a language model for its next word",
+        "take a cross-encoder that is a sequence classifier",
+    ),
+    "MLMTransformer": _SPARSE,
+    "MultiVectorMask": _TOKENS,
+    "Router": _ROUTED,
+    "SparseAutoEncoder": _SPARSE,
+    "SparseStaticEmbedding": _SPARSE,
+    "SpladePooling": _SPARSE,
+    "WeightedLayerPooling": (
+        "a mean of the states of several layers",
+        "take a model that pools its last layer",
+    ),
+    "WordEmbeddings": _WORDS,
+    "WordWeights": _WORDS,
 }
 
 
-def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
-    """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
+def check_modules(folder: Path) -> list[tuple[str, Path]]:
+    """Return kind and folder of every module of a model, in order.
+
+    Raises:
+        ModelFormatError: modules.json is missing or damaged, or names one that is not run.
+    """
     file = folder / "modules.json"
+    if not file.is_file():
+        raise ModelFormatError(
+            f"{folder} is not a complete model: modules.json is missing{_remedy(folder)}"
+        )
     listed: Any = load_json(file)
     try:
         modules = [
@@ -47,7 +83,26 @@ def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
         ]
     except (TypeError, KeyError, ValueError, AttributeError):
         raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
-    modules = [module for module in modules if module[0] != "Dropout"]  # for training alone
+    return [module for module in modules if module[0] != "Dropout"]  # for training alone
+
+
+def _remedy(folder: Path) -> str:
+    """Say what to do about a folder without modules.json, where something can be done."""
+    inner = sorted(path.parent for path in folder.glob("*/modules.json"))
+    if inner:
+        return f"; the folder {inner[0].name} in it is a model: give {inner[0]}"
+    if (folder / "config.json").is_file():
+        return (
+            "; it looks like a transformer alone: 'edge-embed convert "
+            f"{folder} -o DIR --pooling MODE' makes a model of it"
+        )
+    return ""
+
+
+def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
+    """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
+    file = folder / "modules.json"
+    modules = check_modules(folder)
     kinds = [kind for kind, _ in modules]
     for needed in ("Transformer", "Pooling"):
         if needed not in kinds:
@@ -73,10 +128,12 @@ def _kind(name: str, file: Path) -> str:
             "sentence-transformers' own modules and never takes another class for one of them"
         )
     if kind not in (*_RUN, "Dropout"):
-        what = f" ({_REFUSED[kind]})" if kind in _REFUSED else ""
+        if kind in _REFUSED:
+            what, remedy = _REFUSED[kind]
+            raise ModelFormatError(f"{file} names the module {kind}: it is {what}; {remedy}")
         raise ModelFormatError(
-            f"{file} names the module {kind!r:.80}{what}, which edge_embed does not run; "
-            f"it runs {', '.join(_RUN)}"
+            f"{file} names the module {kind!r:.80}, which edge_embed does not run; it runs "
+            f"{', '.join(_RUN)}"
         )
     return kind
 

@@ -9,8 +9,9 @@ from edge_embed.errors import ModelFormatError
 from edge_embed.files.typed_json import typed
 from edge_embed.model.config import ModelConfig, first_position, lower_cased, max_seq_length
 from edge_embed.model.json_files import malformed, number_of, read_json
+from edge_embed.model.kinds import is_pair_model
 
-__all__ = ["Activation", "PairConfig", "is_pair_model"]
+__all__ = ["Activation", "PairConfig"]
 
 Activation = Literal["identity", "sigmoid", "softmax"]
 
@@ -19,17 +20,6 @@ _ACTIVATIONS: Mapping[str, Activation] = {
     "Sigmoid": "sigmoid",
     "Softmax": "softmax",
 }
-
-
-def is_pair_model(folder: str | Path) -> bool:
-    """Whether the folder holds a sequence classifier, and no encoder of sentences."""
-    folder = Path(folder)
-    if (folder / "modules.json").is_file():
-        extra = read_json(folder / "config_sentence_transformers.json", optional=True)
-        if extra.get("model_type") != "CrossEncoder":
-            return False
-    architectures = read_json(folder / "config.json", optional=True).get("architectures") or []
-    return any(str(name).endswith("ForSequenceClassification") for name in architectures)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,8 @@ class SourceRecord:
     weights_sha256: str
     revision: str | None = None
     """The hub's commit or the package's version."""
+    route: str | None = None
+    """Which path of a model with a Router it is."""
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,8 @@ import huggingface_hub
 import pytest
 
 from edge_embed.errors import InputError, ModelFormatError, ModelNotFoundError
-from edge_embed_conversion.sources import (
-    SourceKind,
-    Weights,
-    WeightsKind,
-    choose_weights,
-    resolve_source,
-    wanted_files,
-)
+from edge_embed_conversion.sources import SourceKind, resolve_source
+from edge_embed_conversion.weights import Weights, WeightsKind, choose_weights, wanted_files
 
 PROGRAM = "from edge_embed.cli import run; run()"
 NOBODY = "http://127.0.0.1:9"  # a port where nothing listens

@@ -207,7 +207,7 @@ def test_a_hub_id_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("custom_st.Transformer", "'custom_st.Transformer', code that comes with the model"),
         ("sentence_transformers.models.Router", "a path for queries and another for documents"),
         ("sentence_transformers.sparse_encoder.modules.SpladePooling", "a sparse encoder"),
-        ("sentence_transformers.models.BoW", "a bag of words"),
+        ("sentence_transformers.models.BoW", "a model of whole words"),
     ],
 )
 def test_other_modules_are_refused_by_name(folder: Path, kind: str, message: str) -> None:

@@ -38,7 +38,8 @@ from edge_embed_conversion.distillation.vocabulary import (
     save_tokenizer,
     train_tokenizer,
 )
-from edge_embed_conversion.sources import Source, WeightsKind, resolve_source
+from edge_embed_conversion.sources import Source, resolve_source
+from edge_embed_conversion.weights import WeightsKind
 
 __all__ = [
     "CALIBRATION_TEXTS",

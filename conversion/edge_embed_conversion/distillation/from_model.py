@@ -32,7 +32,8 @@ from edge_embed_conversion.distillation.neighbours import endless_batches
 from edge_embed_conversion.distillation.pruning import keep_layers, sample_of, shrink_inner
 from edge_embed_conversion.distillation.refinement import RefinementRecipe, refine
 from edge_embed_conversion.distillation.suite import DevSuite
-from edge_embed_conversion.sources import WeightsKind, resolve_source
+from edge_embed_conversion.sources import resolve_source
+from edge_embed_conversion.weights import WeightsKind
 
 __all__ = ["InitialModel", "distill_from"]
 

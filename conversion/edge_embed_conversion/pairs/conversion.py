@@ -27,7 +27,8 @@ from edge_embed_conversion.export import refuse_full_disk, save_graph
 from edge_embed_conversion.factorise import factorise_words, frequencies
 from edge_embed_conversion.fidelity import EvaluationSet
 from edge_embed_conversion.layout import copy_tokenizer
-from edge_embed_conversion.sources import Source, WeightsKind
+from edge_embed_conversion.sources import Source
+from edge_embed_conversion.weights import WeightsKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -20,7 +20,8 @@ from edge_embed_conversion.pairs.files import PairTable, read_pairs
 from edge_embed_conversion.pairs.network import PairNetwork, load_network
 from edge_embed_conversion.pairs.recipe import PairRecipe
 from edge_embed_conversion.pairs.training import DevelopmentPairs, PairRun, train_network
-from edge_embed_conversion.sources import WeightsKind, resolve_source
+from edge_embed_conversion.sources import resolve_source
+from edge_embed_conversion.weights import WeightsKind
 
 __all__ = ["train_pairs"]
 
