@@ -78,9 +78,10 @@ class SentenceTransformersApi:
         *args: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> npt.NDArray[Any]:
-        """Embed search queries: :meth:`encode` with the model's ``query`` prompt if it has one."""
+        """Embed search queries: :meth:`encode` with the model's ``query`` prompt, or with none."""
         if prompt_name is None and prompt is None:
             prompt_name = self.role_prompt("query")
+            prompt = None if prompt_name else ""  # the default prompt is for encode alone
         return self.encode(_texts(inputs, options), prompt_name, prompt, *args, **options)
 
     def encode_document(
@@ -91,9 +92,10 @@ class SentenceTransformersApi:
         *args: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> npt.NDArray[Any]:
-        """Embed documents to be found: :meth:`encode` with the model's document prompt if any."""
+        """Embed documents to be found: :meth:`encode` with their prompt, or with none."""
         if prompt_name is None and prompt is None:
             prompt_name = self.role_prompt("document", "passage", "corpus")
+            prompt = None if prompt_name else ""
         return self.encode(_texts(inputs, options), prompt_name, prompt, *args, **options)
 
     def encode_multi_process(

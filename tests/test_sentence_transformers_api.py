@@ -1,6 +1,8 @@
 """An Embedder where a program expects a SentenceTransformer."""
 
 import inspect
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -220,3 +222,19 @@ def test_similarity_pairwise_is_theirs(model: Embedder, original: Any, name: Any
         model.config = before
     with pytest.raises(InputError, match="cannot pair vectors of shapes"):
         model.similarity_pairwise(first, second[:2])
+
+
+def test_a_role_without_a_prompt_has_none_as_with_theirs(
+    tiny_model: Path, tmp_path: Path, original: Any
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    settings = {"prompts": {"sts": "The meaning of: "}, "default_prompt_name": "sts"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    model = Embedder(folder, cache=False, variant="fp32")
+    options: dict[str, Any] = {"file_name": "openvino/openvino_model.xml"}
+    options["ov_config"] = {"INFERENCE_PRECISION_HINT": "f32"}
+    theirs = original(str(folder), backend="openvino", model_kwargs=options)
+    for method in ("encode", "encode_query", "encode_document"):
+        ours = getattr(model, method)("a small cat")
+        assert np.allclose(ours, getattr(theirs, method)("a small cat"), atol=1e-5), method
+    assert not np.allclose(model.encode("a small cat"), model.encode_query("a small cat"))

@@ -72,6 +72,8 @@ class Family:
     normalize: bool = False
     dense: Sequence[Mapping[str, Any]] = ()
     """Configurations of Dense modules after pooling."""
+    layer_norm: bool = False
+    """Whether a LayerNorm follows them."""
     prompts: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = LIMIT
     padding_side: str = "right"
@@ -86,6 +88,7 @@ QUERY = {"query": "Represent this sentence for searching relevant passages: "}
 INSTRUCT = {"query": "Instruct: Given a question, find the answer\nQuery:", "document": ""}
 IDENTITY = "torch.nn.modules.linear.Identity"
 TANH = "torch.nn.modules.activation.Tanh"
+GELU = "torch.nn.modules.activation.GELU"
 
 FAMILIES: Mapping[str, Family] = {
     "bert": Family("all-MiniLM-L6-v2", "bert", BERT, normalize=True),
@@ -109,6 +112,17 @@ FAMILIES: Mapping[str, Family] = {
         {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64}
         | {"max_position_embeddings": 160, "initializer_range": 0.2},
         dense=({"in_features": 32, "out_features": 24, "activation_function": TANH},),
+    ),
+    "dense-gelu": Family(
+        "a Dense with GELU and a residual, then LayerNorm",
+        "bert",
+        BERT,
+        dense=(
+            {"in_features": 32, "out_features": 32, "activation_function": GELU}
+            | {"use_residual": True},
+        ),
+        layer_norm=True,
+        normalize=True,
     ),
     "mpnet": Family("all-mpnet-base-v2", "mpnet", BERT, tokens="roberta", normalize=True),
     "roberta": Family("all-distilroberta-v1", "roberta", BERT, tokens="roberta"),
@@ -317,6 +331,13 @@ def _write_layout(
             arrays["linear.bias"] = torch.randn(layer["out_features"])
         (folder / path).mkdir(parents=True)
         save_file(arrays, folder / path / "model.safetensors", {"format": "pt"})
+    if family.layer_norm:
+        path = f"{len(modules)}_LayerNorm"
+        modules.append(("LayerNorm", path))
+        documents[f"{path}/config.json"] = {"dimension": 32}
+        (folder / path).mkdir()
+        norm = {"norm.weight": torch.randn(32), "norm.bias": torch.randn(32)}
+        save_file(norm, folder / path / "model.safetensors", {"format": "pt"})
     if family.normalize:
         modules.append(("Normalize", f"{len(modules)}_Normalize"))
     documents["modules.json"] = [
