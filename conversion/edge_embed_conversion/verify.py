@@ -16,8 +16,9 @@ import numpy as np
 import tokenizers
 
 from edge_embed.embedder import Embedder
-from edge_embed.errors import EdgeEmbedError, ModelFormatError, ModelNotFoundError
+from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError, ModelNotFoundError
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.kinds import is_pair_model
 from edge_embed.model.modules import HeadStep
 from edge_embed.model.receipt import RECEIPT, Fidelity, check_files, read_receipt
 from edge_embed.runtime.tokenizer import Tokenizer
@@ -106,11 +107,19 @@ def verify(
     Raises:
         ModelNotFoundError: the folder or the source does not exist.
         ModelFormatError: one of the two is damaged beyond comparison.
+        InputError: the folder reads pairs, and a source was given to compare vectors with.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ModelNotFoundError(f"there is no folder {folder}")
     checks = [_check_receipt(folder)]
+    if is_pair_model(folder):
+        if against is not None:
+            raise InputError(
+                f"{folder} reads pairs, and --against compares encoders: its receipt says how far "
+                "its outputs agree with the source's"
+            )
+        return Verification(folder, tuple(checks))
     config = ModelConfig.from_folder(folder)
     if not config.variants:
         raise ModelFormatError(f"{folder} holds no OpenVINO graph; convert the model first")

@@ -62,7 +62,7 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "Softplus": _softplus,
     "Softshrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
     "Softsign": lambda x: x / (1 + np.abs(x)),
-    "Tanh": np.tanh,
+    "Tanh": lambda x: np.tanh(x),
     "Tanhshrink": lambda x: x - np.tanh(x),
 }
 """torch's class to the function, float64 to float64."""

@@ -146,8 +146,9 @@ def read_head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ..
             _require_sentence_embedding(folder / "config.json")
             steps.append("normalize")
             continue
-        reader = LayerNorm if kind == "LayerNorm" else DenseLayer
-        layer = reader.from_folder(folder)
+        layer: DenseLayer | LayerNorm = (
+            LayerNorm.from_folder(folder) if kind == "LayerNorm" else DenseLayer.from_folder(folder)
+        )
         if layer.in_features != width:
             raise ModelFormatError(
                 f"{folder / 'config.json'} takes {layer.in_features} dimensions, the step before "

@@ -74,6 +74,11 @@ def _number(value: float) -> ov.Node:
     return ops.constant(np.float32(value))
 
 
+def _elu(x: ov.Node) -> ov.Node:
+    below = ops.minimum(ops.subtract(ops.exp(x), _number(1)), _number(0))
+    return ops.add(ops.relu(x), below)
+
+
 def _hard_shrink(x: ov.Node) -> ov.Node:
     return ops.select(ops.greater(ops.abs(x), _number(0.5)), x, _number(0))
 
@@ -84,8 +89,8 @@ def _soft_shrink(x: ov.Node) -> ov.Node:
 
 
 ACTIVATION_NODES: Mapping[str, Callable[[ov.Node], ov.Node]] = {
-    "CELU": lambda x: ops.elu(x, 1.0),
-    "ELU": lambda x: ops.elu(x, 1.0),
+    "CELU": _elu,
+    "ELU": _elu,
     "GELU": lambda x: ops.gelu(x, "ERF"),
     "Hardshrink": _hard_shrink,
     "Hardsigmoid": lambda x: ops.hsigmoid(x),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_embed.errors import EdgeEmbedError, ModelFormatError, ModelNotFoundError
+from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError, ModelNotFoundError
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion.parity import Sample, Truth, runtime_vectors, samples_of
@@ -196,6 +196,12 @@ def test_without_modules_sentence_transformers_is_no_yardstick(
     result = verify(tiny_model, against=str(source))
     assert statuses(result)["pipeline"] == "skipped"
     assert "would guess its pooling" in detail(result, "pipeline")
+
+
+def test_a_pair_model_has_its_files_checked(tiny_pair_model: Path, tiny_bert_source: Path) -> None:
+    assert statuses(verify(tiny_pair_model)) == {"files": "passed"}
+    with pytest.raises(InputError, match="reads pairs, and --against compares encoders"):
+        verify(tiny_pair_model, against=str(tiny_bert_source))
 
 
 def test_nothing_to_verify(tmp_path: Path, folder: Path) -> None:
