@@ -8,10 +8,11 @@ that the user states.
 import json
 import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.errors import InputError, MissingExtraError, ModelFormatError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.json_files import load_json, read_json
 from edge_embed.model.kinds import require_encoder
@@ -105,6 +106,7 @@ def copy_tokenizer(source: Path, folder: Path) -> str:
 
     Raises:
         ModelFormatError: there is no tokenizer, or none can be made.
+        MissingExtraError: one would be made with sentencepiece, which is not installed.
     """
     for file in _TOKENIZER_FILES:
         _copy_if_there(source, folder, file)
@@ -187,6 +189,8 @@ def _make_tokenizer(source: Path, folder: Path) -> str:
             f"{source} has no tokenizer.json and nothing to make it from "
             f"({', '.join(_TOKENIZER_SOURCES)})"
         )
+    if found[0].endswith(".model") and find_spec("sentencepiece") is None:
+        raise MissingExtraError(f"a tokenizer made from {found[0]}", "convert", "sentencepiece")
     import transformers
 
     try:

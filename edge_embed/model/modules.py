@@ -130,7 +130,7 @@ def _kind(name: str, file: Path) -> str:
     if kind not in (*_RUN, "Dropout"):
         if kind in _REFUSED:
             what, remedy = _REFUSED[kind]
-            raise ModelFormatError(f"{file} names the module {kind}: it is {what}; {remedy}")
+            raise ModelFormatError(f"{file} names the module {kind!r}: it is {what}; {remedy}")
         raise ModelFormatError(
             f"{file} names the module {kind!r:.80}, which edge_embed does not run; it runs "
             f"{', '.join(_RUN)}"

@@ -77,7 +77,7 @@ def test_a_router_needs_a_route(routed: Path, tmp_path: Path) -> None:
         convert(routed, tmp_path / "out", precision="fp32", route="passage")
     with pytest.raises(InputError, match="holds the source itself"):
         convert(routed, routed, precision="fp32", route="query", force=True)
-    with pytest.raises(ModelFormatError, match="names the module Router: it is a model with a pa"):
+    with pytest.raises(ModelFormatError, match="names the module 'Router': it is a model with a p"):
         Embedder(routed)
     assert not (tmp_path / "out").exists()
 

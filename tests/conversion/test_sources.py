@@ -29,7 +29,8 @@ def folder(tmp_path: Path) -> Path:
 def model_files(folder: Path, names: list[str]) -> Path:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("{}", encoding="utf-8")
+        text = "[]" if name.endswith("modules.json") else "{}"
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -236,6 +237,7 @@ def test_only_what_a_conversion_reads_is_downloaded(
         "images/plot.png",
     ]
     asked: dict[str, object] = {}
+    first: list[str] = []
 
     def model_info(self: object, name: str, *, revision: str | None, timeout: float) -> object:
         asked["revision"] = revision
@@ -244,6 +246,9 @@ def test_only_what_a_conversion_reads_is_downloaded(
         )
 
     def snapshot_download(name: str, *, revision: str, allow_patterns: list[str]) -> str:
+        first.extend(
+            allow_patterns if not first else ()
+        )  # settings, to be looked at before weights
         asked.update(name=name, commit=revision, files=allow_patterns)
         return str(model_files(tmp_path, allow_patterns))
 
@@ -251,6 +256,7 @@ def test_only_what_a_conversion_reads_is_downloaded(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     source = resolve_source("someone/model", revision="v1.0")
+    assert first == [f for f in wanted if f.endswith(".json")] + ["onnx/config.json"]
     assert (source.kind, source.revision) == (SourceKind.HUB, COMMIT)
     assert asked == {
         "revision": "v1.0", "name": "someone/model", "commit": COMMIT, "files": wanted
@@ -316,3 +322,27 @@ def test_a_name_that_can_be_nothing(name: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelNotFoundError):
         resolve_source(name)
+
+
+def test_a_repository_of_another_kind_is_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ["modules.json", "config_sentence_transformers.json", "model.safetensors"]
+    fetched: list[str] = []
+
+    def model_info(self: object, name: str, *, revision: str | None, timeout: float) -> object:
+        return SimpleNamespace(sha=COMMIT, siblings=[SimpleNamespace(rfilename=f) for f in files])
+
+    def snapshot_download(name: str, *, revision: str, allow_patterns: list[str]) -> str:
+        fetched.extend(allow_patterns)
+        model_files(tmp_path, allow_patterns)
+        text = json.dumps({"model_type": "SparseEncoder"})
+        (tmp_path / "config_sentence_transformers.json").write_text(text)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(ModelFormatError, match="is a sparse encoder"):
+        resolve_source("someone/model")
+    assert fetched == files[:2]
