@@ -67,14 +67,14 @@ def graph_states(model: ov.Model) -> TokenStates:
 
 def source_states(source: Source) -> TokenStates:
     """Compute token states with the source's own FP32 weights: its checkpoint's, if it has one."""
-    if source.checkpoint is not None:
-        from edge_embed_conversion.checkpoint import load_checkpoint
-
-        return torch_states(load_checkpoint((source.folder / source.checkpoint).parent))
+    checkpoint = source.checkpoint
     if source.weights.kind is WeightsKind.CHECKPOINT:
+        checkpoint = source.weights.file
+    if checkpoint is not None:
         from edge_embed_conversion.checkpoint import load_checkpoint
 
-        return torch_states(load_checkpoint(source.weights_path.parent))
+        place = (source.folder / checkpoint).parent
+        return torch_states(load_checkpoint(place, trust_remote_code=source.trust_remote_code))
     if source.weights.kind is WeightsKind.OPENVINO:
         return graph_states(read_graph(source.weights_path))
     return graph_states(read_onnx(source.weights_path))
