@@ -30,8 +30,8 @@ from edge_embed_conversion.weights import (
     Weights,
     WeightsKind,
     choose_weights,
+    refuse_without_weights,
     wanted_files,
-    why_no_weights,
 )
 
 __all__ = [
@@ -126,7 +126,7 @@ def resolve_source(
     transformer = transformer_place(folder)
     weights = choose_weights(files, re_export=re_export, transformer=transformer)
     if weights is None:
-        raise ModelFormatError(f"{name} {why_no_weights(files, re_export=re_export)}")
+        refuse_without_weights(name, files, re_export=re_export)
     _refuse_pointer(folder / weights.file)
     licence, languages = _card(folder)
     beside = choose_weights(files, re_export=True, transformer=transformer)

@@ -9,6 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
+from typing import NoReturn
+
+from edge_embed.errors import ModelFormatError
 
 __all__ = [
     "CHECKPOINT_FILES",
@@ -17,8 +20,8 @@ __all__ = [
     "Weights",
     "WeightsKind",
     "choose_weights",
+    "refuse_without_weights",
     "wanted_files",
-    "why_no_weights",
 ]
 
 IR_FILES = ("openvino/openvino_model.xml", "openvino_model.xml")
@@ -96,28 +99,39 @@ def choose_weights(
     return None
 
 
-def why_no_weights(files: Collection[str], *, re_export: bool) -> str:
-    """Say what a model without weights that can be converted holds instead, and what to do."""
-    names = [PurePosixPath(file) for file in files]
+def refuse_without_weights(name: str, files: Collection[str], *, re_export: bool) -> NoReturn:
+    """Say what a model without weights that can be converted holds instead, and what to do.
+
+    Args:
+        name: what the user calls the model.
+        files: its listing.
+        re_export: whether an OpenVINO graph was passed over.
+
+    Raises:
+        ModelFormatError: always.
+    """
+    paths = [PurePosixPath(file) for file in sorted(files)]
     if "adapter_config.json" in files:
-        return (
-            "is an adapter of another model (adapter_config.json): merge the two first "
+        raise ModelFormatError(
+            f"{name} is an adapter of another model (adapter_config.json): merge the two first "
             "(merge_and_unload of the library peft), and convert what that saves"
         )
     for ending, library in _OTHER_WEIGHTS.items():
-        if other := next((path for path in names if path.name.endswith(ending)), None):
-            return (
-                f"holds weights of {library} alone ({other}): take a copy of the model with "
+        if other := next((path for path in paths if path.name.endswith(ending)), None):
+            raise ModelFormatError(
+                f"{name} holds weights of {library} alone ({other}): take a copy of the model with "
                 "model.safetensors, or save it so with the library that wrote it"
             )
     asked = "checkpoint or ONNX file to export" if re_export else "weights"
-    said = f"holds no {asked}: expected {', '.join(_expected(re_export=re_export))}"
-    graphs = sorted(str(path) for path in names if path.suffix == ".onnx")
-    if graphs:
-        return f"{said}; {graphs[0]} is not taken, as it may be quantized or cut already"
-    inner = sorted(str(path.parent) for path in names if path.name == "config.json")
-    inner = [place for place in inner if place != "." and not re.match(r"\d+_", place)]
-    return f"{said}; its folder {inner[0]} may be the model: give that" if inner else said
+    rest = ", ".join(_expected(re_export=re_export))
+    graph = next((path for path in paths if path.suffix == ".onnx"), None)
+    if graph is not None:
+        rest += f"; {graph} is not taken, as it may be quantized or cut already"
+    inner = [path.parent for path in paths if path.name == "config.json" and len(path.parts) > 1]
+    inner = [place for place in inner if not re.match(r"\d+_|onnx|openvino", str(place))]
+    if inner:
+        rest += f"; its folder {inner[0]} may be the model: give that"
+    raise ModelFormatError(f"{name} holds no {asked}: expected {rest}")
 
 
 def _expected(*, re_export: bool) -> tuple[str, ...]:
