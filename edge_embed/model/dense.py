@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.json_text import parse_json
+from edge_embed.files.typed_json import typed
 from edge_embed.model.activations import ACTIVATIONS, activation_name
-from edge_embed.model.json_files import read_json
+from edge_embed.model.json_files import number_of, read_json
 
 __all__ = ["WEIGHTS", "DenseLayer", "DenseWeights", "read_safetensors", "save_dense"]
 
@@ -70,8 +71,8 @@ class DenseLayer:
         """
         path = folder / "config.json"
         config = read_json(path)
-        width, out = config.get("in_features"), config.get("out_features")
-        if not (isinstance(width, int) and isinstance(out, int) and min(width, out) > 0):
+        width, out = number_of(config, "in_features"), number_of(config, "out_features")
+        if width is None or out is None or min(width, out) < 1:
             raise ModelFormatError(f"{path} does not say its in_features and out_features")
         activation = config.get("activation_function", "torch.nn.modules.activation.Tanh")
         for end in ("input", "output"):
@@ -85,9 +86,9 @@ class DenseLayer:
             folder,
             width,
             out,
-            bias=bool(config.get("bias", True)),
+            bias=typed(bool, config.get("bias", True), "bias"),
             activation=activation_name(str(activation), str(path)),
-            residual=bool(config.get("use_residual", False)),
+            residual=typed(bool, config.get("use_residual", False), "use_residual"),
         )
 
     def weights(self) -> DenseWeights:

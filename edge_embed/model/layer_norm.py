@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.dense import WEIGHTS, read_safetensors
-from edge_embed.model.json_files import read_json
+from edge_embed.model.json_files import number_of, read_json
 
 __all__ = ["EPSILON", "LayerNorm", "ScaleAndShift"]
 
@@ -53,8 +53,8 @@ class LayerNorm:
             ModelFormatError: the file is missing or damaged.
         """
         path = folder / "config.json"
-        dimension = read_json(path).get("dimension")
-        if not isinstance(dimension, int) or dimension < 1:
+        dimension = number_of(read_json(path), "dimension")
+        if dimension is None or dimension < 1:
             raise ModelFormatError(f"{path} does not say its dimension")
         return cls(folder, dimension)
 
