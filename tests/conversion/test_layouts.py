@@ -5,6 +5,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def source(tmp_path: Path, tiny_bert_source: Path) -> Path:
     return Path(shutil.copytree(tiny_bert_source, tmp_path / "source"))
 
 
-def weights(file: Path) -> dict[str, "torch.Tensor"]:
+def weights(file: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     return load_file(file)
@@ -43,7 +44,7 @@ def in_shards(folder: Path) -> Path:
     arrays = weights(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = sorted(arrays)
-    index = {}
+    index: dict[str, str] = {}
     for number, some in enumerate((names[::2], names[1::2]), 1):
         file = f"model-{number:05d}-of-00002.safetensors"
         save_file({name: arrays[name] for name in some}, folder / file, {"format": "pt"})
