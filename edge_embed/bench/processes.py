@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_embed.errors import EdgeEmbedError, InputError
+from edge_embed.files.write_errors import temporary_files
 
 __all__ = ["cold_start", "memory_growth", "random_calls"]
 
@@ -64,7 +65,7 @@ def cold_start(options: Mapping[str, Any], *, rounds: int = 5) -> dict[str, Any]
     """
     from edge_embed.bench.timing import spread
 
-    with tempfile.TemporaryDirectory() as cache:
+    with temporary_files(), tempfile.TemporaryDirectory() as cache:
         runs = [_child(_START_UP, {**options, "cache": cache}) for _ in range(rounds + 1)]
     return {
         "cold_cache": {name: round(value, 4) for name, value in runs[0].items()},

@@ -11,6 +11,7 @@ import click
 
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.embedder import Embedder
+from edge_embed.files.write_errors import temporary_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,15 +110,16 @@ def _search(model: Embedder, answers: Sequence[str], questions: Sequence[str]) -
 
     _title("3. Search", "edge-embed index create|add INDEX, edge-embed search INDEX TEXT")
     with (
+        temporary_files(),
         tempfile.TemporaryDirectory(prefix="edge_embed.") as folder,
         Index.create(Path(folder) / "answers.index", dim=model.dim) as index,
     ):
         index.add(answers, model.encode_document(answers, normalize=True))
         vectors = model.encode_query(list(questions), normalize=True)
         found = index.search(vectors, k=1, queries=questions)
-        for question, hits in zip(questions, found, strict=True):
-            click.echo(f'  "{question}"')
-            click.echo(f"  {hits[0].score:.2f}  {hits[0].text}")
+    for question, hits in zip(questions, found, strict=True):
+        click.echo(f'  "{question}"')
+        click.echo(f"  {hits[0].score:.2f}  {hits[0].text}")
     click.echo("The last question is found by its word, the others by their meaning.")
 
 

@@ -16,12 +16,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edge_embed.errors import OutputError
 from edge_embed.files.lock import owned_file
-from edge_embed.files.write_errors import output_error
+from edge_embed.files.write_errors import output_error, temporary_files
 
 __all__ = ["atomic_file", "atomic_folder", "check_folder"]
 
@@ -89,10 +89,12 @@ def _filled(path: Path) -> Iterator[Path]:
     try:
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, "no permission")
-        with tempfile.TemporaryDirectory(prefix="edge-embed-") as folder:
-            temporary = Path(folder, path.name)
-            temporary.touch()
-            yield temporary
+        with ExitStack() as stack:
+            with temporary_files():
+                made = tempfile.TemporaryDirectory(prefix="edge-embed-")
+                temporary = Path(stack.enter_context(made), path.name)
+                temporary.touch()
+                yield temporary
             with temporary.open("rb") as source, path.open("wb", buffering=0) as target:
                 shutil.copyfileobj(source, target)
     except OSError as error:

@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from edge_embed.files.atomic import atomic_file
 from edge_embed.files.formats import WRITABLE_VECTORS, output_format
 from edge_embed.files.vector_formats import JsonVectors, VectorWriter
+from edge_embed.files.write_errors import temporary_files
 
 __all__ = ["check_output", "open_writer"]
 
@@ -34,13 +35,18 @@ def open_writer(path: str | Path | None) -> Iterator[VectorWriter]:
         MissingExtraError: a .parquet file, without pyarrow.
     """
     if path is None:
-        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
-            writer: VectorWriter = JsonVectors(spool, "[\n", ",\n", "\n]\n")
-            yield writer
-            writer.close()
-            spool.seek(0)
+        spool = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - closed below
+        try:
+            with temporary_files():
+                writer: VectorWriter = JsonVectors(spool, "[\n", ",\n", "\n]\n")
+                yield writer
+                writer.close()
+                spool.seek(0)
             shutil.copyfileobj(spool, sys.stdout.buffer)
             sys.stdout.buffer.flush()
+        finally:
+            with suppress(OSError):  # what could not be written has been said
+                spool.close()
         return
     path = Path(path)
     known = output_format(path, WRITABLE_VECTORS)

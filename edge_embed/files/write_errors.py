@@ -1,11 +1,15 @@
 """Why something cannot be written, in one line."""
 
 import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge_embed.errors import OutputError
 
-__all__ = ["output_error"]
+__all__ = ["output_error", "temporary_files"]
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -17,3 +21,28 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if error.errno == errno.ENOENT:
         return OutputError(f"cannot write {path}: its folder {path.parent} does not exist")
     return OutputError(f"cannot write {path}: {error.strerror or error}")
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Say of an error of the block that it is about the folder for temporary files.
+
+    Raises:
+        OutputError: it is full, missing, or not to be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "it is full" if full else error.strerror or str(error)
+        raise OutputError(
+            f"cannot write to the folder for temporary files ({_temporary_folder()}): {why}; set "
+            "TMPDIR to another one"
+        ) from error
+
+
+def _temporary_folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:  # none of those that Python tries can be written
+        return os.environ.get("TMPDIR", "/tmp")  # noqa: S108

@@ -10,13 +10,12 @@ the recall on that sample is reported.
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.files.write_errors import output_error
+from edge_embed.files.write_errors import temporary_files
 from edge_embed.tasks.vectors import Floats, Rows, unit_rows
 
 __all__ = ["WANTED", "InvertedFile", "Probes", "bounding_heads", "spherical_k_means"]
@@ -97,15 +96,12 @@ class InvertedFile:
             nearest[start : start + _BLOCK] = (block @ basis[:, :_HEAD] @ centres.T).argmax(axis=1)
         numbers = np.argsort(nearest, kind="stable").astype(np.int32)
         starts = np.searchsorted(nearest[numbers], np.arange(list_count + 1))
-        try:
-            with tempfile.TemporaryFile() as file:
-                for start in range(0, count, _BLOCK):
-                    block = rows.take(order[numbers[start : start + _BLOCK]])
-                    file.write((block @ basis).astype(np.float16).tobytes())
-                file.flush()
-                return cls(basis, centres, starts, numbers, file)
-        except OSError as error:
-            raise output_error(Path(tempfile.gettempdir()), error) from error
+        with temporary_files(), tempfile.TemporaryFile() as file:
+            for start in range(0, count, _BLOCK):
+                block = rows.take(order[numbers[start : start + _BLOCK]])
+                file.write((block @ basis).astype(np.float16).tobytes())
+            file.flush()
+            return cls(basis, centres, starts, numbers, file)
 
     def rotate(self, block: Floats) -> Floats:
         """Rotate vectors of unit length, (n, dim), as those in the lists; cosines do not change."""

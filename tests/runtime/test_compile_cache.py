@@ -51,6 +51,17 @@ def test_loading_prunes_the_users_folder_and_no_other(tiny_model: Path, tmp_path
     assert len(list(user.glob("*/*.blob"))) >= 1
 
 
+@pytest.mark.parametrize("now", [1e8, 1e11])  # 1973, and 3,000 years from now
+def test_a_clock_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float) -> None:
+    engine = Engine()
+    cached(tmp_path, "key", engine)
+    monkeypatch.setattr(time, "time", lambda: now)
+    cached(tmp_path, "key", engine)
+    assert engine.compiled == 1
+    prune(tmp_path, max_bytes=0)
+    assert (tmp_path / "key").exists() == (now < 1e9), "at worst it is compiled again"
+
+
 def test_an_entry_that_is_pruned_goes_as_a_whole(tmp_path: Path) -> None:
     cached(tmp_path, "old", Engine())
     (mine := tmp_path / "mine").mkdir()

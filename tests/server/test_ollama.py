@@ -17,6 +17,7 @@ import pytest
 from edge_embed import Embedder, InputError
 from edge_embed.model.locate import resolve_model
 from edge_embed.server import Service
+from edge_embed.server.api.ollama import _modified
 from edge_embed.server.errors import StatusError
 from edge_embed.server.names import ModelNames, Named
 from tests.support.serving import WAIT, Program, program, running, source
@@ -231,3 +232,12 @@ class TestClients:
         config = BaseEmbedderConfig(model="mini", ollama_base_url=server.url)
         embedding = OllamaEmbedding(config)  # lists, and would pull
         same(embedding.embed(TEXTS[0]), model.encode(TEXTS[0], normalize=True))
+
+
+@pytest.mark.parametrize("seconds", [-3e9, 0, 100, 4e12])
+def test_models_of_a_clock_that_was_wrong(seconds: float) -> None:
+    class Source:
+        def stamp(self) -> tuple[tuple[str, int, int], ...]:
+            return (("a", int(seconds * 1e9), 1),)
+
+    assert _modified(Source())[:2] in ("19", "99")  # type: ignore[arg-type]

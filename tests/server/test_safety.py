@@ -199,6 +199,37 @@ def test_a_page_elsewhere_reads_nothing(tiny_model: Path) -> None:
     with_client(service, ask)
 
 
+FORWARDED = [
+    ("x-forwarded-host", "{}"),
+    ("forwarded", "for=1.2.3.4;host={};proto=https"),
+    ("x-original-host", "{}"),
+    ("x-host", "{}"),
+    ("x-forwarded-server", "{}"),
+]
+
+
+def test_what_a_proxy_says_of_the_client_changes_nothing(tiny_model: Path) -> None:
+    """Anybody can send such headers: they neither open a server nor appear in its answers."""
+    service = Service([source(tiny_model)])
+    service.hosts = AllowedHosts("127.0.0.1")
+
+    async def ask(http: httpx.AsyncClient) -> None:
+        good = {"host": "localhost:8080"}
+        plain = {path: (await http.get(path, headers=good)).content for path in ("/", "/docs")}
+        for name, value in FORWARDED:
+            opened = {"host": "evil.example", name: value.format("localhost:8080")}
+            assert (await http.get("/info", headers=opened)).status_code == 403, name
+            shown = {**good, name: value.format("evil.example"), "x-forwarded-prefix": "/evil"}
+            shown |= {"x-forwarded-for": "evil", "x-forwarded-proto": "evil", "x-real-ip": "evil"}
+            for path, content in plain.items():
+                assert (await http.get(path, headers=shown)).content == content, name
+            answer = await http.post("/embed", json={"inputs": ""}, headers=shown)
+            assert b"evil" not in answer.content
+            assert "evil" not in str(answer.headers)
+
+    with_client(service, ask)
+
+
 def test_an_indented_comment_is_no_key(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("  # not a key\n\t#neither\nreal\n")

@@ -238,9 +238,12 @@ def _family(config: ModelConfig) -> str:
 
 def _modified(source: ModelSource) -> str:
     seconds = max(nanoseconds for _, nanoseconds, _ in source.stamp()) / 1e9
+    # A clock that was wrong may have left a year that has no calendar.
+    seconds = min(max(seconds, 0.0), _YEAR_9999)
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
+_YEAR_9999 = 253_370_764_800.0
 _TEXTS = ["Reset my password", "Opening hours"]
 
 
