@@ -21,7 +21,6 @@ from edge_embed.encoding import (
 from edge_embed.errors import InputError, TextError
 from edge_embed.model.card import ModelCard
 from edge_embed.model.config import ModelConfig
-from edge_embed.model.consistency import check_consistency
 from edge_embed.model.locate import resolve_model
 from edge_embed.model.precision import Precision, Ranges
 from edge_embed.model.receipt import verify_folder
@@ -29,10 +28,8 @@ from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.chunks import run_in_chunks
 from edge_embed.runtime.compile_cache import cache_folder, prune
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
-from edge_embed.runtime.engine import Engine
-from edge_embed.runtime.planner import BatchPlanner, tile_of
+from edge_embed.runtime.encoder import load_encoder
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
-from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.sentence_transformers_api import (
     OutputValue,
     SentenceTransformersApi,
@@ -80,7 +77,9 @@ class Embedder(SentenceTransformersApi):
             model: A model folder, a shipped model's name, or a hub id; None is the model that
                 ships with the package.
             variant: Which weights, where the folder has several: ``int8``, ``w8``, ``fp16`` or
-                ``fp32``. None takes the first of these that is there.
+                ``fp32``. None takes the first of these that is there. ``static`` derives token
+                vectors from it, once: a text's vector is their mean, tens of thousands of texts a
+                second, much less exact, and not comparable with those of the others.
             hint: ``throughput`` for bulk alone, ``latency`` for single queries alone; None is for
                 both, by rule or as ``edge-embed bench tune`` has measured on this machine.
             threads: Inference threads; None takes what the process may use.
@@ -122,24 +121,16 @@ class Embedder(SentenceTransformersApi):
             packed=packed,
             cache_dir=cache_dir,
         )
-        self.tokenizer = Tokenizer(self.config)
-        self.engine = Engine(self.config, self.runtime, file=file)
-        check_consistency(
-            self.config,
-            self.engine.tables,
-            graph=file,
-            highest_id=lambda: self.tokenizer.vocabulary_size - 1,
-            pad_id=self.tokenizer.pad_id,
-        )
+        loaded = load_encoder(self.config, self.runtime, self.variant, file)
+        self.config, self.tokenizer = loaded.config, loaded.tokenizer
+        self.engine, self.planner = loaded.engine, loaded.planner
+        self.derived = loaded.derived
+        """A hash of the table of the variant ``static``; None for all others."""
         if cache is True and cache_dir is not None:
             prune(cache_dir)
-        self.planner = BatchPlanner(
-            max_length=self.max_seq_length,
-            pad_id=self.config.pad_token_id,
-            packed=self.engine.packed,
-            tile=tile_of(self.variant),
-        )
-        self.ranges = Ranges.load(folder, dim=self.config.dim)
+        # A folder's ranges are of its own weights.
+        derived = self.derived is not None
+        self.ranges = None if derived else Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
         self._warned: set[str] = set()
         if warm_up:

@@ -162,7 +162,7 @@ def frequencies(tokenizer_file: Path, file: str | Path | None = None) -> Frequen
         if not texts:
             raise InputError(f"{file} holds no text to count pieces in")
         return Frequencies(Path(file).name, _piece_counts(tokenizer_file, texts, [1] * len(texts)))
-    stored = resources.files("edge_embed_conversion") / "data" / "word_counts.tsv"
+    stored = resources.files("edge_embed.runtime") / "word_counts.tsv"
     pairs = [line.split("\t") for line in stored.read_text(encoding="utf-8").splitlines()]
     words, often = [word for word, _ in pairs], [int(count) for _, count in pairs]
     return Frequencies("edge_embed English words", _piece_counts(tokenizer_file, words, often))

@@ -3,23 +3,28 @@
 import hashlib
 import warnings
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_embed.cli.options import ModelOptions
 from edge_embed.cli.terminal import echo, progress_bar
 from edge_embed.encoding import TruncationWarning, truncation_message
-from edge_embed.errors import EdgeEmbedError
+from edge_embed.errors import EdgeEmbedError, InputError
 from edge_embed.files.resumable_vectors import ResumableVectors, VectorsKey
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edge_embed.embedder import Embedder
+
 __all__ = ["CorpusEmbedding", "StoppedError"]
 
 # Texts embedded between two writes; a kill loses at most these.
 _CHUNK = 4096
+_ROWS = "rows.npy"
 
 
 class StoppedError(EdgeEmbedError):
@@ -30,10 +35,17 @@ class CorpusEmbedding:
     """Embeds texts as they stream by into :mod:`~edge_embed.files.resumable_vectors`."""
 
     def __init__(self, options: ModelOptions, folder: Path) -> None:
-        self._options, self._folder = options, folder
+        self._options, self.folder = options, folder
         self._vectors: ResumableVectors | None = None
         self.fingerprint = ""
         """Of the model, once it has run."""
+
+    @cached_property
+    def model(self) -> "Embedder":
+        """The model, loaded when it is first asked for."""
+        model = self._options.load()
+        model.config.require_cosine("this command")
+        return model
 
     def run(self, texts: Iterator[str], count: int, digest: str) -> "npt.NDArray[np.float16]":
         """Return the vectors of ``count`` texts, float16 (count, dim) of unit length.
@@ -43,46 +55,70 @@ class CorpusEmbedding:
             count: How many they are.
             digest: What tells them from any other texts.
         """
+        stored = self.open(count, digest)
+        self.add(islice(texts, stored.done, None), count)
+        return stored.vectors()
+
+    @property
+    def rows_file(self) -> Path:
+        """Names the rows whose vectors are there, where those of some alone are: int64 (n,)."""
+        return self.folder / _ROWS
+
+    def open(self, count: int, digest: str, *, rows_apart: bool = False) -> ResumableVectors:
+        """Open the work folder for the vectors of at most ``count`` texts.
+
+        Args:
+            count: How many texts there are.
+            digest: What tells them from any other texts.
+            rows_apart: Vectors come in the order of :attr:`rows_file`, which the caller writes.
+        """
         from edge_embed.model.fingerprint import model_fingerprint
 
-        model = self._options.load()
-        model.config.require_cosine("this command")
-        self.fingerprint = model_fingerprint(model)
-        prompt = model.prompt()
+        self.fingerprint = model_fingerprint(self.model)
         key = VectorsKey(
             model=self.fingerprint,
-            texts=hashlib.sha256(f"{prompt} {digest}".encode()).hexdigest(),
+            texts=hashlib.sha256(f"{self.model.prompt()} {digest}".encode()).hexdigest(),
             rows=count,
-            dim=model.dim,
+            dim=self.model.dim,
         )
-        self._vectors = stored = ResumableVectors(self._folder, key)
+        self._vectors = stored = ResumableVectors(self.folder, key)
+        if stored.done and self.rows_file.exists() != rows_apart:
+            raise InputError(
+                f"the work folder {self.folder} is of a run with{'' if rows_apart else 'out'} "
+                "--exhaustive: give the same options, delete it, or choose another --work-folder"
+            )
         if stored.done:
             echo(
                 f"going on from an earlier run: {stored.done} of {count} texts are embedded",
                 err=True,
             )
-        cut = 0
+        return stored
+
+    def add(self, texts: Iterator[str], count: int) -> None:
+        """Embed texts into the folder that is open; then it holds ``count``."""
+        assert self._vectors is not None  # noqa: S101 - it was opened
+        stored, model, cut = self._vectors, self.model, 0
         try:
             with progress_bar(count, "embedded", done=stored.done) as bar:
-                for chunk in stored.missing(texts, _CHUNK):
-                    encoded = model.encode_detailed(chunk, prompt=prompt, normalize=True)
+                while chunk := list(islice(texts, _CHUNK)):
+                    encoded = model.encode_detailed(chunk, prompt=model.prompt(), normalize=True)
                     stored.append(encoded.vectors)
                     cut += len(encoded.truncated)
                     bar.update(len(chunk))
         except KeyboardInterrupt:
             raise StoppedError(
-                f"interrupted; {stored.done} of {count} texts are embedded in {self._folder}: "
+                f"interrupted; {stored.done} of {count} texts are embedded in {self.folder}: "
                 "the same command goes on from there"
             ) from None
         if cut:
             warnings.warn(
                 truncation_message(cut, count, model.max_seq_length),
                 TruncationWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return stored.vectors()
 
     def finish(self) -> None:
         """Remove the work folder: the result is written."""
         if self._vectors is not None:
+            self.rows_file.unlink(missing_ok=True)
             self._vectors.remove()

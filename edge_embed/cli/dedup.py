@@ -1,6 +1,6 @@
 """``edge-embed dedup``: records without exact and semantic duplicates, resumable."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
+from edge_embed.cli.duplicate_search import DuplicateSearch
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import check_suffix, echo, is_terminal, progress_bar, say_recall
+from edge_embed.cli.terminal import check_suffix, echo, is_terminal, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
@@ -67,6 +68,12 @@ _TARGET_THRESHOLD = 0.7
     help="Remove a similar record only if this pair model (a converted cross-encoder) agrees.",
 )
 @click.option(
+    "--exhaustive",
+    is_flag=True,
+    help="Let the model read every record. Else, of many, it reads those that static vectors bring "
+    "near another one.",
+)
+@click.option(
     "--work-folder",
     metavar="DIR",
     help="Where vectors lie until the run is done. [default: OUTPUT.work]",
@@ -103,6 +110,7 @@ def dedup_command(
     cluster: str | None,
     partitions: int | None,
     *,
+    exhaustive: bool,
     allow_empty: bool,
 ) -> None:
     """Remove exact and semantic duplicates from records; all columns are kept.
@@ -137,6 +145,8 @@ def dedup_command(
             if earlier is not None:
                 outcome = _rethreshold(Path(earlier), source, many.scan().keys.digest, None, limit)
             else:
+                if not exhaustive:
+                    click.echo("on a cluster the model reads every record (--exhaustive)", err=True)
                 outcome = many.deduplicate(
                     _actors_model(options),
                     threads=options.engine["threads"] or 1,
@@ -161,67 +171,14 @@ def dedup_command(
         outcome = _rethreshold(Path(earlier), source, digest, known, limit)
     else:
         judge = None if confirm is None else options.load_scorer(confirm)
-        outcome = _deduplicate(embedding, records, reference, limit, keep, target)
+        search = DuplicateSearch(embedding, records, reference, exhaustive=exhaustive)
+        outcome = search.run(limit, keep, target)
         if judge is not None:
             outcome = _confirmed(outcome, records, reference, judge)
         if target_size is not None:
             outcome = _shrunk(outcome, target_size)
     _write(outcome, records, reference, target, None if report is None else Path(report))
     embedding.finish()
-
-
-def _deduplicate(
-    embedding: CorpusEmbedding,
-    source: RecordFile,
-    reference: RecordFile | None,
-    threshold: float,
-    keep: str,
-    output: Path,
-) -> "DedupReport":
-    import numpy as np
-
-    from edge_embed.tasks import deduplicate, keep_order
-    from edge_embed.tasks.deduplication.exact import TextKeys
-    from edge_embed.tasks.deduplication.removals import ExactDuplicates
-    from edge_embed.tasks.deduplication.report import DedupReport
-    from edge_embed.tasks.deduplication.scan import scan_records
-
-    scan = scan_records(source, keep, output=output)
-    known = TextKeys() if reference is None else scan_records(reference).keys
-    groups, of_reference = scan.keys.match(known)
-    order = keep_order(len(scan.keys), values=scan.values, ties=scan.keys.ties)
-    exact = ExactDuplicates.find(groups, order, of_reference)
-    own = exact.unique
-    references = np.flatnonzero(known.groups == np.arange(len(known)))
-
-    def texts() -> Iterator[str]:
-        if reference is not None:
-            yield from reference.texts(references.tolist())
-        yield from source.texts(own.tolist())
-
-    vectors = embedding.run(
-        texts(), len(references) + len(own), f"{known.digest} {scan.keys.digest}"
-    )
-    with progress_bar(len(own), "searched") as bar:
-
-        def progress(count: int) -> None:
-            bar.update(count)
-
-        result = deduplicate(
-            vectors[len(references) :],
-            threshold=threshold,
-            order=np.searchsorted(own, order[np.isin(order, own)]),
-            against=vectors[: len(references)] if len(references) else None,
-            progress=progress,
-        )
-    return DedupReport(
-        texts=scan.keys.digest,
-        against=None if reference is None else known.digest,
-        keep=keep,
-        exact=exact,
-        result=result,
-        reference_rows=references,
-    )
 
 
 def _confirmed(

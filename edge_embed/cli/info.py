@@ -12,6 +12,8 @@ from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.card import Training
 from edge_embed.model.locate import shipped_models
 from edge_embed.model.receipt import Fidelity, read_receipt
+from edge_embed.model.variants import weights_of
+from edge_embed.runtime.static_engine import StaticEngine
 from edge_embed.runtime.streams import choose_streams
 
 
@@ -61,17 +63,18 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
             "prompts": list(config.prompts),
             "variant": model.variant,
             "variants": {
-                name: f"{file.with_suffix('.bin').stat().st_size / 1e6:.1f} MB"
+                name: f"{weights_of(file).stat().st_size / 1e6:.1f} MB"
                 for name, file in config.variants.items()
             },
             "int8 vector ranges": model.ranges is not None,
+            **_static(model),
         },
         "runtime": {
             "inference precision": model.runtime.inference_precision,
             "model cache": str(model.runtime.cache_dir) if model.runtime.cache_dir else "off",
             "processors": _processors(model),
             "streams": choose_streams(model.runtime).why,
-            "rows": "packed" if model.engine.packed else f"padded: {model.engine.why_not_packed}",
+            "rows": _rows(model),
             **model.engine.properties,
         },
     }
@@ -104,6 +107,24 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
         if variant.fidelity is not None:
             facts["receipt"][f"{name} against source"] = _fidelity(variant.fidelity)
     return facts
+
+
+def _static(model: Embedder) -> dict[str, str]:
+    """Say of the variant ``static`` what it is; nothing of others."""
+    if model.derived is None:
+        return {}
+    origin, _ = model.config.variant_file()
+    return {
+        "static": f"each text the mean of its pieces' vectors, which {origin} gave for each piece "
+        "alone: tens of thousands of texts a second, and far less exact (compare with 'edge-embed "
+        "eval'); not comparable with vectors of the other variants"
+    }
+
+
+def _rows(model: Embedder) -> str:
+    if isinstance(model.engine, StaticEngine):
+        return "tokens end to end"
+    return "packed" if model.engine.packed else f"padded: {model.engine.why_not_packed}"
 
 
 def _fidelity(fidelity: Fidelity) -> str:

@@ -10,7 +10,7 @@ import click
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.formats import READABLE
-from edge_embed.model.config import VARIANTS
+from edge_embed.model.variants import STATIC, VARIANTS
 from edge_embed.runtime.config import RuntimeConfig, choices_of
 
 if TYPE_CHECKING:
@@ -176,7 +176,10 @@ _ENGINE_OPTIONS = [option for option in fields(RuntimeConfig) if "help" in optio
 
 _RUN_OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
-        "--variant", type=click.Choice(list(VARIANTS)), help="Which weights; INT8 if there."
+        "--variant",
+        type=click.Choice([*VARIANTS, STATIC]),
+        help="Which weights; INT8 if there. static: token vectors made of them, averaged; fast, "
+        "and less exact.",
     ),
     *(_engine_option(option) for option in _ENGINE_OPTIONS),
     click.option("--no-cache", is_flag=True, help="Do not keep the compiled model on disk."),
@@ -196,7 +199,7 @@ def _model_options(arguments: dict[str, Any]) -> ModelOptions:
 def _with_variant(common: ModelOptions, name: str | None) -> ModelOptions:
     """Read ``MODEL:VARIANT``; a variant in the name wins over --variant."""
     model, _, variant = (name or "").rpartition(":")
-    if model and variant in VARIANTS:
+    if model and variant in (*VARIANTS, STATIC):
         return replace(common, model=model, variant=variant)
     return _with_exit(replace(common, model=name))
 

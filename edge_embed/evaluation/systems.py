@@ -12,6 +12,7 @@ from edge_embed.evaluation.compare import Reranker, System
 from edge_embed.evaluation.measured import Role, Score, Vectors
 from edge_embed.model.file_hashes import file_hash
 from edge_embed.model.receipt import read_receipt
+from edge_embed.model.variants import weights_of
 from edge_embed.pairs.scorer import PairScorer
 
 __all__ = ["embedder_system", "reranker", "scorer_system"]
@@ -75,12 +76,12 @@ def _name(model: Embedder | PairScorer) -> str:
 
 def _facts(model: Embedder | PairScorer) -> dict[str, Any]:
     folder = model.config.folder.resolve()
-    _, xml = model.config.variant_file(model.variant)
+    _, graph = model.config.variant_file(model.variant)
     receipt = read_receipt(folder)
     return {
         "folder": folder.name,
         "variant": model.variant,
-        "weights_sha256": file_hash(xml.with_suffix(".bin")).sha256,
+        "weights_sha256": file_hash(weights_of(graph)).sha256,
         "source": receipt.source.name if receipt else None,
         "revision": receipt.source.revision if receipt else None,
         "inference_precision": model.runtime.inference_precision,

@@ -6,10 +6,8 @@ whole. The manifest is replaced after its chunk is on the disk, so it never prom
 
 import json
 import os
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +96,6 @@ class ResumableVectors:
         if not self.done:
             return np.empty((0, self._key.dim), np.float16)
         return np.memmap(self._file, np.float16, "r", shape=(self.done, self._key.dim))
-
-    def missing(self, texts: Iterator[str], chunk: int) -> Iterator[Sequence[str]]:
-        """Yield the texts whose vectors are not there yet, ``chunk`` at a time."""
-        rest = islice(texts, self.done, None)
-        while part := list(islice(rest, chunk)):
-            yield part
 
     def remove(self) -> None:
         """Remove what the run has written, and the folder if nothing else is in it."""

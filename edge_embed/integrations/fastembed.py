@@ -27,6 +27,7 @@ from edge_embed.integrations.role_encoder import RoleEncoder
 from edge_embed.model.card import ModelCard
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.locate import resolve_model, shipped_models
+from edge_embed.model.variants import weights_of
 
 with requires("fastembed"):
     from fastembed import TextEmbedding
@@ -178,7 +179,7 @@ def register(
         model_file=str(graph.relative_to(folder)),
         description="A model of edge-embed, computed through OpenVINO",
         license=card.licence or "",
-        size_in_GB=round(graph.with_suffix(".bin").stat().st_size / 1e9, 3),
+        size_in_GB=round(weights_of(graph).stat().st_size / 1e9, 3),
         dim=config.dim,
     )
     _registered[name.lower()] = _Registered(folder, options, description)

@@ -13,6 +13,7 @@ from edge_embed.model.json_files import malformed, number_of, read_json
 from edge_embed.model.kinds import require_encoder
 from edge_embed.model.modules import HeadStep, read_head, read_modules
 from edge_embed.model.transformer_settings import check_settings
+from edge_embed.model.variants import VARIANTS, choose_variant, variants_of
 from edge_embed.vectors import Similarity
 
 __all__ = [
@@ -25,15 +26,6 @@ __all__ = [
 ]
 
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
-
-# Variant name -> file below the model folder, in order of preference. The main IR is fp32 unless
-# the folder's receipt says that its precision is fp16.
-VARIANTS: Mapping[str, str] = {
-    "int8": "openvino/openvino_model_qint8_quantized.xml",
-    "w8": "openvino/openvino_model_w8.xml",
-    "fp16": "openvino/openvino_model.xml",
-    "fp32": "openvino/openvino_model.xml",
-}
 
 # The older boolean keys of 1_Pooling/config.json, in sentence-transformers' concatenation order.
 _POOLING_KEYS: Mapping[str, PoolingMode] = {
@@ -103,6 +95,8 @@ class ModelConfig:
     """Numbers of layers with which the model can run as well, fewest first."""
     transformer: str = ""
     """Where the transformer's files are, below the folder."""
+    is_table: bool = False
+    """Whether the model is a table of token vectors (StaticEmbedding), without a transformer."""
 
     @property
     def transformer_folder(self) -> Path:
@@ -138,35 +132,17 @@ class ModelConfig:
 
     @property
     def variants(self) -> dict[str, Path]:
-        """The weights that are there: variant name to .xml file, INT8 first."""
-        receipt = read_json(self.folder / "edge_embed.json", optional=True)
-        absent = "fp32" if receipt.get("precision") == "fp16" else "fp16"
-        files = {name: self.folder / file for name, file in VARIANTS.items() if name != absent}
-        return {name: file for name, file in files.items() if file.is_file()}
+        """The weights that are there: variant name to .xml file or table, INT8 first."""
+        return variants_of(self.folder, table=self.is_table)
 
     def variant_file(self, variant: str | None = None) -> tuple[str, Path]:
-        """Return name and .xml file of ``variant``, or of the preferred one.
+        """Return name and file of ``variant``, or of the preferred one.
 
         Raises:
             InputError: the name is unknown.
             ModelFormatError: the folder does not hold it.
         """
-        there = self.variants
-        if variant is None:
-            if not there:
-                raise ModelFormatError(
-                    f"{self.folder} holds no OpenVINO model (such as {VARIANTS['int8']}): "
-                    f"run 'edge-embed convert {self.folder} -o DIR' first"
-                )
-            variant = next(iter(there))
-        if variant not in VARIANTS:
-            raise InputError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
-        if variant not in there:
-            names = ", ".join(there) or "none"
-            raise ModelFormatError(
-                f"{self.folder} has no variant {variant!r} ({VARIANTS[variant]}); it has: {names}"
-            )
-        return variant, there[variant]
+        return choose_variant(self.folder, variant, table=self.is_table)
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "ModelConfig":

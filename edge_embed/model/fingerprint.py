@@ -12,6 +12,7 @@ from edge_embed.model.file_hashes import known_sha256
 from edge_embed.model.pair_threshold import PAIR_THRESHOLD
 from edge_embed.model.precision import RANGES_FILE
 from edge_embed.model.receipt import RECEIPT
+from edge_embed.model.variants import TABLES, weights_of
 
 __all__ = ["model_fingerprint"]
 
@@ -34,12 +35,17 @@ class LoadedModel(Protocol):
     def layers(self) -> int | None:
         """With how many layers it runs; None is the whole model."""
 
+    @property
+    def derived(self) -> str | None:
+        """A hash of what was derived from the files when it was loaded; None where nothing was."""
+
 
 def model_fingerprint(model: LoadedModel) -> str:
     """Return 64 hexadecimal digits: equal for copies of a model folder, its variant and exit."""
     folder = model.config.folder
     _, graph = model.config.variant_file(model.variant)
-    files = [graph, graph.with_suffix(".bin")]
+    chosen = {graph, weights_of(graph)}
+    files = set(chosen)
     for file in folder.rglob("*"):
         place = file.relative_to(folder)
         hidden = any(part.startswith(".") for part in place.parts)
@@ -48,13 +54,16 @@ def model_fingerprint(model: LoadedModel) -> str:
             and not hidden
             and place.parts[0] != graph.parent.name
             and file.name not in _BESIDE
+            and not (model.config.is_table and file.name in TABLES.values())
             and file.suffix in (".json", ".txt", ".model", ".safetensors", ".bin")
         ):
-            files.append(file)
+            files.add(file)
     digest = hashlib.sha256()
     for file in sorted(files):
-        name = "graph" + file.suffix if file in files[:2] else str(file.relative_to(folder))
+        name = "graph" + file.suffix if file in chosen else str(file.relative_to(folder))
         digest.update(f"{name} {known_sha256(file)}\n".encode())
     if model.layers is not None:
         digest.update(f"layers {model.layers}\n".encode())
+    if model.derived is not None:
+        digest.update(f"derived {model.derived}\n".encode())
     return digest.hexdigest()

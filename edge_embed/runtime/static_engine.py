@@ -2,33 +2,48 @@
 
 The form of sentence-transformers' StaticEmbedding (static-retrieval-mrl-en-v1) and of model2vec's
 folders (potion-base-8M): a table of vectors, a tokenizer, and where the folder has them a row for
-each token and a weight for each, which are folded into one table.
+each token and a weight for each, which are folded into one table. And that of the variant
+``static``, whose table is derived from a transformer (:mod:`edge_embed.runtime.static_pieces`).
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import read_safetensors
+from edge_embed.model.modules import HeadStep
+from edge_embed.runtime.batch import Batch
+from edge_embed.vectors import unit_length
 
-__all__ = ["StaticTable"]
+__all__ = ["StaticEngine", "StaticRows", "StaticTable"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 # Token vectors that are summed at a time: a few MB, whatever the number of texts.
 _TOKENS = 1 << 14
+# Of each text, in a batch.
+_LENGTHS = "lengths"
 
 
 @dataclass(frozen=True)
 class StaticTable:
-    """A vector for each token id, float32 (ids, dim), weights included."""
+    """A vector for each token id, weights included."""
 
-    vectors: Floats
+    vectors: Floats | npt.NDArray[np.int8]
+    """(ids, dim): float32, or int8 with :attr:`scales`."""
+    scales: Floats | None = None
+    """What a row of int8 is multiplied with, float32 (ids,)."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
     @property
     def dim(self) -> int:
@@ -63,7 +78,7 @@ class StaticTable:
 
     @classmethod
     def from_safetensors(cls, file: Path) -> "StaticTable":
-        """Read a table as sentence-transformers or model2vec writes it.
+        """Read a table as sentence-transformers, model2vec or ``edge-embed convert`` writes it.
 
         Raises:
             ModelFormatError: the file is missing or damaged, or holds no such table.
@@ -72,6 +87,10 @@ class StaticTable:
         vectors = arrays.get("embedding.weight", arrays.get("embeddings"))
         if vectors is None or vectors.ndim != 2:
             raise ModelFormatError(f"{file} holds no table of token vectors")
+        if (scales := arrays.get("scales")) is not None:
+            if scales.shape != (len(vectors),):
+                raise ModelFormatError(f"{file} holds {len(scales)} scales for {len(vectors)} rows")
+            return cls(vectors.astype(np.int8), scales)
         rows = arrays.get("mapping")
         return cls.from_arrays(
             vectors,
@@ -79,27 +98,93 @@ class StaticTable:
             weights=arrays.get("weights"),
         )
 
-    def embed(self, ids: Sequence[Ints]) -> Floats:
+    def quantized(self) -> "StaticTable":
+        """Return the table in int8, each row with a scale of its own: a quarter of the size."""
+        vectors = np.asarray(self.vectors, np.float32)
+        scales = np.abs(vectors).max(axis=1, initial=0) / np.float32(127)
+        rows = np.rint(vectors / np.where(scales > 0, scales, np.float32(1))[:, None])
+        return StaticTable(rows.astype(np.int8), scales.astype(np.float32))
+
+    def means(self, ids: Ints, lengths: Ints) -> Floats:
         """Return the mean vector of each text's tokens, float32 (texts, dim); zeros for none.
 
         Args:
-            ids: Token ids of each text, int64 (tokens,), without special tokens.
+            ids: Token ids of all texts, end to end, int64 (tokens,).
+            lengths: How many are of each text, int64 (texts,).
         """
-        lengths = np.fromiter((len(text) for text in ids), np.int64, len(ids))
-        out = np.zeros((len(ids), self.dim), np.float32)
+        out = np.zeros((len(lengths), self.dim), np.float32)
+        if len(ids):
+            filled = np.flatnonzero(lengths)
+            starts = np.concatenate(([0], np.cumsum(lengths[filled])[:-1]))
+            rows = np.asarray(self.vectors[ids], np.float32)
+            if self.scales is not None:
+                rows *= self.scales[ids][:, None]
+            out[filled] = np.add.reduceat(rows, starts, axis=0)
+            out[filled] /= lengths[filled, None]
+        return out
+
+
+@dataclass(frozen=True)
+class StaticRows:
+    """Puts texts into batches for a table: their tokens end to end, without padding."""
+
+    def plan(
+        self, ids: Sequence[Ints], *, prompt_length: int = 0, side_by_side: int = 1
+    ) -> Iterator[Batch]:
+        """Yield batches that hold every text once, in order.
+
+        Args:
+            ids: Token ids of each text, int64 (tokens,); there may be none.
+            prompt_length: Leading tokens of each text that its mean leaves out.
+            side_by_side: Without effect: batches are computed one after another.
+        """
         start = 0
         while start < len(ids):
-            stop = start + 1
-            tokens = int(lengths[start])
-            while stop < len(ids) and tokens + lengths[stop] <= _TOKENS:
-                tokens += int(lengths[stop])
+            stop, tokens = start, 0
+            while stop < len(ids) and (stop == start or tokens + len(ids[stop]) <= _TOKENS):
+                tokens += len(ids[stop])
                 stop += 1
-            if tokens:
-                self._sum(ids[start:stop], lengths[start:stop], out[start:stop])
+            some = [text[prompt_length:] for text in ids[start:stop]]
+            lengths = np.fromiter(map(len, some), np.int64, len(some))
+            texts = np.arange(start, stop)
+            inputs = {"input_ids": np.concatenate(some), _LENGTHS: lengths}
+            yield Batch(inputs, texts, texts - start)
             start = stop
-        return np.asarray(out / np.maximum(lengths, 1)[:, None], np.float32)
 
-    def _sum(self, ids: Sequence[Ints], lengths: Ints, out: Floats) -> None:
-        filled = np.flatnonzero(lengths)
-        starts = np.concatenate(([0], np.cumsum(lengths[filled])[:-1]))
-        out[filled] = np.add.reduceat(self.vectors[np.concatenate(ids)], starts, axis=0)
+    def warm_up(self) -> Iterator[Batch]:
+        """Yield nothing: there is nothing to compile."""
+        yield from ()
+
+
+class StaticEngine:
+    """A table and what follows the mean, with the methods of the engine of a transformer."""
+
+    requests = 1
+    """Batches computed side by side."""
+    packed = True
+    """Nothing is padded."""
+    why_not_packed = ""
+
+    def __init__(self, table: StaticTable, head: Sequence[HeadStep] = ()) -> None:
+        """Take a table, and the steps after the mean."""
+        self.table, self._head = table, head
+        self.tables = EmbeddingTables(words=len(table))
+        self.properties = {"ENGINE": "numpy, no transformer: the mean of a text's token vectors"}
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the table, 64 hexadecimal digits."""
+        return hashlib.sha256(np.ascontiguousarray(self.table.vectors).tobytes()).hexdigest()
+
+    def run(self, batches: Iterable[Batch], out: Floats) -> None:
+        """Embed ``batches``, writing each text's vector to its row of ``out``.
+
+        Args:
+            batches: Of :class:`StaticRows`.
+            out: Float32 (texts, dim), written in place.
+        """
+        for batch in batches:
+            vectors = self.table.means(batch.inputs["input_ids"], batch.inputs[_LENGTHS])
+            for step in self._head:
+                vectors = unit_length(vectors) if step == "normalize" else step.apply(vectors)
+            out[batch.texts] = vectors[batch.slots, : out.shape[1]]

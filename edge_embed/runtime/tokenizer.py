@@ -40,8 +40,12 @@ _UNKNOWN = "\U00013000"
 class Tokenizer:
     """The tokenizer of a model folder. Safe to share between threads."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, special_tokens: bool = True) -> None:
         """Load ``tokenizer.json``.
+
+        Args:
+            config: The model folder's configuration.
+            special_tokens: Put those of the file's template around each text.
 
         Raises:
             ModelFormatError: the file is missing or damaged.
@@ -53,6 +57,7 @@ class Tokenizer:
         if config.lowercase:
             lower_case(self._tokenizer)
         self.max_length = config.max_seq_length
+        self._special_tokens = special_tokens
         settings = tokenizer_settings(config.folder)
         self._side: TruncationSide = settings.truncation_side
         unknown_id = self._id_of(settings.unk_token)
@@ -60,7 +65,7 @@ class Tokenizer:
         # How many special tokens the template puts before and after a text.
         try:
             with no_panic("its tokenizer fails"):
-                template = self._tokenizer.encode("a")
+                template = self._tokenizer.encode("a", add_special_tokens=special_tokens)
                 self._tokenizer.encode(_UNKNOWN)
         except InputError as error:
             raise ModelFormatError(
@@ -70,8 +75,10 @@ class Tokenizer:
         first = mask.index(0) if 0 in mask else len(mask)
         self._prefix = first
         self._suffix = mask[::-1].index(0) if 0 in mask else 0
-        self._before = template.ids[: self._prefix]
-        self._after = template.ids[len(mask) - self._suffix :]
+        self.before = template.ids[: self._prefix]
+        """Ids of the special tokens before a text."""
+        self.after = template.ids[len(mask) - self._suffix :]
+        """Of those after it."""
         self.pad_id: int | None = self._id_of(settings.pad_token)
         """The id of the padding token, where the folder names one."""
         if self.max_length <= self._prefix + self._suffix:
@@ -126,12 +133,12 @@ class Tokenizer:
         """
         self._check_ids(texts)
         for number, ids in enumerate(texts):
-            whole = list(ids[: self._prefix]) == self._before
-            whole &= list(ids[max(len(ids) - self._suffix, 0) :]) == self._after
+            whole = list(ids[: self._prefix]) == self.before
+            whole &= list(ids[max(len(ids) - self._suffix, 0) :]) == self.after
             if not whole or len(ids) < self._prefix + self._suffix or not ids:
                 raise InputError(
-                    f"the token ids of text {number} do not begin with {self._before} and end with "
-                    f"{self._after}, as this model's tokenizer writes them, so they may be of "
+                    f"the token ids of text {number} do not begin with {self.before} and end with "
+                    f"{self.after}, as this model's tokenizer writes them, so they may be of "
                     "another: send text, or this model's ids"
                 )
         return self._tokenized(texts, truncation_side)
@@ -267,7 +274,7 @@ class Tokenizer:
         encode = self._tokenizer.encode_batch if named else self._tokenizer.encode_batch_fast
         try:
             with no_panic("the tokenizer cannot read a text"):
-                return encode(texts)
+                return encode(texts, add_special_tokens=self._special_tokens)
         except (TypeError, UnicodeEncodeError):
             check_texts(texts)
             raise

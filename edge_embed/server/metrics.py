@@ -112,7 +112,7 @@ class Metrics:
         self._tokens.labels(model).inc(report.tokens)
         self._batch["texts"].labels(model).observe(report.texts)
         self._batch["tokens"].labels(model).observe(report.tokens)
-        self._batch["fill"].labels(model).observe(report.tokens / report.area)
+        self._batch["fill"].labels(model).observe(report.tokens / max(report.area, 1))
         self._batch["seconds"].labels(model).observe(report.seconds)
 
     def text(self) -> bytes:

@@ -15,7 +15,9 @@ from edge_embed.errors import InputError, OverloadedError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.locate import resolve_model
+from edge_embed.model.variants import weights_of
 from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
+from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.token_engine import TokenEngine
 from edge_embed.runtime.tokenized_texts import TokenizedTexts, TruncationSide
 from edge_embed.server.errors import StatusError
@@ -89,7 +91,7 @@ class ModelSource:
         """
         folder = resolve_model(model, revision=revision)
         _, graph = ModelConfig.from_folder(folder).variant_file(variant)
-        size = graph.with_suffix(".bin").stat().st_size
+        size = weights_of(graph).stat().st_size
         return cls(name or folder.name, load, folder, size)
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
@@ -228,10 +230,13 @@ class ServedModel:
         with self._opening_states:
             if self._states is None:
                 config, embedder = self.embedder.config, self.embedder
+                planner = embedder.planner
+                if not isinstance(planner, BatchPlanner):
+                    raise InputError(f"{self.name} has static vectors, and no states of tokens")
                 _, file = config.variant_file(embedder.variant)
                 self._states = DynamicBatcher(
                     behind_answers(lambda: TokenEngine(config, embedder.runtime, file=file)),
-                    replace(embedder.planner, packed=False),
+                    replace(planner, packed=False),
                     dim=None,
                     queue_tokens=self._limits.queue_tokens,
                     observe=self._observe,

@@ -311,3 +311,116 @@ def test_a_full_disk_leaves_no_result(
     assert isinstance(result.exception, OutputError), result.output
     assert "the disk is full; free some space and run again" in str(result.exception)
     assert not (disk / "out.txt").exists()
+
+
+@pytest.fixture
+def many_texts(corpus: list[str], tmp_path: Path) -> Path:
+    """Texts of any words, a third of them a second time with another mark at the end."""
+    words = sorted({word for text in corpus for word in text.split()})
+    generator = np.random.default_rng(0)
+    texts = [" ".join(generator.choice(words, 12)) for _ in range(900)]
+    path = tmp_path / "many.txt"
+    path.write_text("\n".join([*texts, *(f"{text} !" for text in texts[::3])]) + "\n")
+    return path
+
+
+@pytest.fixture
+def cascade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deduplicate by cascade, and measure, as few records as a test has."""
+    module = "edge_embed.tasks.deduplication.cascade"
+    monkeypatch.setattr("edge_embed.cli.duplicate_search._CASCADE_FROM", 500)
+    monkeypatch.setattr(f"{module}._LEAST_SAMPLE", 700)
+    # A model of random weights has no weaker links that mean anything.
+    monkeypatch.setattr(f"{module}._ENOUGH", 1)
+    monkeypatch.setattr(f"{module}._LEAST_LINKS", 20)
+    monkeypatch.setattr(f"{module}._MOST_CANDIDATES", 0.9)
+
+
+@pytest.mark.usefixtures("cascade")
+def test_a_cascade_removes_what_reading_everything_removes(
+    tiny_model: Path, many_texts: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997]
+    result = run(*options, "-o", tmp_path / "a.txt", "--report", report)
+    assert result.exit_code == 0, result.output
+    assert "texts have a neighbour at" in result.stderr
+    assert not (tmp_path / "a.txt.work").exists()
+    whole = run(*options, "-o", tmp_path / "b.txt", "--exhaustive")
+    assert "neighbour" not in whole.stderr
+    few, all_ = (set((tmp_path / name).read_text().splitlines()) for name in ("a.txt", "b.txt"))
+    removed = len(many_texts.read_text().splitlines()) - len(all_)
+    assert removed > 100
+    assert len(few ^ all_) <= 0.01 * removed
+    header = json.loads(report.read_text().splitlines()[0])
+    assert header["cascade"]["candidates"] < header["rows"]
+    assert header["recall"] == header["cascade"]["recall"] >= 0.995
+    # A stricter threshold, as of any report.
+    again = ["-i", many_texts, "-t", 0.999, "--rethreshold", report, "-o", tmp_path / "c.txt"]
+    assert run(*again, "--report", tmp_path / "c.jsonl").exit_code == 0
+    assert json.loads((tmp_path / "c.jsonl").read_text().splitlines()[0])["cascade"]
+    assert few < set((tmp_path / "c.txt").read_text().splitlines())
+
+
+@pytest.mark.usefixtures("cascade")
+def test_a_cascade_against_a_reference(tiny_model: Path, many_texts: Path, tmp_path: Path) -> None:
+    lines = many_texts.read_text().splitlines(keepends=True)
+    known, new = tmp_path / "known.txt", tmp_path / "new.txt"
+    known.write_text("".join(lines[::2]))
+    new.write_text("".join(lines[1::2]))
+    options = ["-m", tiny_model, "-i", new, "--against", known, "-t", 0.997]
+    outputs = []
+    for name, more in (("a", []), ("b", ["--exhaustive"])):
+        files = ["-o", tmp_path / f"{name}.txt", "--report", tmp_path / f"{name}.jsonl"]
+        result = run(*options, *files, *more)
+        assert result.exit_code == 0, result.output
+        assert ("neighbour at" in result.stderr) == (name == "a")
+        lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        outputs.append(
+            {(row["row"], row["partner"], row["reference"]) for row in lines if "row" in row}
+        )
+    assert any(reference for _, _, reference in outputs[1])
+    assert len(outputs[0] ^ outputs[1]) <= 0.02 * len(outputs[1])
+
+
+@pytest.mark.usefixtures("cascade")
+def test_a_cascade_that_was_stopped_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, many_texts: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(corpus_embedding, "_CHUNK", 100)
+    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997]
+    assert run(*options, "-o", tmp_path / "whole.txt").exit_code == 0
+    append = ResumableVectors.append
+    for stop in (3, 9):  # within the sample, and after it
+
+        def interrupted(self: ResumableVectors, vectors: Any, stop: int = stop) -> None:
+            if self.done >= 100 * stop:
+                raise KeyboardInterrupt
+            append(self, vectors)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ResumableVectors, "append", interrupted)
+            result = run(*options, "-o", tmp_path / "out.txt")
+        assert result.exit_code == 1
+        assert f"{100 * stop} of" in str(result.exception)
+    result = run(*options, "-o", tmp_path / "out.txt", "--exhaustive")
+    assert "is of a run without --exhaustive" in str(result.exception)
+    result = run(*options, "-o", tmp_path / "out.txt")
+    assert "going on from an earlier run: 900 of" in result.stderr
+    assert (tmp_path / "out.txt").read_text() == (tmp_path / "whole.txt").read_text()
+    assert not (tmp_path / "out.txt.work").exists()
+
+
+@pytest.mark.usefixtures("cascade")
+def test_a_cascade_that_would_leave_out_nothing_says_so(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, many_texts: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("edge_embed.tasks.deduplication.cascade._MOST_CANDIDATES", 0.05)
+    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997]
+    result = run(*options, "-o", tmp_path / "a.txt")
+    assert "the model reads every text: " in result.stderr
+    assert run(*options, "-o", tmp_path / "b.txt", "--exhaustive").exit_code == 0
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text()
+    static = run(*options, "-o", tmp_path / "c.txt", "--variant", "static")
+    assert static.exit_code == 0, static.output
+    assert "neighbour" not in static.stderr

@@ -192,7 +192,7 @@ def test_partitions_find_nearly_all_and_say_how_many() -> None:
 def test_too_many_links_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = planted(300)
     whole = deduplicate(vectors, threshold=0.5)
-    monkeypatch.setattr(duplicates, "_MAX_LINKS", len(whole.links) - 1)
+    monkeypatch.setattr(duplicates, "MAX_LINKS", len(whole.links) - 1)
     fewer = from_links(whole.links, whole.order, threshold=0.5)
     assert fewer.duplicates == whole.duplicates
     assert not fewer.complete

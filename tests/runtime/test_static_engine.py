@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from edge_embed.errors import ModelFormatError
-from edge_embed.runtime.static_engine import StaticTable
+from edge_embed.runtime.static_engine import StaticEngine, StaticRows, StaticTable
+
+
+def embed(table: StaticTable, ids: list[np.ndarray], *, prompt_length: int = 0) -> np.ndarray:
+    out = np.full((len(ids), table.dim), np.nan, np.float32)
+    StaticEngine(table).run(StaticRows().plan(ids, prompt_length=prompt_length), out)
+    return out
 
 
 def test_the_mean_of_each_text() -> None:
@@ -14,8 +20,22 @@ def test_the_mean_of_each_text() -> None:
     table = StaticTable(generator.normal(size=(50, 8)).astype(np.float32))
     ids = [generator.integers(0, 50, n) for n in (3, 0, 1, 40_000, 0)]
     expected = [table.vectors[text].mean(axis=0) if len(text) else np.zeros(8) for text in ids]
-    np.testing.assert_allclose(table.embed(ids), expected, rtol=1e-3, atol=1e-5)
-    assert table.embed([]).shape == (0, 8)
+    np.testing.assert_allclose(embed(table, ids), expected, rtol=1e-3, atol=1e-5)
+    expected = [table.vectors[ids[0][2]], *np.zeros((2, 8))]
+    found = embed(table, ids[:3], prompt_length=2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert embed(table, []).shape == (0, 8)
+
+
+def test_int8_rows_have_a_scale_each() -> None:
+    generator = np.random.default_rng(0)
+    vectors = (generator.normal(size=(50, 64)) * np.logspace(-3, 3, 50)[:, None]).astype(np.float32)
+    vectors[7] = 0
+    table = StaticTable(vectors).quantized()
+    assert (table.vectors.dtype, table.dim, len(table)) == (np.int8, 64, 50)
+    found = embed(table, [np.array([row]) for row in range(50)])
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert (np.linalg.norm(found - vectors, axis=1) <= 0.01 * lengths).all()
 
 
 def test_rows_and_weights_are_folded_in() -> None:

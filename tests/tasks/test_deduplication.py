@@ -153,7 +153,7 @@ def test_so_many_links_that_some_are_let_go(
 ) -> None:
     vectors = crowd(4000, centres=5, spread=0.05)
     whole = deduplicate(vectors, threshold=0.97, exact=exact)
-    monkeypatch.setattr(duplicates, "_MAX_LINKS", 1000)
+    monkeypatch.setattr(duplicates, "MAX_LINKS", 1000)
     monkeypatch.setattr("edge_embed.tasks.neighbours._BLOCK", 256)
     monkeypatch.setattr("edge_embed.tasks.neighbours._PROBE_BLOCK", 256)
     monkeypatch.setattr("edge_embed.tasks.neighbours._HELD", 2000)  # larger blocks are given up

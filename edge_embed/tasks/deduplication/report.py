@@ -62,6 +62,9 @@ class DedupReport:
     """The references that were searched, without their copies; (0,) where there are none."""
     refused: tuple[Refusal, ...] = ()
     """What a pair model did not confirm; those records stay."""
+    cascade: Mapping[str, float] | None = None
+    """How candidates were chosen, where the model did not read all records: see
+    :class:`~edge_embed.tasks.deduplication.cascade.Candidates`."""
 
     def removals(self) -> list[Removal]:
         """Return every removed row, ascending."""
@@ -98,7 +101,7 @@ class DedupReport:
             "against": self.against,
             "links": len(result.links),
             "refused": len(self.refused),
-        }
+        } | ({} if self.cascade is None else {"cascade": dict(self.cascade)})
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             file = _SummedFile(stream)
             file.write(_line(header))
@@ -243,6 +246,7 @@ class DedupReport:
             exact=exact,
             reference_rows=np.array(arrays["reference_rows"], np.intp),
             result=bare.rethreshold(bare.threshold),
+            cascade=None if (cascade := header.get("cascade")) is None else dict(cascade),
         )
 
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from edge_embed.tasks.neighbours import Links
 
-__all__ = ["Flags", "Selection"]
+__all__ = ["Flags", "Selection", "with_kept"]
 
 Flags = npt.NDArray[np.bool_]
 
@@ -40,3 +40,8 @@ class Selection:
                 row = int(left[first])
                 self.kept[row] = False
                 self.partner[row], self.score[row] = right[best], score[best]
+
+
+def with_kept(links: Links, kept: Flags) -> Links:
+    """Return the links whose better row is kept."""
+    return links.select(kept[links.right])

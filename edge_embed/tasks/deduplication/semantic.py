@@ -15,17 +15,24 @@ import numpy.typing as npt
 
 from edge_embed.errors import InputError
 from edge_embed.tasks.deduplication.components import connected_components
-from edge_embed.tasks.deduplication.selection import Flags, Selection
-from edge_embed.tasks.neighbours import Links, LinkSearch, check_threshold
+from edge_embed.tasks.deduplication.search import search_links
+from edge_embed.tasks.deduplication.selection import Flags, Selection, with_kept
+from edge_embed.tasks.neighbours import Links, check_threshold
 from edge_embed.tasks.vectors import Rows, Vectors
 
-__all__ = ["DeduplicationResult", "Duplicate", "deduplicate", "from_links"]
+__all__ = [
+    "MAX_LINKS",
+    "DeduplicationResult",
+    "Duplicate",
+    "deduplicate",
+    "from_links",
+]
 
 Indices = npt.NDArray[np.intp]
 
-# Links kept in memory (12 bytes each). Beyond, links to removed records are dropped: the same
-# records are removed, but a stricter threshold then needs a new search.
-_MAX_LINKS = 20_000_000
+MAX_LINKS = 20_000_000
+"""Links kept in memory (12 bytes each). Beyond, links to removed records are dropped: the same
+records are removed, but a stricter threshold then needs a new search."""
 
 
 @dataclass(frozen=True)
@@ -223,36 +230,22 @@ def deduplicate(
     rows = Rows(references, vectors)
     count, known = len(vectors), len(references)
     order = _checked_order(order, count)
-    search = LinkSearch(
+    found = search_links(
         rows,
         np.concatenate([np.arange(known), known + order]),
         threshold,
-        start=known,
+        references=known,
+        most=MAX_LINKS,
         exact=exact,
+        progress=progress,
     )
-    selection = Selection(known + count, known)
-    parts: list[Links] = []
-    held, complete = 0, True
-    for end, links in search:
-        if progress is not None:
-            progress(end - selection.end)
-        selection.add(end, links)
-        parts.append(links)
-        held += len(links)
-        if held > _MAX_LINKS:
-            complete = False
-            parts = [_with_kept(Links.join(parts), selection.kept)]
-            held = 0
-        if not complete:
-            search.live[: selection.end] = selection.kept[: selection.end]
-    return _result(
-        selection,
+    return from_links(
+        found.links,
         order,
         threshold=threshold,
-        rows=count,
-        links=Links.join(parts),
-        complete=complete,
-        recall=search.recall,
+        references=known,
+        complete=found.complete,
+        recall=found.recall,
     )
 
 
@@ -278,8 +271,8 @@ def from_links(
     total = references + len(order)
     selection = Selection(total, references)
     selection.add(total, links)
-    if len(links) > _MAX_LINKS:
-        complete, links = False, _with_kept(links, selection.kept)
+    if len(links) > MAX_LINKS:
+        complete, links = False, with_kept(links, selection.kept)
     return _result(
         selection,
         order,
@@ -328,10 +321,6 @@ def _result(
         complete=complete,
         recall=recall,
     )
-
-
-def _with_kept(links: Links, kept: Flags) -> Links:
-    return links.select(kept[links.right])
 
 
 def _strong(links: Links, threshold: float) -> Flags:

@@ -1,0 +1,120 @@
+"""What embeds the texts of a model folder: its tokenizer, its planner and its engine, as one.
+
+A transformer in OpenVINO, a table of token vectors, or such a table derived from the transformer.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.config import ModelConfig
+from edge_embed.model.consistency import check_consistency
+from edge_embed.model.variants import STATIC
+from edge_embed.runtime.config import RuntimeConfig
+from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.planner import BatchPlanner, tile_of
+from edge_embed.runtime.static_engine import StaticEngine, StaticRows, StaticTable
+from edge_embed.runtime.static_pieces import static_pieces
+from edge_embed.runtime.tokenizer import Tokenizer
+
+__all__ = ["Encoder", "load_encoder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """The parts of a loaded model."""
+
+    config: ModelConfig
+    """What its folder says; of a derived table, what it would say of that."""
+    runtime: RuntimeConfig
+    variant: str
+    tokenizer: Tokenizer
+    planner: BatchPlanner | StaticRows
+    engine: Engine | StaticEngine
+    derived: str | None = None
+    """A hash of a derived table; None of a model that is all in its folder."""
+
+    @property
+    def layers(self) -> int | None:
+        """After how many layers it ends; None is the whole model."""
+        return self.runtime.layers
+
+
+def load_encoder(config: ModelConfig, runtime: RuntimeConfig, variant: str, file: Path) -> Encoder:
+    """Load a model.
+
+    Args:
+        config: The model folder's configuration.
+        runtime: How to run it.
+        variant: Which of its weights, or ``static``.
+        file: The file of the weights; for ``static`` that of what the table is derived from.
+
+    Raises:
+        ModelFormatError: the files are missing, damaged or do not fit together.
+        InputError: the folder has no such exit.
+    """
+    if config.is_table:
+        return _table(config, runtime, variant, file)
+    if variant != STATIC:
+        return _transformer(config, runtime, variant, file)
+    origin = config.variant_file()[0]
+    pieces = static_pieces(
+        config, runtime, origin, lambda: _transformer(config, runtime, origin, file)
+    )
+    engine = pieces.engine(pieces.english)
+    return Encoder(
+        config=pieces.config,
+        runtime=runtime,
+        variant=STATIC,
+        tokenizer=pieces.tokenizer,
+        planner=StaticRows(),
+        engine=engine,
+        derived=engine.digest,
+    )
+
+
+def _transformer(config: ModelConfig, runtime: RuntimeConfig, variant: str, file: Path) -> Encoder:
+    tokenizer = Tokenizer(config)
+    engine = Engine(config, runtime, file=file)
+    check_consistency(
+        config,
+        engine.tables,
+        graph=file,
+        highest_id=lambda: tokenizer.vocabulary_size - 1,
+        pad_id=tokenizer.pad_id,
+    )
+    planner = BatchPlanner(
+        max_length=config.max_seq_length,
+        pad_id=config.pad_token_id,
+        packed=engine.packed,
+        tile=tile_of(variant),
+    )
+    return Encoder(
+        config=config,
+        runtime=runtime,
+        variant=variant,
+        tokenizer=tokenizer,
+        planner=planner,
+        engine=engine,
+    )
+
+
+def _table(config: ModelConfig, runtime: RuntimeConfig, variant: str, file: Path) -> Encoder:
+    if runtime.layers is not None:
+        raise InputError(f"{config.folder} is a table of token vectors: it has no layers to end at")
+    tokenizer = Tokenizer(config, special_tokens=False)
+    table = StaticTable.from_safetensors(file)
+    if tokenizer.vocabulary_size > len(table):
+        raise ModelFormatError(
+            f"{config.folder}: tokenizer.json has ids up to {tokenizer.vocabulary_size - 1}, the "
+            f"model a row for each id up to {len(table) - 1}: they are of two models; take both "
+            "from one source, and convert again"
+        )
+    return Encoder(
+        config=config,
+        runtime=runtime,
+        variant=variant,
+        tokenizer=tokenizer,
+        planner=StaticRows(),
+        engine=StaticEngine(table, config.head),
+    )
