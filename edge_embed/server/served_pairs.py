@@ -42,7 +42,8 @@ class ServedPairs:
         """Start the queue; every shape is compiled first, so that no request waits for it."""
         self.scorer, self.name = scorer, scorer.name
         self._metrics = metrics
-        self.config, self.variant, self.layers = scorer.config, scorer.variant, None
+        self.config, self.variant = scorer.config, scorer.variant
+        self.layers = self.derived = None
         self.fingerprint = model_fingerprint(self)
         scorer.warm_up()
         self._batcher = DynamicBatcher(

@@ -375,9 +375,9 @@ def test_a_cascade_against_a_reference(tiny_model: Path, many_texts: Path, tmp_p
         result = run(*options, *files, *more)
         assert result.exit_code == 0, result.output
         assert ("neighbour at" in result.stderr) == (name == "a")
-        lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        told = map(json.loads, (tmp_path / f"{name}.jsonl").read_text().splitlines())
         outputs.append(
-            {(row["row"], row["partner"], row["reference"]) for row in lines if "row" in row}
+            {(row["row"], row["partner"], row["reference"]) for row in told if "row" in row}
         )
     assert any(reference for _, _, reference in outputs[1])
     assert len(outputs[0] ^ outputs[1]) <= 0.02 * len(outputs[1])

@@ -32,7 +32,7 @@ def test_int8_rows_have_a_scale_each() -> None:
     vectors = (generator.normal(size=(50, 64)) * np.logspace(-3, 3, 50)[:, None]).astype(np.float32)
     vectors[7] = 0
     table = StaticTable(vectors).quantized()
-    assert (table.vectors.dtype, table.dim, len(table)) == (np.int8, 64, 50)
+    assert (str(table.vectors.dtype), table.dim, len(table)) == ("int8", 64, 50)
     found = embed(table, [np.array([row]) for row in range(50)])
     lengths = np.linalg.norm(vectors, axis=1)
     assert (np.linalg.norm(found - vectors, axis=1) <= 0.01 * lengths).all()
