@@ -5,7 +5,10 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Similarity", "similarities", "unit_length"]
+__all__ = ["ROUNDING", "Similarity", "similarities", "unit_length"]
+
+ROUNDING = 1e-6
+"""How far two computations of one cosine may be apart: what equals a threshold is above it."""
 
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
 """How vectors are compared; distances are negative, so that more is more alike."""

@@ -16,6 +16,7 @@ from edge_embed.files.formats import WRITABLE_ROWS
 from edge_embed.files.readers import read_records, read_texts
 from edge_embed.files.row_writers import check_row_output, open_row_writer
 from edge_embed.model.pair_threshold import PairThreshold
+from edge_embed.vectors import ROUNDING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,8 +138,9 @@ def _judged(
             "'edge-embed eval pairs FILE --save-threshold', or give --threshold"
         )
     a, b = _embed(model, first), _embed(model, second)
-    for i, score in enumerate(np.einsum("ij,ij->i", a, b).tolist()):
-        yield _row(first[i], second[i], score, fitted) | {"same": score >= limit}
+    scores = np.clip(np.einsum("ij,ij->i", a, b), -1, 1)
+    for i, score in enumerate(scores.tolist()):
+        yield _row(first[i], second[i], score, fitted) | {"same": score >= limit - ROUNDING}
 
 
 def _read_together(

@@ -8,6 +8,7 @@ import numpy as np
 from edge_embed.errors import InputError
 from edge_embed.tasks.neighbours import check_threshold, nearest
 from edge_embed.tasks.vectors import Rows, Vectors
+from edge_embed.vectors import ROUNDING
 
 __all__ = ["Pair", "Pairs", "paraphrase_mining"]
 
@@ -58,7 +59,7 @@ def paraphrase_mining(
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; it must be at least 1")
     found = nearest(Rows(vectors), top_k, exact=exact)
-    row, column = np.nonzero((found.rows >= 0) & (found.scores >= threshold - 1e-6))
+    row, column = np.nonzero((found.rows >= 0) & (found.scores >= threshold - ROUNDING))
     other = found.rows[row, column]
     scores = found.scores[row, column]
     low, high = np.minimum(row, other), np.maximum(row, other)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError
 from edge_embed.tasks.inverted_file import InvertedFile, bounding_heads
 from edge_embed.tasks.vectors import Floats, Rows, pair_cosines
+from edge_embed.vectors import ROUNDING
 
 __all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "nearest"]
 
@@ -120,7 +121,7 @@ class LinkSearch:
         check_threshold(threshold)
         self._rows, self._order = rows, order
         # Rounding must not lose what equals the threshold, least of all copies at 1.
-        self._threshold = np.float32(threshold - 1e-6)
+        self._threshold = np.float32(threshold - ROUNDING)
         self._start = start
         self._exact = len(order) <= EXACT_ROWS if exact is None else exact
         self.live: Flags = np.ones(len(order), np.bool_)

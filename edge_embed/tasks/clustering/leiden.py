@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError
 from edge_embed.tasks.neighbours import nearest
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, unit_rows
+from edge_embed.vectors import ROUNDING
 
 __all__ = ["OUTLIER", "Cluster", "Clustering", "cluster"]
 
@@ -115,7 +116,7 @@ def cluster(
         limit = threshold
         if limit is None:
             limit = float(np.quantile(scores, _LEFT_OUT)) if len(middle) else 0.0
-        labels = np.where(scores >= limit - _ROUNDING, labels, OUTLIER)
+        labels = np.where(scores >= limit - ROUNDING, labels, OUTLIER)
         sizes = np.bincount(labels[labels >= 0], minlength=len(middle))
         if (sizes >= min_size).all():
             return replace(_clustering(labels, scores, middle, limit), recall=recall)
@@ -123,7 +124,6 @@ def cluster(
 
 # The share of rows that become outliers where no threshold is given.
 _LEFT_OUT = 0.02
-_ROUNDING = 1e-6
 
 
 def assign(vectors: Vectors, middle: Floats, threshold: float) -> tuple[Labels, Floats]:
@@ -152,7 +152,7 @@ def assign(vectors: Vectors, middle: Floats, threshold: float) -> tuple[Labels, 
         cosines = rows.take(block) @ middle.T
         best = cosines.argmax(axis=1)
         scores[block] = np.minimum(cosines[np.arange(len(block)), best], np.float32(1))
-        labels[block] = np.where(scores[block] >= threshold - _ROUNDING, best, OUTLIER)
+        labels[block] = np.where(scores[block] >= threshold - ROUNDING, best, OUTLIER)
     return labels, scores
 
 

@@ -19,6 +19,7 @@ from edge_embed.tasks.deduplication.search import search_links
 from edge_embed.tasks.deduplication.selection import Flags, Selection, with_kept
 from edge_embed.tasks.neighbours import Links, check_threshold
 from edge_embed.tasks.vectors import Rows, Vectors
+from edge_embed.vectors import ROUNDING
 
 __all__ = [
     "MAX_LINKS",
@@ -325,7 +326,7 @@ def _result(
 
 def _strong(links: Links, threshold: float) -> Flags:
     # As the search itself, which lets rounding pass.
-    strong: Flags = links.score >= np.float32(threshold - 1e-6)
+    strong: Flags = links.score >= np.float32(threshold - ROUNDING)
     return strong
 
 
