@@ -24,7 +24,8 @@ def pairs_at(threshold: float, seed: int) -> Floats:
     second[np.arange(PAIRS), 2 * np.arange(PAIRS) + 1] = np.sqrt(1 - threshold**2)
     rotation = np.linalg.qr(rng.normal(size=(2 * PAIRS, 2 * PAIRS)))[0]
     vectors = np.concatenate([first, second]) @ rotation
-    return (vectors * rng.uniform(0.1, 10, size=(2 * PAIRS, 1))).astype(np.float32)
+    scaled = vectors * rng.uniform(0.1, 10, size=(2 * PAIRS, 1))
+    return np.asarray(scaled, np.float32)
 
 
 @pytest.mark.parametrize("threshold", [0.6, 0.7, 0.9, 0.99, 1.0])

@@ -42,7 +42,7 @@ def main() -> int:
             outcomes.append(attack_indexes(folder, count // 2, chance))
             outcomes.append(attack_reports(folder, count, chance))
             (folder / "commands").mkdir()
-            rounds = max(1, int(4 * options.share))
+            rounds = max(1, int(2 * options.share))
             outcomes += attack_commands(model, folder / "commands", rounds, chance)
         seconds = options.soak or 120 * options.share
         outcomes.append(attack_server(model, folder, seconds, options.seed))
