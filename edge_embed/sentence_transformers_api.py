@@ -197,6 +197,17 @@ class SentenceTransformersApi:
         """Return each whole text's number of tokens, special tokens included, before any cut."""
         return self.tokenizer.count(texts)
 
+    @property
+    def query_prompt(self) -> str:
+        """What :meth:`encode_query` puts before each text."""
+        return self.config.prompts.get(self.role_prompt("query") or "", "")
+
+    @property
+    def document_prompt(self) -> str:
+        """What :meth:`encode_document` puts before each text."""
+        name = self.role_prompt("document", "passage", "corpus")
+        return self.config.prompts.get(name or "", "")
+
     def role_prompt(self, *names: str) -> str | None:
         """Return the first of these names that the model has a prompt of."""
         return next((name for name in names if name in self.config.prompts), None)

@@ -11,7 +11,6 @@ import click
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.index_options import index_model
 from edge_embed.cli.index_texts import (
-    document_prompt,
     passage_splitter,
     refresh_neighbours,
     say_split,
@@ -141,7 +140,7 @@ class _Added:
 
     def _embed(self, texts: Sequence[str]) -> "Vectors":
         encoded = self._model.encode_detailed(
-            texts, prompt=document_prompt(self._model), normalize=True
+            texts, prompt=self._model.document_prompt, normalize=True
         )
         self.cut += len(encoded.truncated)
         return encoded.vectors

@@ -8,7 +8,6 @@ import click
 from edge_embed.cli.corpus_embedding import StoppedError
 from edge_embed.cli.index_options import index_model
 from edge_embed.cli.index_texts import (
-    document_prompt,
     passage_splitter,
     refresh_neighbours,
     say_split,
@@ -43,7 +42,7 @@ def add_folder_command(options: ModelOptions, index: Path, folder: Path, name: s
         raise click.UsageError("--name is empty: give the folder a name, or leave it out")
     with Index(index) as store:
         model = index_model(options, index, store)
-        prompt = document_prompt(model)
+        prompt = model.document_prompt
         try:
             with progress_bar(None, "files") as bar:
 

@@ -5,13 +5,18 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from edge_embed import __version__
 from edge_embed.embedder import Embedder
+from edge_embed.errors import InputError
 from edge_embed.integrations.requirements import requires
-from edge_embed.tasks import Index, deduplicate
+from edge_embed.tasks import Index, deduplicate, split_text
+from edge_embed.tasks.index.documents import Document, add_documents
+from edge_embed.tasks.index.passages import text_id
+from edge_embed.tasks.vectors import Vectors
 
 with requires("mcp"):
     from mcp.server import MCPServer
@@ -70,9 +75,29 @@ def index_server(index: Index, model: Embedder) -> MCPServer:
         ids: list[str] | None = None,
         metadata: list[dict[str, Any]] | None = None,
     ) -> list[str]:
-        """Store texts, or replace those whose id is there; returns the ids."""
-        vectors = await run(lambda: model.encode_document(texts, normalize=True))
-        return await run(lambda: index.add(texts, vectors, ids=ids, metadata=metadata))
+        """Store texts, or replace those whose id is there; returns the ids.
+
+        Long texts are found by their passages.
+        """
+        names = [text_id(text) for text in texts] if ids is None else ids
+        facts = [{} for _ in texts] if metadata is None else metadata
+        if not len(names) == len(facts) == len(texts):
+            raise InputError(f"{len(texts)} texts, {len(names)} ids and {len(facts)} metadata")
+        prompt = model.document_prompt
+
+        def embed(passages: Sequence[str]) -> Vectors:
+            return model.encode(list(passages), prompt=prompt, normalize=True)
+
+        def store() -> None:
+            split = partial(
+                split_text, count=model.count_tokens, limit=model.max_seq_length, prompt=prompt
+            )
+            given = zip(names, texts, facts, strict=True)
+            documents = {id_: Document(id_, split(text), data) for id_, text, data in given}
+            add_documents(index, list(documents.values()), embed)
+
+        await run(store)
+        return names
 
     @server.tool(name="delete")
     async def _delete(ids: list[str]) -> int:

@@ -42,6 +42,8 @@ class EmbedOptions:
 
     prompt_name: str | None = None
     """One of the model's prompts; None is its default."""
+    prompt: str | None = None
+    """What is put before each text, whatever its name."""
     truncation: Truncation = "ignore"
     """``error`` refuses texts over the limit; else they are truncated, and counted."""
     truncation_side: TruncationSide | None = None
@@ -208,7 +210,7 @@ class ServedModel:
 
     def _prompt(self, texts: Texts, options: EmbedOptions) -> str:
         if not _are_ids(texts):
-            return self.prompt(options.prompt_name)
+            return self.prompt(options.prompt_name) if options.prompt is None else options.prompt
         if options.prompt_name is not None:
             raise InputError("a prompt goes before text, not before token ids")
         return ""

@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge_embed.errors import InputError, MissingExtraError, OutputError
 from edge_embed.tasks import Hit, Index
 from edge_embed.tasks.index import index as index_module
+from edge_embed.tasks.index import store as store_module
 from edge_embed.tasks.index.hnsw_file import HnswFile
 
 DIM = 8
@@ -168,6 +169,21 @@ def test_hybrid_finds_words_that_vectors_miss(index: Index) -> None:
     index.add(["apples, green"], np.eye(1, DIM, 5), ids=["x"])
     index.delete(["x"])  # words follow what is deleted
     assert "apples, green" not in found(index.search(query, k=9, queries=["apples green"]))[0]
+
+
+def test_words_that_most_entries_have_count_in_small_indexes_only(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(
+        [f"the part {i} of the {'red' if i % 10 else 'blue'} one" for i in range(50)], vectors(50)
+    )
+    store = index.store
+    assert len(store.words("the blue part 7", 99)) == 50
+    monkeypatch.setattr(store_module, "_RANKED", 10)
+    blue = [1, 11, 21, 31, 41]
+    assert sorted(store.words("the blue part", 99)) == blue
+    assert sorted(store.words("the blue part 7 none", 99)) == sorted([*blue, 8])
+    assert len(store.words("the part", 99)) == 50  # there is no rarer one
 
 
 def test_int8_vectors(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ async def search(service: Service, request: SearchRequest, caller: Caller) -> Se
     caller.check_results(len(queries), request.k)
     async with service.pool.use() as served:
         index = service.check_index(served)
-        options = EmbedOptions(prompt_name=served.embedder.role_prompt("query"))
+        options = EmbedOptions(prompt=served.embedder.query_prompt)
         embedded = await served.embed(caller, queries, options)
         hits = await caller.run(
             "search", lambda: _hits(index, request, queries, embedded.vectors, caller)

@@ -4,7 +4,7 @@ A passage is an entry of its own: its id is ``DOCUMENT#passage-3``, and its meta
 document, its number and how many there are, so that a filter and any search engine know them too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from edge_embed.tasks.vectors import Vectors
 
 __all__ = ["Document", "Embed", "add_documents"]
 
+# Embedded and stored at a time.
+_PASSAGES = 2048
 _NAMES = ("document", "passage", "passages")
 
 Embed = Callable[[Sequence[str]], Vectors]
@@ -55,12 +57,13 @@ class Document:
         ]
 
 
-def add_documents(index: Index, documents: Sequence[Document], embed: Embed) -> int:
+def add_documents(index: Index, documents: Iterable[Document], embed: Embed) -> int:
     """Add documents of different ids; known ones are replaced with all of their passages.
 
     Args:
         index: Where to.
-        documents: All are on the disk when this returns, or none.
+        documents: Taken one by one; as soon as they have some two thousand passages, these are on
+            the disk, each document as a whole.
         embed: Makes vectors of texts, float (n, dim).
 
     Returns:
@@ -70,14 +73,28 @@ def add_documents(index: Index, documents: Sequence[Document], embed: Embed) -> 
         InputError: metadata are no JSON or have a name that passages need.
         OutputError: the disk is full, or another process has been writing for too long.
     """
+    group: list[Document] = []
+    there = passages = 0
+    for document in documents:
+        group.append(document)
+        passages += len(document.passages)
+        if passages >= _PASSAGES:
+            there += _add(index, group, embed)
+            group, passages = [], 0
+    return there + _add(index, group, embed) if group else there
+
+
+def _add(index: Index, documents: Sequence[Document], embed: Embed) -> int:
+    """Add documents, all of them or none; return how many were there before."""
     entries = [entry for document in documents for entry in document.entries()]
-    there = len(index.store.known([document.id for document in documents]))
+    ids = [document.id for document in documents]
+    there = len(index.store.known(ids))
     texts = [text for _, text, _ in entries]
     index.add(
         texts,
         embed(texts),
         ids=[id_ for id_, _, _ in entries],
         metadata=[metadata for _, _, metadata in entries],
-        replaces=[document.id for document in documents],
+        replaces=ids,
     )
     return there

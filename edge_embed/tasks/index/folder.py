@@ -4,7 +4,7 @@ Each entry of a file knows the folder, the file and a hash of its content, so no
 kept, and a run that was interrupted goes on where it was.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,6 @@ from edge_embed.tasks.index.documents import Document, Embed, add_documents
 from edge_embed.tasks.index.index import Index
 
 __all__ = ["FolderUpdate", "update_from_folder"]
-
-# Passages embedded and stored at a time; each such part is on the disk before the next begins.
-_PASSAGES = 1024
 
 Split = Callable[[str], Sequence[str]]
 
@@ -52,7 +49,7 @@ def update_from_folder(
     ``file_hash``. Entries of other folders, or that were added otherwise, are left alone.
 
     Args:
-        index: What is changed; each part is on the disk before the next begins.
+        index: What is changed; each file is on the disk as a whole.
         folder: Where the files are, also within its folders. Links and hidden ones are left out.
         split: Makes passages of a text; one for a text that is kept whole.
         embed: Makes vectors of passages, float (n, dim).
@@ -77,8 +74,23 @@ def update_from_folder(
     update = FolderUpdate()
     gone = [f"{key}/{file}" for file in known if file not in files]
     update.removed = index.delete(gone) if gone else 0
-    group: list[Document] = []
-    for file in files.values():
+    documents = _changes(index, files.values(), key, known, split, update, progress)
+    update.changed = add_documents(index, documents, embed)
+    update.added -= update.changed  # until now it counted both
+    return update
+
+
+def _changes(
+    index: Index,
+    files: Iterable[FolderFile],
+    key: str,
+    known: Mapping[str, str],
+    split: Split,
+    update: FolderUpdate,
+    progress: Callable[[int], None],
+) -> Iterator[Document]:
+    """Yield the documents that are to be added; take those out that have no text any more."""
+    for file in files:
         progress(1)
         content = _changed(file, known, update)
         if content is None:
@@ -88,15 +100,13 @@ def update_from_folder(
             update.removed += index.delete([f"{key}/{file.name}"])
             update.left_out.append(f"{file.path} has no text")
             continue
+        passages = split(text)
+        update.added += 1
+        if len(passages) > 1:
+            update.split += 1
+            update.split_passages += len(passages)
         metadata = {"folder": key, "file": file.name, "file_hash": hash_}
-        document = Document(f"{key}/{file.name}", split(text), metadata)
-        group.append(document)
-        if sum(len(one.passages) for one in group) >= _PASSAGES:
-            _add(index, group, embed, update)
-            group = []
-    if group:
-        _add(index, group, embed, update)
-    return update
+        yield Document(f"{key}/{file.name}", passages, metadata)
 
 
 def _known(index: Index, key: str) -> dict[str, str]:
@@ -120,12 +130,3 @@ def _changed(
     except UnicodeEncodeError:
         update.left_out.append(f"{file.name!r} has a name that is no UTF-8")
     return None
-
-
-def _add(index: Index, group: Sequence[Document], embed: Embed, update: FolderUpdate) -> None:
-    there = add_documents(index, group, embed)
-    update.added += len(group) - there
-    update.changed += there
-    parts = [len(document.passages) for document in group if len(document.passages) > 1]
-    update.split += len(parts)
-    update.split_passages += sum(parts)

@@ -12,8 +12,19 @@ from typing import Any
 
 from edge_embed.errors import InputError
 from edge_embed.files.json_text import parse_json
+from edge_embed.tasks.index.passages import PASSAGE_MARK
 
-__all__ = ["Where", "metadata_as_json", "sql_condition", "where_choices"]
+__all__ = [
+    "DOCUMENT",
+    "Where",
+    "document_values",
+    "metadata_as_json",
+    "sql_condition",
+    "where_choices",
+]
+
+DOCUMENT = "id = ? OR (id >= ? AND id < ? AND json_extract(entries.metadata, '$.document') = ?)"
+"""SQL for the entries of a text, whole or as passages."""
 
 Where = Mapping[str, object]
 
@@ -80,6 +91,12 @@ def sql_condition(where: Where | None) -> tuple[str, list[object]]:
             parameters.append(path)
         parts.append(f" AND ({' OR '.join(either) or '0'})")
     return "".join(parts), parameters
+
+
+def document_values(id_: str) -> tuple[str, str, str, str]:
+    """Return the parameters of :data:`DOCUMENT` for a text's id."""
+    first = f"{id_}{PASSAGE_MARK}"
+    return id_, first, f"{first[:-1]}{chr(ord(first[-1]) + 1)}", id_
 
 
 def _alike(value: Any) -> list[Any]:  # noqa: ANN401

@@ -6,7 +6,7 @@ come from the caller, as tasks know no tokenizer.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 __all__ = ["PASSAGE_MARK", "Count", "passage_of", "split_text", "text_id"]
@@ -14,8 +14,9 @@ __all__ = ["PASSAGE_MARK", "Count", "passage_of", "split_text", "text_id"]
 PASSAGE_MARK = "#passage-"
 """In the id of a passage, between its document's and its number."""
 
-Count = Callable[[Sequence[str]], Sequence[int]]
+Count = Callable[[Sequence[str]], Iterable[int]]
 """From texts to the tokens of each, special ones included."""
+_Lengths = Callable[[Sequence[str]], list[int]]
 
 _OVERLAP = 0.15
 # Of the room, after passages turned out longer than the sum of their sentences.
@@ -57,7 +58,9 @@ class _Unit(NamedTuple):
     tokens: int
 
 
-def split_text(text: str, count: Count, limit: int, *, overlap: float = _OVERLAP) -> list[str]:
+def split_text(
+    text: str, count: Count, limit: int, *, prompt: str = "", overlap: float = _OVERLAP
+) -> list[str]:
     """Split a text that is longer than ``limit`` tokens into passages that are not.
 
     A passage ends where a sentence or a paragraph does; only a sentence over the limit is divided
@@ -68,25 +71,30 @@ def split_text(text: str, count: Count, limit: int, *, overlap: float = _OVERLAP
         text: The text.
         count: Counts tokens as the model does: ``Embedder.count_tokens``.
         limit: What the model reads at most: ``Embedder.max_seq_length``.
+        prompt: What is put before each passage, and counted with it.
         overlap: Share of a passage that it has in common with the one before, below 1.
 
     Returns:
         The passages in order, without white space around them; the text itself where it fits.
     """
-    if count([text])[0] <= limit:
+
+    def lengths(texts: Sequence[str]) -> list[int]:
+        return [int(length) for length in count([prompt + part for part in texts])]
+
+    if lengths([text])[0] <= limit:
         return [text]
-    special = count([""])[0]
+    special = lengths([""])[0]
     room = max(1, limit - special)
     while True:
-        spans = _packed(_units(text, count, special, room), room, int(overlap * room))
+        spans = _packed(_units(text, lengths, special, room), room, int(overlap * room))
         passages = [part for start, stop in spans if (part := text[start:stop].strip())]
         # Words joined may make more tokens than they have one by one.
-        if room == 1 or not passages or max(count(passages)) <= limit:
+        if room == 1 or not passages or max(lengths(passages)) <= limit:
             return passages or [text]
         room = max(1, int(_SHRINK * room))
 
 
-def _units(text: str, count: Count, special: int, room: int) -> list[_Unit]:
+def _units(text: str, count: _Lengths, special: int, room: int) -> list[_Unit]:
     """Divide a text into sentences, and what is over ``room`` further."""
     spans = list(_sentences(text))
     units: list[_Unit] = []

@@ -1,6 +1,8 @@
 """The words of a query, as full-text search looks them up."""
 
-__all__ = ["query_words"]
+from collections.abc import Callable, Sequence
+
+__all__ = ["query_words", "rarest"]
 
 # More words than a model reads would take seconds to look up, and add little.
 _MAX_WORDS = 128
@@ -12,3 +14,24 @@ def query_words(query: str) -> list[str]:
     words = "".join(c if c.isalnum() else " " for c in query[: _MAX_WORDS * _MAX_WORD]).split()
     different = dict.fromkeys(word[:_MAX_WORD] for word in words)
     return list(different)[:_MAX_WORDS]
+
+
+def rarest(words: Sequence[str], count: Callable[[str, int], int], most: int) -> list[str]:
+    """Return the rarest words, as many as are in ``most`` entries together, but at least one.
+
+    What is in many entries tells them little apart, and to rank them all takes the time.
+
+    Args:
+        words: Different words.
+        count: Counts the entries with a word, up to a number.
+        most: How many entries may be ranked.
+    """
+    counts = {word: count(word, most + 1) for word in words}
+    chosen: list[str] = []
+    total = 0
+    for word in sorted((word for word in words if counts[word]), key=counts.__getitem__):
+        total += counts[word]
+        if chosen and total > most:
+            break
+        chosen.append(word)
+    return chosen

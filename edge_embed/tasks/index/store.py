@@ -22,9 +22,14 @@ from edge_embed.files.json_text import JsonError, parse_json
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.index.connections import Connections
-from edge_embed.tasks.index.metadata import Where, metadata_as_json, sql_condition
-from edge_embed.tasks.index.passages import PASSAGE_MARK
-from edge_embed.tasks.index.query_words import query_words
+from edge_embed.tasks.index.metadata import (
+    DOCUMENT,
+    Where,
+    document_values,
+    metadata_as_json,
+    sql_condition,
+)
+from edge_embed.tasks.index.query_words import query_words, rarest
 from edge_embed.tasks.index.schema import APPLICATION, SCHEMA, fill, own_schema, schema_of
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.vectors import Floats, unit_rows
@@ -37,8 +42,7 @@ Numbers = npt.NDArray[np.int64]
 _MAX_DIM = 1 << 20
 _BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
-# A text by its id, whole or as passages.
-_DOCUMENT = "id = ? OR (id >= ? AND id < ? AND json_extract(entries.metadata, '$.document') = ?)"
+_RANKED = 20_000  # entries ranked by words; of more, those with a query's rarest words
 _creating = threading.Lock()  # a process owns a file as often as it likes
 
 
@@ -180,8 +184,8 @@ class Store:
                     f"{self.path} was replaced by an index of the model {self.facts.model_name} "
                     "while it was open: open it again, and make the vectors with that model"
                 )
-            gone = map(_document, dict.fromkeys([*replaces, *ids]))
-            connection.executemany(f"DELETE FROM entries WHERE {_DOCUMENT}", gone)  # noqa: S608
+            gone = map(document_values, dict.fromkeys([*replaces, *ids]))
+            connection.executemany(f"DELETE FROM entries WHERE {DOCUMENT}", gone)  # noqa: S608
             for *entry, vector in rows:
                 added = connection.execute(
                     "INSERT INTO entries (id, text, metadata) VALUES (?, ?, ?)", entry
@@ -190,14 +194,16 @@ class Store:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete entries with their passages; return how many were there. Durable on return."""
-        statement = f"DELETE FROM entries WHERE {_DOCUMENT}"  # noqa: S608
+        statement = f"DELETE FROM entries WHERE {DOCUMENT}"  # noqa: S608
         with self._connections.writer() as connection:
-            return sum(connection.execute(statement, _document(id_)).rowcount > 0 for id_ in ids)
+            return sum(
+                connection.execute(statement, document_values(id_)).rowcount > 0 for id_ in ids
+            )
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Return those of these ids that are there, whole or as passages."""
-        statement = f"SELECT 1 FROM entries WHERE {_DOCUMENT} LIMIT 1"  # noqa: S608
-        return {id_ for id_ in ids if self._query(statement, _document(id_))}
+        statement = f"SELECT 1 FROM entries WHERE {DOCUMENT} LIMIT 1"  # noqa: S608
+        return {id_ for id_ in ids if self._query(statement, document_values(id_))}
 
     def __len__(self) -> int:
         version, counted = self.version(), self._counted
@@ -285,6 +291,8 @@ class Store:
     def words(self, query: str, count: int, where: Where | None = None) -> list[int]:
         """Return the numbers of the entries that BM25 ranks first for any word of ``query``."""
         terms = [f'"{word}"' for word in query_words(query)]
+        if len(self) > _RANKED:
+            terms = rarest(terms, self._count, _RANKED)
         if not terms:
             return []
         clause, values = sql_condition(where)
@@ -294,6 +302,11 @@ class Store:
             (" OR ".join(terms), *values, count),
         )
         return [row[0] for row in rows]
+
+    def _count(self, term: str, most: int) -> int:
+        """Return how many entries have a word, counted up to ``most``."""
+        statement = "SELECT 1 FROM words WHERE words MATCH ? LIMIT ?"
+        return len(self._query(statement, (term, most)))
 
     @contextmanager
     def replacing(self) -> Iterator[None]:
@@ -340,9 +353,3 @@ class Store:
         return DamagedIndexError(
             f"the index {self.path} is damaged ({what}): restore it from a copy"
         )
-
-
-def _document(id_: str) -> tuple[str, str, str, str]:
-    """Return the parameters of :data:`_DOCUMENT`."""
-    first = f"{id_}{PASSAGE_MARK}"
-    return id_, first, f"{first[:-1]}{chr(ord(first[-1]) + 1)}", id_
