@@ -1,21 +1,25 @@
 """What does each way to quantize cost in quality, and what does it gain in speed and size?
 
     python -m benchmarks.quantization.study -m MODEL --data DIR -o FILE.json [--recipes NAME ...]
+        [--retrieval SET ...] [--clustering SET ...]
         [--outliers FACTOR] [--limit PAIRS] [--resamples N] [--work DIR] [--no-speed]
 
 MODEL is a converted folder with its FP32 graph. --data holds STS sets as tables with score,
 sentence1, sentence2 (stsb/dev.tsv, sts12/, sts13/, sts14/, sick/) and film reviews for the recipe
-of sentence-transformers (corpora/movie-reviews-subj-cr.txt.gz). --outliers first makes the model
-hard to quantize: eight value channels of each attention are multiplied by FACTOR and divided again
-where they are read, which changes ranges but not the function. The processor's instructions can be
-limited with ONEDNN_MAX_CPU_ISA. Results are kept after every recipe; recipes that FILE.json holds
-already are not run again, but timed anew. A table is written beside it as FILE.md.
+of sentence-transformers (corpora/movie-reviews-subj-cr.txt.gz). --retrieval and --clustering name
+sets in it to be measured as well, such as scifact and banking77: a recipe that keeps similarities
+may lose neighbours. --outliers first makes the model hard to quantize: eight value channels of each
+attention are multiplied by FACTOR and divided again where they are read, which changes ranges but
+not the function. The processor's instructions can be limited with ONEDNN_MAX_CPU_ISA. Results are
+kept after every recipe; recipes that FILE.json holds already are not run again, but timed anew. A
+table is written beside it as FILE.md.
 """
 
 import argparse
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,8 +31,16 @@ from benchmarks.quantization.recipes import RECIPES, Recipe, pad, quantized
 from benchmarks.quantization.table import write_table
 from benchmarks.report import save, spread
 from edge_embed import Embedder
-from edge_embed.evaluation import Bootstrap, StsSet, System, compare, embedder_system
-from edge_embed.evaluation.measured import Role, Vectors
+from edge_embed.evaluation import (
+    Bootstrap,
+    ClusterSet,
+    RetrievalSet,
+    StsSet,
+    System,
+    compare,
+    embedder_system,
+)
+from edge_embed.evaluation.measured import Dataset, Role, Vectors
 from edge_embed.files.readers import read_texts
 from edge_embed.model.config import VARIANTS
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
@@ -50,6 +62,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--retrieval", nargs="+", metavar="SET", default=[])
+    parser.add_argument("--clustering", nargs="+", metavar="SET", default=[])
     parser.add_argument("--outliers", type=float)
     parser.add_argument("--limit", type=int, help="pairs of each set")
     parser.add_argument("--resamples", type=int, default=500)
@@ -75,6 +89,16 @@ class Study:
         self._work = options.work / name.replace(" ", "-")
         self._bootstrap = Bootstrap(resamples=options.resamples)
         self._sets = [_limited(StsSet.read(options.data / path), options.limit) for path in SETS]
+        self._others: Mapping[str, tuple[str, Sequence[Dataset]]] = {
+            "retrieval": (
+                "ndcg@10",
+                [RetrievalSet.read(options.data / path) for path in options.retrieval],
+            ),
+            "clustering": (
+                "v_measure",
+                [ClusterSet.read(options.data / path) for path in options.clustering],
+            ),
+        }
         self._memo: dict[int, Vectors] = {}
         self._results: dict[str, Any] = {}
         if options.output.exists():
@@ -113,17 +137,26 @@ class Study:
         if name != "fp32":
             system = embedder_system(model, name=name)
             systems.append(System(name, system.embed, {}))
-        quality = {}
-        for result in compare(self._sets, systems, bootstrap=self._bootstrap):
-            if result.system != name:
-                continue
-            points = {"spearman": vars(result.metrics["spearman"])}
-            if result.differences:
-                points["difference"] = vars(result.differences["spearman"])
-            quality[result.dataset] = points
+        found = {"quality": self._kept(systems, self._sets, "spearman")}
+        for task, (metric, sets) in self._others.items():
+            if sets:
+                found[task] = self._kept(systems, sets, metric)
         xml = model.config.variant_file(model.variant)[1]
         megabytes = round(xml.with_suffix(".bin").stat().st_size / 1e6, 2)
-        return {"megabytes": megabytes, "quality": quality}
+        return {"megabytes": megabytes, **found}
+
+    def _kept(
+        self, systems: Sequence[System], sets: Sequence[Dataset], metric: str
+    ) -> dict[str, Any]:
+        """Measure the last system on each set: its figure, and the difference to FP32's."""
+        found = {}
+        for result in compare(sets, systems, bootstrap=self._bootstrap):
+            if result.system == systems[-1].name:
+                points = {metric: vars(result.metrics[metric])}
+                if result.differences:
+                    points["difference"] = vars(result.differences[metric])
+                found[result.dataset] = points
+        return found
 
     def compare(self) -> None:
         """Compare vectors with the reference's as the receipt does, where that is still missing."""

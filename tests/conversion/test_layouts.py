@@ -1,5 +1,6 @@
 """Folders as users have them: where weights lie, in which form, and what lies beside them."""
 
+import io
 import json
 import pickle
 import shutil
@@ -8,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 
-from edge_embed.errors import ModelFormatError
+from edge_embed.errors import MissingExtraError, ModelFormatError
 from edge_embed_conversion.checkpoint import load_checkpoint
-from edge_embed_conversion.layout import write_layout
+from edge_embed_conversion.layout import copy_tokenizer, write_layout
 from edge_embed_conversion.sources import resolve_source
 from edge_embed_conversion.weights import WeightsKind
 
@@ -163,3 +165,44 @@ def test_other_forms_of_weights_are_named(source: Path, there: str, message: str
     (source / there).write_text("{}")
     with pytest.raises(ModelFormatError, match=message):
         resolve_source(str(source))
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "cls"),
+    [
+        ("t5", "spiece.model", "T5Tokenizer"),
+        ("xlm-roberta", "sentencepiece.bpe.model", "XLMRobertaTokenizer"),
+    ],
+)
+def test_a_tokenizer_is_made_of_sentencepiece(
+    tmp_path: Path, corpus: list[str], kind: str, file: str, cls: str
+) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece", reason="needs sentencepiece")
+    ids = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1} if kind == "t5" else {}
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus), model_writer=model, vocab_size=500, minloglevel=2, **ids
+    )
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    (source / file).write_bytes(model.getvalue())
+    (source / "config.json").write_text(json.dumps({"model_type": kind}))
+    (source / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": cls}))
+    assert copy_tokenizer(source, target).startswith(f"made from {file} by transformers")
+    made = tokenizers.Tokenizer.from_file(str(target / "tokenizer.json"))
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    text = "A small cat sat, didn't it?"
+    pieces = made.encode(text, add_special_tokens=False).tokens
+    assert pieces == theirs.encode(text, out_type=str)
+
+
+def test_without_sentencepiece_the_extra_is_named(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "tokenizer.json").unlink()
+    (source / "spiece.model").write_bytes(b"")
+    monkeypatch.setattr("edge_embed_conversion.layout.find_spec", lambda name: None)
+    (tmp_path / "target").mkdir()
+    with pytest.raises(MissingExtraError, match=r"from spiece\.model needs .*'sentencepiece'"):
+        copy_tokenizer(source, tmp_path / "target")
