@@ -11,6 +11,7 @@ import pytest
 
 from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError, ModelNotFoundError
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.dense import save_dense
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed_conversion.parity import Sample, Truth, runtime_vectors, samples_of
 from edge_embed_conversion.pipeline import Pipeline, Vectors
@@ -196,6 +197,18 @@ def test_without_modules_sentence_transformers_is_no_yardstick(
     result = verify(tiny_model, against=str(source))
     assert statuses(result)["pipeline"] == "skipped"
     assert "would guess its pooling" in detail(result, "pipeline")
+
+
+def test_a_layer_that_no_projection_explains_is_noticed(
+    folder: Path, tiny_bert_source: Path
+) -> None:
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules.append({"idx": 3, "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    (folder / "3_Dense").mkdir()
+    save_dense(folder / "3_Dense", np.eye(32, dtype=np.float32)[::-1].copy(), None)
+    result = verify(folder, against=str(tiny_bert_source))
+    assert statuses(result)["fp32"] == statuses(result)["fp32 texts"] == "failed"
 
 
 def test_a_pair_model_has_its_files_checked(tiny_pair_model: Path, tiny_bert_source: Path) -> None:
