@@ -249,16 +249,11 @@ def _check_pipeline(
     except EdgeEmbedError as error:
         return [Check("pipeline", "failed", str(error))]
     truth = replace(truth, vectors=reference.apply_head(truth.vectors, projection))
-    return [
-        _check_texts(
-            name,
-            embedder,
-            truth,
-            floor=PIPELINE_FLOORS[variants.held_to(name)],
-            by=pipeline.library,
-        )
-        for name, embedder in variants.loaded.items()
-    ]
+    checks = []
+    for name, embedder in variants.loaded.items():
+        floor = PIPELINE_FLOORS[variants.held_to(name)]
+        checks.append(_check_texts(name, embedder, truth, floor=floor, by=pipeline.library))
+    return checks
 
 
 def _check_texts(name: str, embedder: Embedder, truth: Truth, *, floor: float, by: str) -> Check:
