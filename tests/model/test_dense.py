@@ -165,5 +165,5 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
 
 def test_modules_out_of_order_are_refused(tiny_model: Path, tmp_path: Path) -> None:
     folder = with_modules(tiny_model, tmp_path / "model", "Pooling")
-    with pytest.raises(ModelFormatError, match="then a Pooling, then Dense and Normalize"):
+    with pytest.raises(ModelFormatError, match="then a Pooling, then Dense, LayerNorm and"):
         ModelConfig.from_folder(folder)
