@@ -72,10 +72,13 @@ def load_checkpoint(
     file = folder / _FILE
     if not file.is_file():
         return Progress()
+    peaks = [group.get("peak") for group in optimizer.param_groups]
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         student.load_state_dict(state["student"])
         optimizer.load_state_dict(state["optimizer"])
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group.setdefault("peak", peak)  # those of earlier versions have none
     except Exception as error:
         raise ModelFormatError(f"{file} is damaged; remove it to start the run anew") from error
     return Progress(state["step"], state["tokens"], state["seconds"])

@@ -7,10 +7,9 @@ https://arxiv.org/abs/2404.06395).
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from edge_embed_conversion.distillation.encoder_student import EncoderStudent
 from edge_embed_conversion.distillation.losses import direction_loss
 from edge_embed_conversion.distillation.neighbours import Batch
 from edge_embed_conversion.distillation.suite import DevSuite
+from edge_embed_conversion.training_steps import optimizer_step, side_by_side
 
 __all__ = ["RefinementRecipe", "refine"]
 
@@ -96,7 +96,7 @@ def refine(
     weights = {**dict.fromkeys(exits, recipe.exit_weight), len(student.layers): 1.0}
     task = _Task(student, list(student.parameters()), weights, recipe, dtype)
     optimizer = torch.optim.AdamW(
-        task.parameters,
+        [{"params": task.parameters, "peak": recipe.learning_rate}],
         lr=recipe.learning_rate,
         betas=(0.9, 0.98),
         weight_decay=recipe.weight_decay,
@@ -109,15 +109,17 @@ def refine(
     best = max((float(row["sts"]) for row in log.rows if row["sts"]), default=float("-inf"))
     recent: list[list[float]] = []
     started = time.monotonic() - progress.seconds
-    with _workers(recipe.batches_per_step) as compute:
+    with side_by_side(recipe.batches_per_step) as compute:
         while progress.step < recipe.steps:
-            parts = compute(task, list(islice(batches, recipe.batches_per_step)))
-            for index, parameter in enumerate(task.parameters):
-                parameter.grad = torch.stack([part[0][index] for part in parts]).sum(dim=0)
-            torch.nn.utils.clip_grad_norm_(task.parameters, recipe.clip)
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * recipe.rate(progress.step)
-            optimizer.step()
+            several = islice(batches, recipe.batches_per_step)
+            parts = compute(partial(_part, task), several)
+            optimizer_step(
+                optimizer,
+                task.parameters,
+                [part[0] for part in parts],
+                rate=recipe.rate(progress.step),
+                clip=recipe.clip,
+            )
             recent += [part[1] for part in parts]
             progress.step += 1
             progress.tokens += sum(part[2] for part in parts)
@@ -174,15 +176,3 @@ def _part(task: _Task, batch: Batch) -> _Part:
         losses = [direction.item(), similarity.item()]
     gradients = torch.autograd.grad(loss / recipe.batches_per_step, task.parameters)
     return gradients, losses, batch.ids.numel()
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[Callable[[_Task, list[Batch]], list[_Part]]]:
-    """Give each batch of a step a thread and its share of the processors."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // count))
-    try:
-        with ThreadPoolExecutor(count) as pool:
-            yield lambda task, batches: list(pool.map(lambda one: _part(task, one), batches))
-    finally:
-        torch.set_num_threads(before)

@@ -5,7 +5,24 @@ from dataclasses import dataclass
 
 from edge_embed.errors import InputError
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "share_of_rate"]
+
+
+def share_of_rate(step: int, *, steps: int, warm: int, decay: float) -> float:
+    """Return the share of the learning rate at ``step`` (from 0): warmed up, kept, decayed.
+
+    Args:
+        step: Which.
+        steps: Of the whole run.
+        warm: Steps until the whole rate is reached.
+        decay: Share of the run over which it falls to zero.
+    """
+    if step < warm:
+        return (step + 1) / warm
+    start = int(steps * (1 - decay))
+    if step < start:
+        return 1.0
+    return 1.0 - math.sqrt((step - start) / max(1, steps - start))
 
 
 @dataclass(frozen=True)
@@ -45,12 +62,7 @@ class Recipe:
     def rate(self, step: int) -> float:
         """Return the share of the learning rate at ``step`` (from 0)."""
         warm = max(1, int(self.steps * self.warmup))
-        if step < warm:
-            return (step + 1) / warm
-        start = int(self.steps * (1 - self.decay))
-        if step < start:
-            return 1.0
-        return 1.0 - math.sqrt((step - start) / (self.steps - start))
+        return share_of_rate(step, steps=self.steps, warm=warm, decay=self.decay)
 
     def passes(self, step: int, *, layers: int) -> int:
         """Return the number of passes of the shared layer at ``step``."""

@@ -1,13 +1,7 @@
-"""The training loop: steps of several batches, computed side by side, with checkpoints.
-
-On a CPU each batch of a step has a thread of its own and the gradients are summed in a fixed order:
-threads that share one matrix product wait for each other at every operator, which on a busy machine
-costs more than it gains.
-"""
+"""The training loop: steps of several batches, computed side by side, with checkpoints."""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +30,7 @@ from edge_embed_conversion.distillation.losses import (
 from edge_embed_conversion.distillation.schedule import Recipe
 from edge_embed_conversion.distillation.student import Student
 from edge_embed_conversion.distillation.targets import TargetCache
+from edge_embed_conversion.training_steps import SideBySide, optimizer_step, side_by_side
 
 __all__ = ["Run", "train"]
 
@@ -85,7 +80,7 @@ def train(
     layers = student.shape.layers
     recent: list[npt.NDArray[np.float64]] = []
     started = time.monotonic() - progress.seconds
-    with _workers(run, recipe.batches_per_step) as workers:
+    with _workers(run, recipe.batches_per_step) as compute:
         chunk = -1
         while progress.step < recipe.steps:
             step = progress.step
@@ -98,19 +93,17 @@ def train(
                 _Batch.of(rows, store=store, targets=targets, device=run.device)
                 for rows in plan[step]
             ]
-            parts = workers(
-                [(student, batch, passes, recipe, run.dtype, parameters) for batch in batches]
+            parts = compute(
+                _part,
+                [(student, batch, passes, recipe, run.dtype, parameters) for batch in batches],
             )
-            for index, parameter in enumerate(parameters):
-                gradient = parts[0].gradients[index]
-                for other in parts[1:]:
-                    gradient = gradient.add_(other.gradients[index])
-                parameter.grad = gradient
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * recipe.rate(step)
-            torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer_step(
+                optimizer,
+                parameters,
+                [part.gradients for part in parts],
+                rate=recipe.rate(step),
+                clip=recipe.clip,
+            )
             recent.append(np.mean([part.losses for part in parts], axis=0))
             progress.step += 1
             progress.tokens += sum(part.tokens for part in parts)
@@ -246,19 +239,11 @@ def _part(job: _Job) -> _Part:
     return _Part(gradients, losses, batch.ids.numel())
 
 
-_Map = Callable[[list[_Job]], list[_Part]]
-
-
 @contextmanager
-def _workers(run: Run, count: int) -> Iterator[_Map]:
-    """Give each batch of a step a thread and its share of the processors, on a CPU."""
-    if run.device.type != "cpu":
-        yield lambda jobs: [_part(job) for job in jobs]
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // count))
-    try:
-        with ThreadPoolExecutor(count) as pool:
-            yield lambda jobs: list(pool.map(_part, jobs))
-    finally:
-        torch.set_num_threads(before)
+def _workers(run: Run, count: int) -> Iterator[SideBySide]:
+    """Compute the batches of a step side by side on a CPU, and one after another elsewhere."""
+    if run.device.type == "cpu":
+        with side_by_side(count) as compute:
+            yield compute
+    else:
+        yield lambda function, items: [function(item) for item in items]

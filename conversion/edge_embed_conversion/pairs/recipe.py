@@ -1,9 +1,9 @@
 """How much and how fast a pair model is trained."""
 
-import math
 from dataclasses import dataclass
 
 from edge_embed.errors import InputError
+from edge_embed_conversion.distillation.schedule import share_of_rate
 
 __all__ = ["PairRecipe"]
 
@@ -37,9 +37,4 @@ class PairRecipe:
 
     def rate(self, step: int) -> float:
         """Return the share of the learning rate at ``step`` (from 0)."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        start = int(self.steps * (1 - self.decay))
-        if step < start:
-            return 1.0
-        return 1.0 - math.sqrt((step - start) / max(1, self.steps - start))
+        return share_of_rate(step, steps=self.steps, warm=self.warmup, decay=self.decay)

@@ -1,7 +1,6 @@
 """The training loop of a pair model: soft labels, checkpoints, early choice."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from edge_embed_conversion.distillation.curve import Log
 from edge_embed_conversion.pairs.batches import PairStore
 from edge_embed_conversion.pairs.network import PairNetwork
 from edge_embed_conversion.pairs.recipe import PairRecipe
+from edge_embed_conversion.training_steps import optimizer_step, side_by_side
 
 __all__ = ["DevelopmentPairs", "PairRun", "predict_logits", "train_network"]
 
@@ -95,44 +95,36 @@ def train_network(
     parameters = list(network.parameters())
     recent: list[float] = []
     started = time.monotonic() - progress.seconds
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // recipe.batches_per_step))
-    try:
-        with ThreadPoolExecutor(recipe.batches_per_step) as workers:
-            while progress.step < recipe.steps:
-                generator = np.random.default_rng([recipe.seed, progress.step])
-                jobs = [
-                    (network, *_batch(rows, store, labels, generator), recipe, run.dtype)
-                    for rows in plan[progress.step]
-                ]
-                parts = list(workers.map(_part, jobs))
-                for index, parameter in enumerate(parameters):
-                    gradient = parts[0][0][index]
-                    for other in parts[1:]:
-                        gradient = gradient.add_(other[0][index])
-                    parameter.grad = gradient
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * recipe.rate(progress.step)
-                torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                recent.append(float(np.mean([part[1] for part in parts])))
-                progress.step += 1
-                progress.tokens += sum(part[2] for part in parts)
-                progress.seconds = time.monotonic() - started
-                last = progress.step == recipe.steps
-                if last or progress.step % run.log_every == 0:
-                    scores: dict[str, float] = {}
-                    if development and (last or progress.step % run.measure_every == 0):
-                        scores = _measure(network, development, log, run)
-                    _report(log, progress, recent, scores)
-                    recent.clear()
-                if last or progress.step % run.save_every == 0:
-                    save_checkpoint(
-                        run.work_dir, progress=progress, student=network, optimizer=optimizer
-                    )
-    finally:
-        torch.set_num_threads(before)
+    with side_by_side(recipe.batches_per_step) as compute:
+        while progress.step < recipe.steps:
+            generator = np.random.default_rng([recipe.seed, progress.step])
+            jobs = [
+                (network, *_batch(rows, store, labels, generator), recipe, run.dtype)
+                for rows in plan[progress.step]
+            ]
+            parts = compute(_part, jobs)
+            optimizer_step(
+                optimizer,
+                parameters,
+                [part[0] for part in parts],
+                rate=recipe.rate(progress.step),
+                clip=recipe.clip,
+            )
+            recent.append(float(np.mean([part[1] for part in parts])))
+            progress.step += 1
+            progress.tokens += sum(part[2] for part in parts)
+            progress.seconds = time.monotonic() - started
+            last = progress.step == recipe.steps
+            if last or progress.step % run.log_every == 0:
+                scores: dict[str, float] = {}
+                if development and (last or progress.step % run.measure_every == 0):
+                    scores = _measure(network, development, log, run)
+                _report(log, progress, recent, scores)
+                recent.clear()
+            if last or progress.step % run.save_every == 0:
+                save_checkpoint(
+                    run.work_dir, progress=progress, student=network, optimizer=optimizer
+                )
     best = run.work_dir / _BEST
     if best.is_file():
         network.load_state_dict(torch.load(best, map_location="cpu", weights_only=True))
