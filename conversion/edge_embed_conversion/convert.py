@@ -33,6 +33,7 @@ from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.pairs.conversion import PairBuild, write_pair_layout
 from edge_embed_conversion.quantize import Int8Recipe
 from edge_embed_conversion.sources import Source, SourceKind, resolve_source
+from edge_embed_conversion.static_tables import convert_table, is_table_source
 from edge_embed_conversion.weights import WeightsKind
 
 __all__ = ["Precision", "convert"]
@@ -105,8 +106,15 @@ def convert(
         raise InputError(f"the maximal loss is {max_loss}; it must not be negative")
     if frequencies is not None and embedding_rank is None:
         raise InputError("frequencies serve --embedding-rank alone; give both")
-    texts = _calibration_texts(calibration) if precision == "int8" else None
     output = Path(output)
+    if is_table_source(source):
+        if (pooling, exits, embedding_rank, max_loss, route, calibration) != (None,) * 6:
+            raise InputError(
+                f"{source} is a table of token vectors: --pooling, --exits, --embedding-rank, "
+                "--max-loss, --route and --calibration are for transformers"
+            )
+        return convert_table(Path(source), output, precision=precision, force=force)
+    texts = _calibration_texts(calibration) if precision == "int8" else None
     with (
         atomic_folder(output, force=force) as folder,
         TemporaryDirectory(prefix="edge-embed-") as staging,

@@ -20,7 +20,7 @@ from typing import Any
 
 from edge_embed.errors import InputError, ModelFormatError, ModelNotFoundError
 from edge_embed.model.kinds import is_pair_model, refuse_other_kinds
-from edge_embed.model.modules import check_modules
+from edge_embed.model.modules import check_modules, table_modules
 from edge_embed_conversion.hub import download
 from edge_embed_conversion.routes import lay_out_route, route_names
 from edge_embed_conversion.weights import (
@@ -37,6 +37,7 @@ from edge_embed_conversion.weights import (
 __all__ = [
     "Source",
     "SourceKind",
+    "card_of",
     "refuse_other_models",
     "resolve_source",
 ]
@@ -128,7 +129,7 @@ def resolve_source(
     if weights is None:
         refuse_without_weights(name, files, re_export=re_export)
     _refuse_pointer(folder / weights.file)
-    licence, languages = _card(folder)
+    licence, languages = card_of(folder)
     beside = choose_weights(files, re_export=True, transformer=transformer)
     adopted = weights.kind is WeightsKind.OPENVINO
     checkpoint = adopted and beside is not None and beside.kind is WeightsKind.CHECKPOINT
@@ -193,7 +194,11 @@ def refuse_other_models(folder: Path) -> None:
                 f"{folder} has a path for each of {', '.join(names)} (Router): convert each into a "
                 f"folder of its own, with --route {'|'.join(names)}"
             )
-        check_modules(folder)
+        if table_modules(folder, anywhere=True) is not None:
+            raise ModelFormatError(
+                f"{folder} is a table of token vectors (StaticEmbedding): download it into a "
+                "folder, and convert that"
+            )
 
 
 def transformer_place(folder: Path) -> str | None:
@@ -245,7 +250,7 @@ def _find_package(name: str) -> tuple[Path, str] | None:
     return Path(str(distribution.locate_file(str(folders.pop())))), distribution.version
 
 
-def _card(folder: Path) -> tuple[str | None, tuple[str, ...]]:
+def card_of(folder: Path) -> tuple[str | None, tuple[str, ...]]:
     """Read licence and languages from the model card, else from a receipt of an earlier run."""
     front = _front_matter(folder / "README.md")
     if not front:

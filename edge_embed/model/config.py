@@ -8,12 +8,13 @@ from typing import Any, Literal, get_args
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.typed_json import typed
+from edge_embed.model.dense import table_width
 from edge_embed.model.exits import Exit, read_exits
 from edge_embed.model.json_files import malformed, number_of, read_json
 from edge_embed.model.kinds import require_encoder
-from edge_embed.model.modules import HeadStep, read_head, read_modules
+from edge_embed.model.modules import HeadStep, TableModules, read_head, read_modules, table_modules
 from edge_embed.model.transformer_settings import check_settings
-from edge_embed.model.variants import VARIANTS, choose_variant, variants_of
+from edge_embed.model.variants import TABLES, VARIANTS, choose_variant, variants_of
 from edge_embed.vectors import Similarity
 
 __all__ = [
@@ -54,6 +55,8 @@ _OFFSET_POSITIONS = frozenset(
     }
 )
 
+# Tokens of a text that a table takes: it has no limit of its own, but memory has.
+_TABLE_LIMIT = 1 << 16
 _EXTRA = "config_sentence_transformers.json"
 
 # model_max_length is 1e30 in tokenizers that know no limit.
@@ -158,6 +161,8 @@ class ModelConfig:
     @classmethod
     def _read(cls, folder: Path) -> "ModelConfig":
         require_encoder(folder)
+        if (table := table_modules(folder)) is not None:
+            return cls._read_table(folder, table)
         transformer_folder, pooling_folder, modules = read_modules(folder)
         config = read_json(transformer_folder / "config.json")
         pooling_file = pooling_folder / "config.json"
@@ -192,6 +197,33 @@ class ModelConfig:
             exits=read_exits(folder),
             transformer=os.path.relpath(transformer_folder, folder),
             truncate_dim=_truncate_dim(extra, folder),
+        )
+
+    @classmethod
+    def _read_table(cls, folder: Path, table: TableModules) -> "ModelConfig":
+        """Read a model that is a table of token vectors, without a transformer."""
+        extra = read_json(folder / _EXTRA, optional=True)
+        file = next(iter(variants_of(folder, table=True).values()), folder / TABLES["fp32"])
+        width = table_width(file)
+        return cls(
+            folder=folder,
+            model_type="static embedding",
+            hidden_size=width,
+            pooling=("mean",),
+            include_prompt=True,
+            head=read_head(table.head, width),
+            max_seq_length=_TABLE_LIMIT,
+            first_position=0,
+            position_table=None,
+            pad_token_id=0,
+            lowercase=False,
+            prompts=_prompts(extra, folder),
+            default_prompt_name=typed(
+                str | None, extra.get("default_prompt_name"), "default_prompt_name"
+            ),
+            similarity=_similarity(extra, folder),
+            truncate_dim=_truncate_dim(extra, folder),
+            is_table=True,
         )
 
 

@@ -20,7 +20,7 @@ from edge_embed.files.typed_json import typed
 from edge_embed.model.activations import ACTIVATIONS, activation_name
 from edge_embed.model.json_files import number_of, read_json
 
-__all__ = ["WEIGHTS", "DenseLayer", "DenseWeights", "read_safetensors", "save_dense"]
+__all__ = ["WEIGHTS", "DenseLayer", "DenseWeights", "read_safetensors", "save_dense", "table_width"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,11 +28,14 @@ WEIGHTS = "model.safetensors"
 """Where a module keeps its arrays, in its folder."""
 
 # bfloat16 is the upper half of float32; numpy has no name for it.
+# Bytes; that of a model with thousands of arrays has some hundred thousand.
+_LONGEST_HEADER = 1 << 24
 _DTYPES: Mapping[str, str] = {
     "F64": "<f8",
     "F32": "<f4",
     "F16": "<f2",
     "BF16": "<u2",
+    "I8": "i1",
     "I32": "<i4",
     "I64": "<i8",
 }
@@ -178,6 +181,29 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
         }
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelFormatError(f"{path} is damaged ({error}); copy it again") from error
+
+
+def table_width(path: Path) -> int:
+    """Return the columns of a table of token vectors, from the head of its file alone.
+
+    Raises:
+        ModelFormatError: the file is missing or damaged, or holds no such table.
+    """
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = parse_json(file.read(min(size, _LONGEST_HEADER)))
+        entry = header.get("embedding.weight", header.get("embeddings"))
+        _, width = entry["shape"]
+        return typed(int, width, "shape")
+    except FileNotFoundError:
+        raise ModelFormatError(
+            f"{path.parent} is not a complete model: {path.name} is missing"
+        ) from None
+    except OSError as error:
+        raise ModelFormatError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        raise ModelFormatError(f"{path} holds no table of token vectors") from None
 
 
 def _array(entry: Mapping[str, Any], data: memoryview) -> Floats:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.typed_json import typed
@@ -11,11 +11,18 @@ from edge_embed.model.json_files import load_json, read_json
 from edge_embed.model.layer_norm import LayerNorm
 from edge_embed.model.paths import path_inside
 
-__all__ = ["HeadStep", "check_modules", "read_head", "read_modules"]
+__all__ = [
+    "HeadStep",
+    "TableModules",
+    "check_modules",
+    "read_head",
+    "read_modules",
+    "table_modules",
+]
 
 HeadStep = DenseLayer | LayerNorm | Literal["normalize"]
 
-_RUN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
+_RUN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "StaticEmbedding")
 
 _IMAGES = ("a model of images and texts", "take an encoder of texts")
 _ROUTED = (
@@ -97,6 +104,43 @@ def _remedy(folder: Path) -> str:
             f"{folder} -o DIR --pooling MODE' makes a model of it"
         )
     return ""
+
+
+class TableModules(NamedTuple):
+    """The modules of a model that is a table of token vectors."""
+
+    folder: Path
+    """Where the table is."""
+    head: list[tuple[str, Path]]
+    """Kind and folder of what follows the mean of a text's vectors."""
+
+
+def table_modules(folder: Path, *, anywhere: bool = False) -> TableModules | None:
+    """Return the modules of a model without a transformer (StaticEmbedding); None of others.
+
+    Args:
+        folder: The model.
+        anywhere: The table may lie in a folder of its own, as in a source.
+
+    Raises:
+        ModelFormatError: modules.json is missing or damaged, or names one that is not run.
+    """
+    modules = check_modules(folder)
+    if not modules or modules[0][0] != "StaticEmbedding":
+        return None
+    (_, place), *head = modules
+    wrong = [kind for kind, _ in head if kind in ("Transformer", "Pooling", "StaticEmbedding")]
+    if wrong:
+        raise ModelFormatError(
+            f"{folder / 'modules.json'} has {wrong[0]} after StaticEmbedding: edge_embed runs "
+            "Dense, LayerNorm and Normalize there"
+        )
+    if not anywhere and place.resolve() != folder.resolve():
+        raise ModelFormatError(
+            f"{folder} has its table of vectors in {place.name}: run 'edge-embed convert {folder} "
+            "-o DIR' first"
+        )
+    return TableModules(place, head)
 
 
 def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
