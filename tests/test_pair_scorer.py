@@ -1,5 +1,7 @@
 """Pairs through the engine, against sentence-transformers' CrossEncoder in torch."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 
 from edge_embed import PairScorer, TruncationWarning
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.pair_config import PairConfig
+from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed_conversion.calibration import TextSet
 from edge_embed_conversion.convert import convert
 from tests.support.pair_sources import FAMILIES, make_pair_source
@@ -101,6 +105,25 @@ def test_long_pairs_are_cut_as_transformers_cuts_them(
     for pair, ours in zip(pairs, scorer.tokenizer.pairs(pairs).ids, strict=True):
         expected = theirs(*pair, truncation="longest_first", max_length=scorer.max_seq_length)
         assert ours.tolist() == expected["input_ids"]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_of_a_very_long_text_as_much_is_tokenized_as_a_pair_can_have(
+    tiny_pair_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    folder = shutil.copytree(tiny_pair_model, tmp_path / "pairs")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"truncation_side": side}))
+    tokenizer = PairTokenizer(PairConfig.from_folder(folder))
+    words = " ".join(f"number {i}, then" for i in range(3000))
+    pairs = [(words, "short"), ("short", words), (words, words), (" " * 20_000 + "end", "short")]
+    short = tokenizer.pairs(pairs)
+    assert max(map(len, tokenizer._shortened({words}).values())) < 2000
+    monkeypatch.setattr(tokenizer, "_shortened", lambda texts: {})
+    whole = tokenizer.pairs(pairs)
+    assert [ids.tolist() for ids in short.ids] == [ids.tolist() for ids in whole.ids]
+    assert short.second.tolist() == whole.second.tolist()
+    assert short.truncated.tolist() == whole.truncated.tolist() == [0, 1, 2]
 
 
 def test_a_small_variant_is_made_and_measured(tmp_path: Path, corpus: list[str]) -> None:
