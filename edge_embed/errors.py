@@ -9,7 +9,7 @@
     │       └── TextTooLongError    it has more tokens than the model reads
     ├── OutputError             a result cannot be written
     ├── OverloadedError         the queue is full; try again later
-    ├── SearchEngineError       Qdrant or Milvus cannot be reached, or refuses
+    ├── SearchEngineError       a search engine cannot be reached, or refuses
     ├── ClusterError            a Ray cluster cannot be reached, or cannot finish its work
     └── MissingExtraError       an optional dependency is not installed (also an ImportError)
 

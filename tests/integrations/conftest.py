@@ -1,7 +1,8 @@
 """Libraries that adapters are for, kept from the network; and what their vectors must equal."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_embed import Embedder
+from tests.support.postgresql import PASSWORD, postgresql
 
 # Before any of them is imported: some look for news of themselves.
 os.environ |= {
@@ -65,3 +67,24 @@ def same(truth: npt.NDArray[Any]) -> Same:
         assert np.abs(found - truth[: len(found)]).max() < 1e-3
 
     return check
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a server and its first database."""
+    with postgresql() as address:
+        yield address
+
+
+@pytest.fixture
+def database(postgresql_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty database, whose password is in the environment."""
+    psycopg = pytest.importorskip("psycopg", reason="needs psycopg (the extra 'postgresql')")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    name = f"shop{next(_DATABASES)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{postgresql_server.rpartition('/')[0]}/{name}"
+
+
+_DATABASES = count()

@@ -1,6 +1,10 @@
-"""Qdrant and Milvus as places to export an index to and to search in: local modes, no server."""
+"""Search engines as places to export an index to and to search in.
+
+Qdrant and Milvus in their local modes and behind HTTP; PostgreSQL is a real server.
+"""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -45,19 +49,28 @@ def place(engine: str, folder: Path) -> str:
         pytest.importorskip("pymilvus", reason="needs pymilvus (the extra 'milvus')")
         pytest.importorskip("milvus_lite", reason="needs milvus-lite (the extra 'milvus')")
         return f"milvus:{folder}/a.db"
+    if engine == "qdrant-edge":
+        pytest.importorskip("qdrant_edge", reason="needs qdrant-edge-py (the extra 'qdrant-edge')")
+        return f"qdrant-edge:{folder}/device"
     pytest.importorskip("qdrant_client", reason="needs qdrant-client (the extra 'qdrant')")
     return "qdrant::memory:" if engine == "qdrant memory" else f"qdrant:{folder}/qdrant"
 
 
-@pytest.fixture(params=["qdrant", "qdrant memory", "milvus"])
+@pytest.fixture(params=["qdrant", "qdrant memory", "qdrant-edge", "milvus", "postgresql"])
 def collection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collection]:
-    with open_collection(f"{place(request.param, tmp_path)}#notes", create=FACTS) as opened:
+    with open_collection(an_address(request, tmp_path), create=FACTS) as opened:
         yield opened
 
 
-@pytest.fixture(params=["qdrant", "milvus"])
+@pytest.fixture(params=["qdrant", "qdrant-edge", "milvus", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"{place(request.param, tmp_path)}#notes"
+    return an_address(request, tmp_path)
+
+
+def an_address(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "postgresql":
+        return f"{request.getfixturevalue('database')}#notes"
+    return f"{place(request.param, folder)}#notes"
 
 
 @pytest.fixture
@@ -70,7 +83,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
 @pytest.fixture
 def small_blocks(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write 25 entries at a time, and read 10."""
-    engine = address.partition(":")[0]
+    engine = address.partition(":")[0].replace("-", "_")
     monkeypatch.setattr("edge_embed.integrations.search_engines.export._BLOCK", 25)
     monkeypatch.setattr(f"edge_embed.integrations.search_engines.{engine}._PAGE", 10)
 
@@ -230,7 +243,7 @@ def test_int8_vectors_are_exported(tmp_path: Path, address: str) -> None:
 
 
 def test_what_a_collection_refuses(index: Index, address: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no (folder|file) of"):
+    with pytest.raises(InputError, match=r"no (folder of|file of|collection) "):
         open_collection(address)
     export(path_of(index), address)
     with pytest.raises(InputError, match=r"no collection .*#other: .*index export INDEX --to"):
@@ -263,6 +276,27 @@ def test_a_collection_of_others_is_refused(tmp_path: Path) -> None:
         open_collection(address, create=FACTS)
 
 
+def test_a_folder_of_others_is_no_shard(tmp_path: Path) -> None:
+    address = f"{place('qdrant-edge', tmp_path)}#notes"
+    import qdrant_edge
+
+    size = qdrant_edge.EdgeVectorParams(size=DIM, distance=qdrant_edge.Distance.Cosine)
+    folder = tmp_path / "device" / "notes"
+    folder.mkdir(parents=True)
+    qdrant_edge.EdgeShard.create(str(folder), qdrant_edge.EdgeConfig(vectors=size)).close()
+    with pytest.raises(InputError, match="was not made by 'edge-embed index export'"):
+        open_collection(address, create=FACTS)
+
+
+def test_a_shard_is_found_where_it_is_copied(index: Index, tmp_path: Path) -> None:
+    address = f"{place('qdrant-edge', tmp_path)}#notes"
+    export(path_of(index), address)
+    shutil.copytree(tmp_path / "device", tmp_path / "other")
+    with open_collection(address.replace("device#", "other#"), model="m1") as collection:
+        queries = vectors(3, seed=1)
+        same(collection.search(queries, k=9), index.search(queries, k=9))
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_folder_in_use(tmp_path: Path) -> None:
     address = f"{place('qdrant', tmp_path)}#notes"
@@ -287,10 +321,11 @@ def test_a_folder_in_use(tmp_path: Path) -> None:
         ("milvus:localhost:19530#notes", "write milvus:http://localhost:19530#notes"),
         ("milvus:a-folder#notes", "a file ends in .db"),
         ("qdrant:foo://x#notes", "is no URL of a server"),
+        ("qdrant-edge:folder#../notes", "write qdrant-edge:FOLDER#NAME"),
     ],
 )
 def test_bad_addresses(address: str, message: str) -> None:
-    for package in ("qdrant_client", "pymilvus"):
+    for package in ("qdrant_client", "qdrant_edge", "pymilvus"):
         pytest.importorskip(package)
     with pytest.raises(InputError) as error:
         open_collection(address, create=FACTS)
@@ -380,6 +415,8 @@ def searches_as_the_index(index: Index, address: str) -> None:
         ("qdrant", "qdrant_client", "qdrant-client"),
         ("milvus", "pymilvus", "pymilvus"),
         ("milvus", "milvus_lite", "milvus-lite"),
+        ("postgresql", "psycopg", "psycopg"),
+        ("qdrant-edge", "qdrant_edge", "qdrant-edge-py"),
     ],
 )
 def test_a_missing_extra(
@@ -389,7 +426,9 @@ def test_a_missing_extra(
         pytest.importorskip("pymilvus")
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(
-        sys.modules, f"edge_embed.integrations.search_engines.{engine}", raising=False
+        sys.modules,
+        f"edge_embed.integrations.search_engines.{engine.replace('-', '_')}",
+        raising=False,
     )
     with pytest.raises(MissingExtraError, match=rf"{name}'.*edge-embed\[{engine}\]"):
         open_collection(f"{engine}:{tmp_path}/x.db#notes", create=FACTS)
@@ -448,8 +487,11 @@ def test_each_command_is_a_process_of_its_own(index: Index, address: str, tmp_pa
     assert first.stderr == f"{address}: {COUNT} written, 0 deleted, 0 were there\n"
     with open_collection(address) as collection:
         assert len(collection) == COUNT
-        # Local modes serve one process, and the second says so in a line.
         second = process(path_of(index), "--to", address)
+    if address.startswith("postgresql"):  # a server
+        assert second.stderr == f"{address}: 0 written, 0 deleted, {COUNT} were there\n"
+        return
+    # Local modes serve one process, and the second says so in a line.
     assert (second.returncode, second.stderr.count("\n")) == (1, 1)
     assert f"edge-embed: cannot open {address}: " in second.stderr
 

@@ -34,7 +34,9 @@ _HERE = "edge_embed.integrations.search_engines"
 
 ENGINES: Mapping[str, Engine] = {
     "qdrant": Engine("URL_OR_FOLDER", f"{_HERE}.qdrant", "QdrantCollection"),
+    "qdrant-edge": Engine("FOLDER", f"{_HERE}.qdrant_edge", "QdrantEdgeCollection"),
     "milvus": Engine("URL_OR_FILE.db", f"{_HERE}.milvus", "MilvusCollection"),
+    "postgresql": Engine("//HOST/DATABASE", f"{_HERE}.postgresql", "PostgresqlCollection"),
 }
 """Each engine by the name that addresses begin with."""
 
