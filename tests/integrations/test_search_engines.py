@@ -459,7 +459,7 @@ def test_export_and_search_commands(tiny_model: Path, tmp_path: Path, address: s
     assert f"{address}: 3 written, 0 deleted, 0 were there" in result.stderr
     # The same call, and -m is the index's own model in both.
     found = [
-        json.loads(run("search", where, "opening hours", "-k", 2, "--json").stdout)
+        json.loads(run("search", where, "opening hours", "-k", 2, "--dense", "--json").stdout)
         for where in (notes, address)
     ]
     assert found[0][0]["hits"][0]["text"] == "Opening hours"
