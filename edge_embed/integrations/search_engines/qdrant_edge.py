@@ -1,6 +1,6 @@
 """A collection of Qdrant Edge: Qdrant's engine inside a process, whose folder goes to a device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -82,6 +82,7 @@ class QdrantEdgeCollection(Collection):
                     "number": entry.number,
                     "text": entry.text,
                     "metadata": dict(entry.metadata),
+                    "truths": _truths(entry.metadata),
                 },
             )
             for entry, vector in zip(entries, vectors.tolist(), strict=True)
@@ -169,14 +170,22 @@ def _filter(choices: dict[str, list[Any]]) -> Any:  # noqa: ANN401
     """Return the filter for payloads whose metadata has one of the values under each name."""
     return qdrant.Filter(
         must=[
-            qdrant.Filter(should=[_fits(f'metadata."{name}"', value) for value in values])
+            qdrant.Filter(should=[_fits(name, value) for value in values])
             for name, values in choices.items()
         ]
     )
 
 
-def _fits(field: str, value: Any) -> Any:  # noqa: ANN401
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+def _truths(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Spell the truth values: the client of 0.9 asks for the number 1 where True is to be found."""
+    return {name: str(value) for name, value in metadata.items() if isinstance(value, bool)}
+
+
+def _fits(name: str, value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, bool):
+        return qdrant.FieldCondition(f'truths."{name}"', match=qdrant.MatchValue(str(value)))
+    field = f'metadata."{name}"'
+    number = isinstance(value, (int, float))
     if number and (isinstance(value, float) or abs(value) <= _WHOLE):  # 3 is 3.0
         return qdrant.FieldCondition(field, range=qdrant.RangeFloat(gte=value, lte=value))
     return qdrant.FieldCondition(field, match=qdrant.MatchValue(value))
