@@ -1,1 +1,1 @@
-"""Qdrant and Milvus: places to export an index to and to search in."""
+"""Search engines: places to export an index to and to search in."""

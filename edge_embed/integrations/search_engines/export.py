@@ -1,4 +1,4 @@
-"""Past one machine: fill a collection of Qdrant or Milvus from an index, and search it as one.
+"""Past one machine: fill a collection of a search engine from an index, and search it.
 
 >>> from edge_embed.integrations.search_engines.export import export, open_collection
 >>> export("notes.index", "qdrant:http://localhost:6333#notes")  # doctest: +SKIP
