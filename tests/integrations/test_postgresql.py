@@ -23,14 +23,15 @@ def notes(database: str) -> Iterator[Any]:
         yield collection
 
 
-def unit(count: int, dim: int = DIM) -> np.ndarray:
+def unit_vectors(count: int, dim: int = DIM) -> np.ndarray:
     vectors = np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def test_the_graph_goes_on_where_a_filter_leaves_too_few(notes: Any) -> None:
     """One text in a hundred fits: the 100 that the graph looks at first hold one of them."""
-    vectors = unit(2000)
+    vectors = unit_vectors(2000)
     notes.upsert([Entry(n, str(n), "a text", {"rare": n % 100 == 0}) for n in range(2000)], vectors)
     connection = notes._connection
     for other in ("seqscan", "bitmapscan", "sort"):
@@ -50,7 +51,7 @@ def test_the_graph_goes_on_where_a_filter_leaves_too_few(notes: Any) -> None:
 def test_long_vectors_are_compared_one_by_one(database: str) -> None:
     facts = StoreFacts(2001, "float32", "m1", "one", "an index")
     with open_collection(f"{database}#long", create=facts) as collection:
-        vectors = unit(3, 2001)
+        vectors = unit_vectors(3, 2001)
         collection.upsert([Entry(n, str(n), "a text", {}) for n in range(3)], vectors)
         assert [hits[0].id for hits in collection.search(vectors, k=1)] == ["0", "1", "2"]
 
@@ -66,23 +67,23 @@ def test_long_vectors_are_compared_one_by_one(database: str) -> None:
 )
 def test_nul_is_refused_by_its_entry(notes: Any, entry: Entry) -> None:
     with pytest.raises(InputError, match=r"of 'a.* holds a NUL character.*remove it in the index"):
-        notes.upsert([Entry(2, "b", "y", {}), entry], unit(2))
+        notes.upsert([Entry(2, "b", "y", {}), entry], unit_vectors(2))
     assert len(notes) == 0
 
 
 def test_what_only_looks_like_nul_is_stored(notes: Any) -> None:
     metadata = {"path": r"\u0000", "two": r"\\u0000"}
-    notes.upsert([Entry(1, "a", r"\u0000", metadata)], unit(1))
-    (hits,) = notes.search(unit(1))
+    notes.upsert([Entry(1, "a", r"\u0000", metadata)], unit_vectors(1))
+    (hits,) = notes.search(unit_vectors(1))
     assert (hits[0].text, hits[0].metadata) == (r"\u0000", metadata)
 
 
 def test_a_name_is_taken_as_it_is(database: str) -> None:
     odd = 'a "b" {}; DROP TABLE x --'
     with open_collection(f"{database}#{odd}", create=FACTS) as collection:
-        collection.upsert([Entry(1, "a", "x", {})], unit(1))
+        collection.upsert([Entry(1, "a", "x", {})], unit_vectors(1))
         assert list(collection.held()) == [("a", 1)]
-        assert collection.search(unit(1), where={"page": 1}) == [[]]
+        assert collection.search(unit_vectors(1), where={"page": 1}) == [[]]
     for name in ("x" * 64, "100 %"):
         with pytest.raises(InputError, match="up to 63 bytes and no %"):
             open_collection(f"{database}#{name}", create=FACTS)
@@ -130,4 +131,4 @@ def test_a_server_that_stops(notes: Any) -> None:
             "AND datname = current_database()"
         )
     with pytest.raises(SearchEngineError, match="does not answer"):
-        notes.search(unit(1))
+        notes.search(unit_vectors(1))

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def postgresql() -> Iterator[str]:
     )
     binaries = max(Path(server.__file__).parent.glob("pginstall*/bin"))  # the newest
     folder = Path(tempfile.mkdtemp(prefix="postgresql"))
-    ordinary = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
+    ordinary: dict[str, Any] = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
     if ordinary:
         shutil.chown(folder, "nobody")
 
