@@ -31,7 +31,7 @@ WANTED = 0.995
 _AIM = 0.9975
 # Rows of a sample, for each square root of the number of records: so large a part of them has the
 # same number of links, whatever that is.
-_SAMPLE = 32
+_SAMPLE = 64
 _LEAST_SAMPLE = 2048
 # Where a sample has fewer links above the threshold than this, the strongest of those up to a
 # margin below it count too: weaker links are harder to find, so the estimate is on the safe side.
