@@ -53,7 +53,7 @@ def test_haystack(texts: list[str], queries: list[str], same: Any, tmp_path: Pat
     store.write_documents(made)
     pipeline = Pipeline()
     pipeline.add_component(
-        "embedder", EdgeEmbedTextEmbedder("edge-embed-albert", truncation="error")
+        "embedder", EdgeEmbedTextEmbedder("edge-embed-small", truncation="error")
     )
     pipeline.add_component(
         "fields", EdgeEmbedDocumentEmbedder(meta_fields_to_embed=["title"], dim=8)
@@ -84,7 +84,7 @@ def test_lancedb(texts: list[str], queries: list[str], same: Any, tmp_path: Path
 
     import edge_embed.integrations.lancedb  # noqa: F401 - registers
 
-    function = lancedb.embeddings.get_registry().get("edge-embed").create(name="edge-embed-albert")
+    function = lancedb.embeddings.get_registry().get("edge-embed").create(name="edge-embed-small")
 
     class Note(LanceModel):
         text: str = function.SourceField()
@@ -149,7 +149,7 @@ def test_txtai(texts: list[str], queries: list[str]) -> None:
 
     index = Embeddings(
         method="edge_embed.integrations.txtai.EdgeEmbedVectors",
-        path="edge-embed-albert",
+        path="edge-embed-small",
         vectors={"truncation": "error"},
     )
     index.index(texts)

@@ -22,14 +22,14 @@ def test_text_embedding(texts: list[str], same: Any, shipped: Embedder) -> None:
 
     import edge_embed.integrations.fastembed  # noqa: F401 - registers
 
-    model = TextEmbedding("edge-embed-albert", lazy_load=True)
+    model = TextEmbedding("edge-embed-small", lazy_load=True)
     assert model.embedding_size == shipped.dim
     same(list(model.embed(iter(texts))))
     same(list(model.query_embed(texts[0])))
     same(list(model.passage_embed(texts, parallel=2)))
     assert model.token_count(texts) == shipped.count_tokens(texts).sum()
     with pytest.raises(ValueError, match="runs on the CPU"):
-        TextEmbedding("edge-embed-albert", cuda=True)
+        TextEmbedding("edge-embed-small", cuda=True)
 
 
 def test_register(shipped: Embedder) -> None:
@@ -48,7 +48,7 @@ def test_qdrant_client(texts: list[str], queries: list[str]) -> None:
     qdrant = pytest.importorskip("qdrant_client")
     import edge_embed.integrations.fastembed  # noqa: F401 - registers
 
-    models, name = qdrant.models, "edge-embed-albert"
+    models, name = qdrant.models, "edge-embed-small"
     client = qdrant.QdrantClient(":memory:")
     size = client.get_embedding_size(name)
     params = models.VectorParams(size=size, distance=models.Distance.COSINE)
@@ -75,7 +75,7 @@ def test_haystack_component(texts: list[str], same: Any) -> None:
 
     import edge_embed.integrations.fastembed  # noqa: F401 - registers
 
-    embedder = FastembedDocumentEmbedder(model="edge-embed-albert", progress_bar=False)
+    embedder = FastembedDocumentEmbedder(model="edge-embed-small", progress_bar=False)
     embedder.warm_up()
     documents = embedder.run([Document(content=text) for text in texts])["documents"]
     same([document.embedding for document in documents])
@@ -86,8 +86,8 @@ def test_other_programs_can_be_given_the_models(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\nfrom fastembed import TextEmbedding\n"
-        "print(sys.argv[1], len(next(iter(TextEmbedding('edge-embed-albert').embed('a')))))\n"
+        "print(sys.argv[1], len(next(iter(TextEmbedding('edge-embed-small').embed('a')))))\n"
     )
     command = [sys.executable, "-m", "edge_embed.integrations.fastembed", str(program), "argument"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["argument", "768"]
+    assert done.stdout.split() == ["argument", "384"]
