@@ -46,7 +46,7 @@ def test_every_tool(
             assert hit["metadata"] == {"even": False}
             matrix = await call("similarity", texts=queries, others=texts)
             assert [row.index(max(row)) for row in matrix] == [0, 1, 2, 3]
-            found = await call("deduplicate", texts=[texts[0], texts[1], texts[0] + "!"])
+            found = await call("deduplicate", texts=[texts[0], texts[1], texts[0].upper()])
             assert found["kept"] == [0, 1]
             assert await call("delete", ids=["0", "unknown"]) == 1
             wrong = await client.call_tool("search", {"query": "a", "k": 0})
