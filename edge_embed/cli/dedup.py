@@ -15,6 +15,7 @@ from edge_embed.cli.terminal import check_suffix, echo, is_terminal, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.row_writers import check_row_output, open_row_writer
+from edge_embed.model.locate import DEFAULT_PAIR_MODEL
 
 if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early should not wait for it
     import numpy as np
@@ -64,8 +65,11 @@ _TARGET_THRESHOLD = 0.7
 )
 @click.option(
     "--confirm",
-    metavar="MODEL",
-    help="Remove a similar record only if this pair model (a converted cross-encoder) agrees.",
+    is_flag=False,
+    flag_value=DEFAULT_PAIR_MODEL,
+    metavar="[MODEL]",
+    help="Remove a similar record only if a model that reads both texts agrees: the one that "
+    "ships, or this converted cross-encoder.",
 )
 @click.option(
     "--exhaustive",

@@ -15,6 +15,7 @@ from edge_embed.errors import InputError
 from edge_embed.files.formats import WRITABLE_ROWS
 from edge_embed.files.readers import read_records, read_texts
 from edge_embed.files.row_writers import check_row_output, open_row_writer
+from edge_embed.model.locate import DEFAULT_PAIR_MODEL
 from edge_embed.model.pair_threshold import PairThreshold
 from edge_embed.vectors import ROUNDING
 
@@ -41,17 +42,25 @@ _CHUNK = 4096
     help="The file holds pairs (columns sentence1 and sentence2): say of each whether it is one.",
 )
 @click.option(
+    "--by",
+    type=click.Choice(["pair-model", "cosine"]),
+    default="pair-model",
+    show_default=True,
+    help="What decides: a model that reads both texts, of mined pairs too, or the cosine alone.",
+)
+@click.option(
     "--pair-model",
     metavar="MODEL",
-    help="Decide by a model that reads both texts (a converted cross-encoder), not by the cosine: "
-    "of given pairs, or of those that mining finds.",
+    default=DEFAULT_PAIR_MODEL,
+    show_default=True,
+    help="The model that reads both texts: a converted cross-encoder.",
 )
 @click.option(
     "-t",
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    help=f"Lowest cosine of a pair. [default: {_THRESHOLD} when mining; with --given the model's "
-    "own, fitted by 'eval pairs --save-threshold']",
+    help=f"Lowest cosine of a mined pair [default: {_THRESHOLD}]; with --given the lowest score of "
+    "what decides [default: its own, fitted by 'eval pairs --save-threshold'].",
 )
 @click.option(
     "-k",
@@ -69,7 +78,8 @@ def pairs_command(
     source: str | None,
     column: str | None,
     output: str | None,
-    pair_model: str | None,
+    by: str,
+    pair_model: str,
     threshold: float | None,
     top_k: int,
     limit: int | None,
@@ -80,8 +90,9 @@ def pairs_command(
 ) -> None:
     """Find the pairs of texts that say the same, or judge given ones.
 
-    A high score is no proof: opposites ("open", "closed") can score high. The columns negation and
-    numbers say where only one of the two texts has a negation, and where numbers differ.
+    Opposites ("open", "closed") have high cosines, so a model that reads both texts decides. The
+    columns negation and numbers say where only one of the two texts has a negation, and where
+    numbers differ.
     """
     if source is None:
         raise click.UsageError("give the texts with -i FILE ('-i -' reads standard input)")
@@ -90,7 +101,7 @@ def pairs_command(
         if as_json:
             raise click.UsageError("give -o FILE or --json, not both")
     claim_paths(reads={"-i": source}, files={"-o": output})
-    judge = None if pair_model is None else options.load_scorer(pair_model)
+    judge = options.load_scorer(pair_model) if by == "pair-model" else None
     if given:
         first, second = _given(source)
         if judge is not None:

@@ -11,6 +11,7 @@ import click
 
 from edge_embed.cli.options import ModelOptions, named_model_options
 from edge_embed.cli.terminal import printable
+from edge_embed.model.locate import DEFAULT_PAIR_MODEL
 
 if TYPE_CHECKING:
     from edge_embed.server import ApiKeys
@@ -38,8 +39,11 @@ _KEYS_VARIABLE = "EDGE_EMBED_API_KEYS"
 )
 @click.option(
     "--pair-model",
-    metavar="MODEL",
-    help="A converted cross-encoder, for /rerank, /predict, /v1/rerank and pair scores.",
+    is_flag=False,
+    flag_value=DEFAULT_PAIR_MODEL,
+    metavar="[MODEL]",
+    help="For /rerank, /predict, /v1/rerank and pair scores: the pair model that ships, or this "
+    "cross-encoder.",
 )
 @click.option(
     "--allowed-host",

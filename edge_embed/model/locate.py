@@ -5,21 +5,41 @@ from pathlib import Path
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
 from edge_embed.model.json_files import load_json
 
-__all__ = ["DEFAULT_MODEL", "resolve_model", "shipped_models"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_PAIR_MODEL",
+    "resolve_model",
+    "shipped_models",
+    "shipped_pair_models",
+]
 
 DEFAULT_MODEL = "edge-embed-small"
 """The shipped model that is meant where none is named."""
+
+DEFAULT_PAIR_MODEL = "edge-embed-pairs"
+"""The shipped model that reads two texts together."""
 
 # What the runtime reads of a hub repository; weights in other formats stay there.
 _HUB_FILES = ["*.json", "*/config.json", "openvino/*", "README.md"]
 
 
 def shipped_models() -> dict[str, Path]:
-    """Return the models that come with the package: name to folder."""
+    """Return the encoders that come with the package: name to folder."""
+    folders = _shipped_folders()
+    return {name: folder for name, folder in folders.items() if (folder / "modules.json").is_file()}
+
+
+def shipped_pair_models() -> dict[str, Path]:
+    """Return the models of pairs that come with the package: name to folder."""
+    encoders = shipped_models()
+    return {name: folder for name, folder in _shipped_folders().items() if name not in encoders}
+
+
+def _shipped_folders() -> dict[str, Path]:
     package = Path(__file__).resolve().parents[1]
     # In a wheel the models lie inside the package, in a checkout beside it.
     for parent in (package / "models", package.parent / "models"):
-        folders = sorted(file.parent for file in parent.glob("*/modules.json"))
+        folders = sorted(file.parent for file in parent.glob("*/edge_embed.json"))
         if folders:
             return {folder.name: folder for folder in folders}
     return {}
@@ -49,7 +69,7 @@ def resolve_model(model: str | Path | None, *, revision: str | None = None) -> P
     name = str(model)
     if path.exists():
         raise ModelNotFoundError(f"{name} is a file; a model is a folder")
-    shipped = shipped_models()
+    shipped = _shipped_folders()
     if name in shipped:
         return shipped[name]
     if name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith("/"):

@@ -11,7 +11,9 @@ from edge_embed.model.config import ModelConfig, first_position, lower_cased, ma
 from edge_embed.model.json_files import malformed, number_of, read_json
 from edge_embed.model.kinds import is_pair_model
 
-__all__ = ["Activation", "PairConfig"]
+__all__ = ["COSINE_FILE", "Activation", "CosineShare", "PairConfig"]
+
+COSINE_FILE = "cosine.json"
 
 Activation = Literal["identity", "sigmoid", "softmax"]
 
@@ -20,6 +22,20 @@ _ACTIVATIONS: Mapping[str, Activation] = {
     "Sigmoid": "sigmoid",
     "Softmax": "softmax",
 }
+
+
+@dataclass(frozen=True)
+class CosineShare:
+    """An encoder's part in a pair's score: ``output + weight * cosine + intercept``.
+
+    Reading both texts tells what changes the meaning, a cosine how near the subjects are; on
+    ordinary paraphrases the cosine knows more, on opposites nothing.
+    """
+
+    encoder: str
+    """The encoder's name or folder; a folder is meant relative to the pair model's."""
+    weight: float
+    intercept: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +51,8 @@ class PairConfig(ModelConfig):
     """What turns the outputs into scores."""
     threshold: float | None
     """Score from which a pair counts as the same, where the folder states one."""
+    cosine: "CosineShare | None" = None
+    """What an encoder's cosine adds to the output, where the folder states it."""
 
     @property
     def dim(self) -> int:
@@ -80,7 +98,22 @@ class PairConfig(ModelConfig):
             labels=labels,
             activation=_activation(folder, config, len(labels)),
             threshold=float(threshold) if isinstance(threshold, (int, float)) else None,
+            cosine=_cosine_share(folder),
         )
+
+
+def _cosine_share(folder: Path) -> CosineShare | None:
+    file = folder / COSINE_FILE
+    if not file.is_file():
+        return None
+    stated = read_json(file)
+    try:
+        encoder = typed(str, stated["encoder"], "encoder")
+        weight, intercept = float(stated["weight"]), float(stated["intercept"])
+    except (KeyError, TypeError, ValueError):
+        raise ModelFormatError(f"{file} does not state its encoder, weight and intercept") from None
+    beside = folder / encoder
+    return CosineShare(str(beside) if beside.is_dir() else encoder, weight, intercept)
 
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_embed.embedder import Embedder
 from edge_embed.encoding import Truncation, TruncationWarning, check_choice
 from edge_embed.errors import InputError, TextTooLongError
-from edge_embed.model.locate import resolve_model
+from edge_embed.model.locate import DEFAULT_PAIR_MODEL, resolve_model
 from edge_embed.model.pair_config import Activation, PairConfig
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.chunks import run_in_chunks
@@ -28,10 +29,14 @@ from edge_embed.runtime.pair_planner import PairPlanner
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed.runtime.planner import BatchPlanner, tile_of
 
+<<<<<<< HEAD
 __all__ = ["DEFAULT_PAIR_MODEL", "PairScorer", "Ranked", "activated"]
 
 DEFAULT_PAIR_MODEL = "edge-embed-pairs"
 """The pair model that ships with the package."""
+=======
+__all__ = ["PairScorer", "Ranked"]
+>>>>>>> 34625af (pairs decides by the pair model that ships, --by cosine for the old way; dedup --confirm and serve --pair-model take it where none is named)
 
 Scores = npt.NDArray[np.float32]
 
@@ -94,6 +99,17 @@ class PairScorer:
             packed=packed,
             cache_dir=cache_folder(cache),
         )
+        self._encoder: Embedder | None = None
+        if self.config.cosine is not None:
+            self._encoder = Embedder(
+                self.config.cosine.encoder,
+                hint=hint,
+                threads=threads,
+                streams=streams,
+                inference_precision=inference_precision,
+                packed=packed,
+                cache=cache,
+            )
         self.tokenizer = PairTokenizer(self.config)
         self.engine = Engine(self.config, self.runtime, file=file, build=build_pair_graph)
         self.planner = PairPlanner(
@@ -194,6 +210,20 @@ class PairScorer:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [Ranked(int(row), float(scores[row])) for row in order]
 
+    def cosine_share(self, pairs: Sequence[Sequence[str]]) -> Scores | None:
+        """Return what the encoder's cosine adds to each output, float32 (n, 1); None for nothing.
+
+        See :class:`edge_embed.model.pair_config.CosineShare`.
+        """
+        share = self.config.cosine
+        if self._encoder is None or share is None:
+            return None
+        sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+        vectors = self._encoder.encode([*sides[0], *sides[1]], normalize=True, truncation="ignore")
+        first, second = np.split(vectors, 2)
+        cosines = np.einsum("ij,ij->i", first, second)
+        return np.asarray(share.weight * cosines + share.intercept, np.float32)[:, None]
+
     def refuse_cut(self, cut: npt.NDArray[np.int64]) -> None:
         """Refuse pairs that were cut, given their indices.
 
@@ -212,6 +242,8 @@ class PairScorer:
         for batch in self.planner.warm_up():
             out = np.empty((len(batch.texts), self.config.dim), np.float32)
             self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
+        if self._encoder is not None:
+            self._encoder.warm_up()
 
     def _logits(
         self, pairs: list[Any], batch_size: int | None, *, progress: bool
@@ -227,6 +259,9 @@ class PairScorer:
 
         shown = "pair" if progress else None
         run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
+        share = self.cosine_share(pairs) if pairs else None
+        if share is not None:
+            out += share
         return out, np.concatenate(cut)
 
 

@@ -92,6 +92,8 @@ class ServedPairs:
             )
         with caller.stage("compute"):
             outputs = await caller.result(batcher.submit(tokenized.pairs))
+            if self.config.cosine is not None:
+                outputs = outputs + await caller.run("long", lambda: self._cosines(pairs))
         self._metrics.texts.labels(self.name).inc(len(pairs))
         self._metrics.truncated.labels(self.name).inc(len(tokenized.truncated))
         scores = activated(outputs, "identity" if raw else self.scorer.config.activation)
@@ -105,6 +107,11 @@ class ServedPairs:
     def close(self) -> None:
         """Finish what waits and end the threads."""
         self._batcher.close()
+
+    def _cosines(self, pairs: Sequence[Any]) -> npt.NDArray[np.float32]:
+        share = self.scorer.cosine_share(pairs)
+        assert share is not None  # noqa: S101 - asked for where the folder states it
+        return share
 
     def _tokenize(self, pairs: Sequence[Any]) -> TokenizedPairs:
         return self.scorer.tokenizer.pairs(pairs)

@@ -80,7 +80,7 @@ def test_differences(first: str, second: str, *, negation: bool, numbers: bool) 
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["pairs", *map(str, arguments)])
+    return CliRunner().invoke(main, ["pairs", "--by", "cosine", *map(str, arguments)])
 
 
 def test_the_command(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
