@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_embed import PairScorer, TruncationWarning
+from edge_embed import Embedder, PairScorer, TruncationWarning
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.pair_config import PairConfig
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
@@ -148,3 +148,24 @@ def test_wrong_inputs_are_named(bert: tuple[Path, Path], tiny_model: Path) -> No
         scorer.predict([("a", "\ud800"), ("a", "b")])
     with pytest.raises(ModelFormatError, match="no model of pairs"):
         PairScorer(tiny_model)
+
+
+def test_a_folder_may_weigh_in_an_encoders_cosine(
+    tiny_pair_model: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pairs"
+    shutil.copytree(tiny_pair_model, folder)
+    plain = PairScorer(folder, cache=False)
+    share = {"encoder": str(tiny_model), "weight": 4.0, "intercept": -2.5}
+    (folder / "cosine.json").write_text(json.dumps(share))
+    both = PairScorer(folder, cache=False)
+    pairs = [("a red car", "a red car"), ("a red car", "good night"), ("", "good night")]
+    encoder = Embedder(tiny_model, cache=False)
+    first, second = (encoder.encode([p[i] for p in pairs], normalize=True) for i in (0, 1))
+    added = 4.0 * (first * second).sum(axis=1) - 2.5
+    raw = [model.predict(pairs, activation="identity") for model in (plain, both)]
+    np.testing.assert_allclose(raw[1], raw[0] + added, atol=2e-3)
+    assert both.predict([]).shape == (0,)
+    (folder / "cosine.json").write_text('{"encoder": 3}')
+    with pytest.raises(ModelFormatError, match=r"cosine.json"):
+        PairScorer(folder, cache=False)

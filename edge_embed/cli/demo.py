@@ -76,10 +76,9 @@ def _duplicates(queries: Sequence[str], vectors: "Floats") -> None:
 
 def _judge(options: ModelOptions, pair_model: str | None) -> "PairScorer | None":
     """Load the pair model that is asked for, or the one that ships; None if there is none."""
-    from edge_embed.model.locate import shipped_models
-    from edge_embed.pairs.scorer import DEFAULT_PAIR_MODEL
+    from edge_embed.model.locate import DEFAULT_PAIR_MODEL, shipped_pair_models
 
-    if pair_model is None and DEFAULT_PAIR_MODEL not in shipped_models():
+    if pair_model is None and DEFAULT_PAIR_MODEL not in shipped_pair_models():
         return None
     return options.load_scorer(pair_model or DEFAULT_PAIR_MODEL)
 

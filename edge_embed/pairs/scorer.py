@@ -29,14 +29,7 @@ from edge_embed.runtime.pair_planner import PairPlanner
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed.runtime.planner import BatchPlanner, tile_of
 
-<<<<<<< HEAD
-__all__ = ["DEFAULT_PAIR_MODEL", "PairScorer", "Ranked", "activated"]
-
-DEFAULT_PAIR_MODEL = "edge-embed-pairs"
-"""The pair model that ships with the package."""
-=======
-__all__ = ["PairScorer", "Ranked"]
->>>>>>> 34625af (pairs decides by the pair model that ships, --by cosine for the old way; dedup --confirm and serve --pair-model take it where none is named)
+__all__ = ["PairScorer", "Ranked", "activated"]
 
 Scores = npt.NDArray[np.float32]
 

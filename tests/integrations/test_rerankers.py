@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from edge_embed import PairScorer
-from edge_embed.model.locate import shipped_models
-from edge_embed.pairs.scorer import DEFAULT_PAIR_MODEL
+from edge_embed.model.locate import DEFAULT_PAIR_MODEL, shipped_pair_models
 from tests.support.serving import Program, program
 
 pytestmark = [pytest.mark.clients, pytest.mark.filterwarnings("ignore")]
@@ -20,7 +19,7 @@ WANTED = 2
 @pytest.fixture(scope="module")
 def folder(request: pytest.FixtureRequest) -> Path:
     """The pair model that ships; else a tiny one, where models can be converted."""
-    shipped = shipped_models().get(DEFAULT_PAIR_MODEL)
+    shipped = shipped_pair_models().get(DEFAULT_PAIR_MODEL)
     if shipped is not None:
         return shipped
     pytest.importorskip("optimum", reason="no pair model ships, and none can be converted here")
