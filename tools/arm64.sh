@@ -48,14 +48,14 @@ inside max /opt/edge-embed/bin/edge-embed demo
 
 step "golden values of what ships"
 cp tests/golden.py "$root/opt/golden.py"
-for model in ${MODELS:-edge-embed-albert edge-embed-albert-mini}; do
+for model in ${MODELS:-edge-embed-small edge-embed-tiny}; do
     inside max /opt/edge-embed/bin/python /opt/golden.py "$model" || true
 done
 
 step "vectors beside those of this machine, by processor"
 "$python" tools/demo_lines.py > "$root/opt/lines.txt"
 for cpu in ${CPUS:-cortex-a53 cortex-a72 cortex-a76 neoverse-n1 max}; do
-    for model in ${MODELS:-edge-embed-albert edge-embed-albert-mini}; do
+    for model in ${MODELS:-edge-embed-small edge-embed-tiny}; do
         "$python" -m edge_embed embed -m "$model" -i "$root/opt/lines.txt" -o "$folder/here.npy"
         inside "$cpu" /opt/edge-embed/bin/edge-embed embed -m "$model" -i /opt/lines.txt \
             -o /opt/there.npy || { echo "$cpu: exit status $?"; continue; }

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 python=$(realpath -s "$(command -v "${PYTHON:-python3}")")
 qemu=$(command -v qemu-x86_64-static || command -v qemu-x86_64)
-model=${MODEL:-edge-embed-albert-mini}
+model=${MODEL:-edge-embed-tiny}
 for cpu in "${@:-Haswell}"; do
     printf '\n== %s (%ss)\n' "$cpu" "$SECONDS"
     status=0

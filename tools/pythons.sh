@@ -17,7 +17,7 @@ for python in "$@"; do
         cd "$work"
         unset PYTHONPATH
         venv/bin/python -c 'import numpy, openvino; print("numpy", numpy.__version__, "openvino", openvino.__version__)'
-        venv/bin/python golden.py ${MODELS:-edge-embed-albert edge-embed-albert-mini}
+        venv/bin/python golden.py ${MODELS:-edge-embed-small edge-embed-tiny}
         venv/bin/edge-embed demo | grep -E '^[0-9]\. |^ +[0-9]+ queries' | wc -l
     )
     rm -rf "$work/venv"

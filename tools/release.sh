@@ -32,7 +32,7 @@ cp tests/golden.py "$work"
     cd "$work"
     clean/bin/edge-embed --version
     clean/bin/edge-embed embed "hello" > /dev/null
-    clean/bin/python golden.py edge-embed-albert edge-embed-albert-mini
+    clean/bin/python golden.py edge-embed-small edge-embed-tiny
 )
 
 step "bill of materials"

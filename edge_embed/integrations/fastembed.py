@@ -6,7 +6,7 @@ fastembed-haystack. A program of others is started through it:
 ``python -m edge_embed.integrations.fastembed mcp-server-qdrant``.
 
 >>> import edge_embed.integrations.fastembed
->>> TextEmbedding("edge-embed-albert").embed(["opening hours"])  # doctest: +SKIP
+>>> TextEmbedding("edge-embed-tiny").embed(["opening hours"])  # doctest: +SKIP
 """
 
 import importlib

@@ -43,7 +43,7 @@ RUNS = {
     "cluster, report": ["cluster", "-i", "IN", "-o", "new.jsonl", "--report", "out.json"],
     "cluster, plot": ["cluster", "-i", "IN", "-o", "new.jsonl", "--plot", "out.png"],
     "cluster, work": ["cluster", "-i", "IN", "-o", "new.jsonl", "--work-folder", "work"],
-    "project": ["project", "edge-embed-albert-mini", "--dim", "8", "--fit", "IN", "-o", "out"],
+    "project": ["project", "edge-embed-tiny", "--dim", "8", "--fit", "IN", "-o", "out"],
     "convert": ["convert", "SOURCE", "-o", "out"],
     "distill": ["distill", "--teacher", "T", "--corpus", "IN", "-o", "out"],
     "distill, work": [
@@ -137,7 +137,7 @@ def test_a_second_move_to_another_model(owned: Owned, monkeypatch: pytest.Monkey
 def test_two_programs(tmp_path: Path) -> None:
     """The first waits for its input; the second is refused; the result is the first one's."""
     output = tmp_path / "out.npy"
-    command = [sys.executable, "-m", "edge_embed", "embed", "-m", "edge-embed-albert-mini"]
+    command = [sys.executable, "-m", "edge_embed", "embed", "-m", "edge-embed-tiny"]
     command += ["--threads", "1", "-i", "-", "-o", str(output)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -30,7 +30,7 @@ def test_a_program_with_the_import_built_in(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     module = "edge_embed.compat.sentence_transformers"
-    done = run("-m", module, str(program), "edge-embed-albert-mini")
+    done = run("-m", module, str(program), "edge-embed-tiny")
     assert done.stdout == "done\n", done.stderr
 
 
@@ -39,7 +39,7 @@ def test_names_that_a_program_has_built_in(tmp_path: Path) -> None:
 import importlib.util, sys
 from edge_embed.compat import sentence_transformers as stand_in
 assert "sentence_transformers" not in sys.modules
-stand_in.install(models={"all-MiniLM-L6-v2": "edge-embed-albert-mini"})
+stand_in.install(models={"all-MiniLM-L6-v2": "edge-embed-tiny"})
 stand_in.install()
 import sentence_transformers
 assert importlib.util.find_spec("sentence_transformers").name == "sentence_transformers"
@@ -60,7 +60,7 @@ assert "sentence_transformers" not in sys.modules
     done = run("-c", code)
     lines = done.stdout.splitlines()
     assert lines[:4] == [
-        "edge-embed-albert-mini True",
+        "edge-embed-tiny True",
         "modules=",
         "device='cuda':",
         "prompts={'a':",

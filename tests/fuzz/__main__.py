@@ -56,7 +56,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--model", type=Path, default=shipped_models()["edge-embed-albert-mini"])
+    parser.add_argument("--model", type=Path, default=shipped_models()["edge-embed-tiny"])
     parser.add_argument("--fields", type=Path, nargs="+", metavar="FOLDER")
     given = parser.parse_args()
     outcome = Outcome()

@@ -52,7 +52,7 @@ def test_graphs(model: Path) -> None:
     assert sum(outcome.tried.values()) >= 12
 
 
-@pytest.mark.parametrize("name", ["edge-embed-small", "edge-embed-albert-mini"])
+@pytest.mark.parametrize("name", ["edge-embed-small", "edge-embed-tiny"])
 def test_a_part_of_the_fields_of_real_settings(name: str, tmp_path: Path) -> None:
     outcome = Outcome()
     # Of a number without divisors in common with the values, so that all of them have their turn.

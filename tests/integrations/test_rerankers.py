@@ -30,7 +30,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Program]:
     with program(
-        *("-m", "edge-embed-albert-mini", "--pair-model", str(folder)),
+        *("-m", "edge-embed-tiny", "--pair-model", str(folder)),
         environment={"EDGE_EMBED_API_KEYS": "key"},
     ) as running:
         yield running

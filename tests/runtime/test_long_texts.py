@@ -61,7 +61,7 @@ def test_a_text_is_cut_where_its_tokens_do_not_change() -> None:
 
 def test_a_long_word_has_the_pieces_of_the_published_tokenizer() -> None:
     """Pieces of one letter's repetition depend on how often it comes, to the first of them."""
-    folder = shipped_models()["edge-embed-albert-mini"]
+    folder = shipped_models()["edge-embed-albert"]
     tokenizer = Tokenizer(ModelConfig.from_folder(folder))
     sides: list[Any] = ["right", "left"]
     for side in sides:

@@ -31,7 +31,7 @@ Ask = Callable[..., Any]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with prompts."""
     folder = tmp_path_factory.mktemp("models") / "mini"
-    shutil.copytree(resolve_model("edge-embed-albert-mini"), folder)
+    shutil.copytree(resolve_model("edge-embed-tiny"), folder)
     prompts = {"prompts": {"query": "question: ", "passage": "answer: "}}
     file = folder / "config_sentence_transformers.json"
     content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
