@@ -94,7 +94,7 @@ def test_the_pair_model_tells_opposites_from_paraphrases() -> None:
     assert model.config.cosine is not None
     same = [
         ("How do I reset my password?", "How can I reset my password?"),
-        ("The meeting was cancelled.", "The meeting was called off."),
+        ("She passed the exam.", "She succeeded in the exam."),
     ]
     other = [
         ("The payment went through.", "The payment did not go through."),
