@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DuplicateSearch"]
 
-# From so many records on a cascade takes less time than it costs.
-_CASCADE_FROM = 20_000
+# From so many records on a cascade is worth its sample, a seventh of them. Of 22,000 it is near
+# half, and reading everything is as fast (benchmarks/results/tasks/cascade.json).
+_CASCADE_FROM = 200_000
 # Texts that are embedded together by static vectors.
 _CHUNK = 8192
 
