@@ -5,6 +5,8 @@
 Speed is texts a second over all sentences of the STS file in one call, the models in turn within
 each round, so that a busy machine slows them all alike; ratios are taken within a round. Quality is
 the Spearman correlation of that file. Size is the graph, its .xml and .bin.
+
+DIR:N is a model that runs with N layers (``exits.json``), drawn as an empty dot.
 """
 
 import argparse
@@ -56,8 +58,12 @@ def draw(results: dict[str, Any], title: str, path: Path) -> None:
         axes.errorbar(
             x, y, xerr=[[x - speed["min"]], [speed["max"] - x]], color="0.5", capsize=3, zorder=1
         )
-        axes.scatter(x, y, s=60 * size, alpha=0.75, zorder=2)
-        label = f"{name}\n{size:.1f} MB, {x:,.0f} texts/s, {y:.1f}"
+        exit_ = ":" in name
+        if exit_:
+            axes.scatter(x, y, s=60 * size, facecolors="none", edgecolors="tab:blue", zorder=2)
+        else:
+            axes.scatter(x, y, s=60 * size, alpha=0.75, zorder=2)
+        label = f"{name}\n" + ("" if exit_ else f"{size:.1f} MB, ") + f"{x:,.0f} texts/s, {y:.1f}"
         # Two models at one place: the second one's label goes below.
         near = any(abs(x - u) < fastest / 4 and abs(y - v) < 1 for u, v in drawn)
         offset = (0, -46 if near else 32)
@@ -74,6 +80,13 @@ def draw(results: dict[str, Any], title: str, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def _load(name: str) -> tuple[str, Embedder]:
+    """Load DIR or DIR:N; return it by the folder's name."""
+    folder, _, layers = name.partition(":")
+    shown = Path(folder).resolve().name + (f":{layers}" if layers else "")
+    return shown, Embedder(folder, layers=int(layers) if layers else None)
+
+
 def _size(model: Embedder) -> int:
     graph = model.config.variants[model.variant]
     return graph.stat().st_size + graph.with_suffix(".bin").stat().st_size
@@ -82,12 +95,12 @@ def _size(model: Embedder) -> int:
 def main() -> None:
     """Measure, save, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-m", "--model", type=Path, action="append", required=True)
+    parser.add_argument("-m", "--model", action="append", required=True)
     parser.add_argument("--sts", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    models = {folder.resolve().name: Embedder(folder) for folder in options.model}
+    models = dict(map(_load, options.model))
     results = measure(models, StsSet.read(options.sts), options.rounds)
     for name, found in results.items():
         print(name, found)
