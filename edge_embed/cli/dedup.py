@@ -150,7 +150,7 @@ def dedup_command(
                 outcome = _rethreshold(Path(earlier), source, many.scan().keys.digest, None, limit)
             else:
                 if not exhaustive:
-                    click.echo("on a cluster the model reads every record (--exhaustive)", err=True)
+                    echo("on a cluster the model reads every record (--exhaustive)", err=True)
                 outcome = many.deduplicate(
                     _actors_model(options),
                     threads=options.engine["threads"] or 1,

@@ -12,10 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
-from edge_embed.cli.terminal import progress_bar
+from edge_embed.cli.terminal import echo, progress_bar
 from edge_embed.files.atomic import atomic_file
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.write_errors import output_error
@@ -160,7 +158,7 @@ class _Cascade:
                 f"neighbour at {found.threshold:.3f}, and the model reads those; of "
                 f"{found.links} links in a sample, {found.recall:.1%} are among them"
             )
-        click.echo(said, err=True)
+        echo(said, err=True)
         return found
 
     def result(

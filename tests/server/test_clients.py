@@ -72,9 +72,13 @@ def test_langchain(server: Program, truth: npt.NDArray[Any]) -> None:
     same(embeddings.embed_query(TEXTS[0]), truth[0])
 
 
-def test_huggingface_hub(server: Program, truth: npt.NDArray[Any]) -> None:
-    from huggingface_hub import InferenceClient
+def test_huggingface_hub(
+    server: Program, truth: npt.NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import InferenceClient, constants
 
+    # Other tests stay off the hub; this server is no hub.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     for path in ("/embed", ""):
         client = InferenceClient(f"{server.url}{path}", token="key", timeout=WAIT)
         same(client.feature_extraction(TEXTS[0]), truth[:1])

@@ -119,12 +119,12 @@ def test_models(ask: Ask, model: Embedder) -> None:
         "nomic-embed-text:document",
     ]
     assert tags[0]["size"] > 1000
-    assert tags[0]["details"]["family"] == "albert"
+    assert tags[0]["details"]["family"] == "bert"
     listed = [entry["id"] for entry in ask("GET", "/v1/models")["data"]]
     assert [name.removesuffix(":latest") for name in names] == listed
     shown = ask("POST", "/api/show", {"name": "search"})
     assert shown["capabilities"] == ["embedding"]
-    assert shown["model_info"]["albert.embedding_length"] == model.dim
+    assert shown["model_info"]["bert.embedding_length"] == model.dim
     assert ask("POST", "/api/pull", {"model": "nomic-embed-text"}) == {"status": "success"}
     refused = ask("POST", "/api/pull", {"model": "llama3"}, 404)
     assert "downloads nothing: start it with --model NAME=MODEL" in refused["error"]
