@@ -1,5 +1,6 @@
 """From a model's name to its folder: a folder, a model that ships, or a hub repository."""
 
+import warnings
 from pathlib import Path
 
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
@@ -18,6 +19,12 @@ DEFAULT_MODEL = "edge-embed-small"
 
 DEFAULT_PAIR_MODEL = "edge-embed-pairs"
 """The shipped model that reads two texts together."""
+
+# Names of former versions, and what has taken their place.
+_REPLACED = {"edge-embed-albert-mini": "edge-embed-tiny"}
+
+# In a clone, but not in the package: its size is kept for models that more people need.
+_IN_REPOSITORY = ("edge-embed-albert",)
 
 # What the runtime reads of a hub repository; weights in other formats stay there.
 _HUB_FILES = ["*.json", "*/config.json", "openvino/*", "README.md"]
@@ -50,7 +57,8 @@ def resolve_model(model: str | Path | None, *, revision: str | None = None) -> P
 
     None is :data:`DEFAULT_MODEL`.
 
-    A hub id is looked up in the local hub cache first and downloaded only when it is not there.
+    A hub id is looked up in the local hub cache first and downloaded only when it is not there. A
+    name of a former version gives what has taken its place, with a warning.
 
     Raises:
         ModelNotFoundError: none of the three fits, or the hub cannot be reached.
@@ -70,8 +78,20 @@ def resolve_model(model: str | Path | None, *, revision: str | None = None) -> P
     if path.exists():
         raise ModelNotFoundError(f"{name} is a file; a model is a folder")
     shipped = _shipped_folders()
+    if _REPLACED.get(name) in shipped:
+        warnings.warn(
+            f"{name} was replaced by {_REPLACED[name]}, which is taken: its vectors are others, so "
+            "make those that are stored anew",
+            stacklevel=2,
+        )
+        return shipped[_REPLACED[name]]
     if name in shipped:
         return shipped[name]
+    if name in _IN_REPOSITORY:
+        raise ModelNotFoundError(
+            f"{name} is in the project's repository, not in the installed package: clone it, and "
+            f"give the folder models/{name}"
+        )
     if name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
         known = f", a shipped model ({', '.join(shipped)})" if shipped else ""
         raise ModelNotFoundError(

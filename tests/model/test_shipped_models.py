@@ -50,6 +50,21 @@ def test_the_default_is_shipped() -> None:
     assert Embedder().config.folder == shipped_models()[DEFAULT_MODEL]
 
 
+def test_a_replaced_model_says_what_is_taken() -> None:
+    with pytest.warns(UserWarning, match="edge-embed-albert-mini was replaced by edge-embed-tiny"):
+        folder = resolve_model("edge-embed-albert-mini")
+    assert folder == shipped_models()[TINY]
+
+
+def test_a_model_of_the_repository_is_not_looked_for_in_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folders = {TINY: shipped_models()[TINY]}
+    monkeypatch.setattr("edge_embed.model.locate._shipped_folders", lambda: folders)
+    with pytest.raises(ModelNotFoundError, match=r"give the folder models/edge-embed-albert"):
+        resolve_model(ALBERT)
+
+
 def test_nothing_shipped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_embed.model.locate.shipped_models", dict)
     with pytest.raises(ModelNotFoundError, match="no model ships with this installation"):
