@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early shou
 
 _THRESHOLD = 0.9
 _TARGET_THRESHOLD = 0.7
+# What is removed is lost: a pair model must be surer of it than of what it only names.
+_SURE = 0.8
 
 
 @click.command("dedup")
@@ -209,7 +211,7 @@ def _confirmed(
         both = [(texts[row], (known if is_ref else texts)[p]) for row, p, is_ref in named]
         judged = judge.predict(both, show_progress_bar=True, truncation="ignore")
         scores.update(zip(named, judged.tolist(), strict=True))
-        return np.asarray(judged >= judge.threshold)
+        return np.asarray(judged >= max(judge.threshold, _SURE))
 
     result, refused = outcome.result.confirm(agree)
     told = tuple(
