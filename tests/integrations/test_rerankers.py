@@ -1,5 +1,6 @@
 """Clients that rerank, unchanged, against a running server: Cohere's, LangChain's, LlamaIndex'."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,13 @@ pytestmark = [pytest.mark.clients, pytest.mark.filterwarnings("ignore")]
 
 QUERY = "How do I get my money back?"
 WANTED = 2
+
+
+@pytest.fixture(autouse=True)
+def clients_are_closed() -> Iterator[None]:
+    """Clients that are never closed end with their test, whose warnings are ignored."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
