@@ -43,7 +43,7 @@ class CorpusEmbedding:
     @cached_property
     def model(self) -> "Embedder":
         """The model, loaded when it is first asked for."""
-        model = self._options.load()
+        model = self._options.for_files().load()
         model.config.require_cosine("this command")
         return model
 

@@ -74,7 +74,7 @@ def embed_command(
         else read_texts(source, column=column, allow_empty=allow_empty)
     )
     first = list(islice(stream, _CHUNK))  # a bad input is reported before the model loads
-    model = options.load()
+    model = (options if source is None else options.for_files()).load()
     if precision in ("int8", "uint8") and model.ranges is None:
         raise InputError(
             f"the model has no stored ranges for {precision} vectors: fit them once with "

@@ -85,7 +85,7 @@ def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # 
         raise click.UsageError("say which model the index moves to: -m MODEL")
     with Index(index) as store:
         total, before = len(store), store.facts
-    model = options.load()
+    model = options.for_files().load()
     facts = facts_of(options, model, dtype or before.dtype)
     try:
         with progress_bar(total, "reembedded") as bar:

@@ -68,7 +68,7 @@ def add_command(
     rows = read_rows(source, column=column, allow_empty=allow_empty)
     first = list(islice(rows, _CHUNK))  # a bad input is reported before the model loads
     with Index(index) as store:
-        model = index_model(options, index, store)
+        model = index_model(options.for_files(), index, store)
         added = _Added(store, model, split=split)
         try:
             with progress_bar(None, "added") as bar:

@@ -41,7 +41,7 @@ def add_folder_command(options: ModelOptions, index: Path, folder: Path, name: s
     if name is not None and not name.strip():
         raise click.UsageError("--name is empty: give the folder a name, or leave it out")
     with Index(index) as store:
-        model = index_model(options, index, store)
+        model = index_model(options.for_files(), index, store)
         prompt = model.document_prompt
         try:
             with progress_bar(None, "files") as bar:

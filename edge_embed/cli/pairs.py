@@ -107,12 +107,12 @@ def pairs_command(
         if judge is not None:
             found = _read_together(judge, first, second, threshold)
         else:
-            model = options.load()
+            model = options.for_files().load()
             model.config.require_cosine("finding pairs")
             found = _judged(model, first, second, threshold)
     else:
         texts = list(read_texts(source, column=column, allow_empty=allow_empty))
-        model = options.load()
+        model = options.for_files().load()
         model.config.require_cosine("finding pairs")
         found = _mined(model, texts, threshold, top_k, limit)
         if judge is not None:

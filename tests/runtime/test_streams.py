@@ -60,14 +60,22 @@ def test_a_damaged_file_is_said(tmp_path: Path, content: str) -> None:
         assert tuned_streams(tmp_path, 2) is None
 
 
-def test_commands_choose_only_where_nothing_is_asked_for() -> None:
+def test_commands_choose_only_where_nothing_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
     def options(**engine: object) -> ModelOptions:
-        engine = {"hint": None, "streams": None, **engine}
+        engine = {"hint": None, "streams": None, "threads": 2, **engine}
         return ModelOptions(model=None, variant=None, no_cache=False, revision=None, engine=engine)
 
     assert options().for_queries().engine["hint"] == "latency"
     assert options().for_serving().engine["hint"] == "throughput"
+    assert options().for_files().engine["hint"] == "throughput"
     for asked in (options(hint="throughput"), options(streams=2)):
         assert asked.for_queries() == asked
     for asked in (options(hint="latency"), options(streams=1)):
         assert asked.for_serving() == asked
+        assert asked.for_files() == asked
+    monkeypatch.setattr("edge_embed.cli.options.tuned_streams", lambda folder, threads: 1)
+    assert options().for_files() == options()
