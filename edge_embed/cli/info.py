@@ -60,6 +60,7 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
             "max tokens": config.max_seq_length,
             "pooling": ", ".join(config.pooling),
             "normalize": config.normalize,
+            "similarity": config.similarity,
             "prompts": list(config.prompts),
             "variant": model.variant,
             "variants": {
