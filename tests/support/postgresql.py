@@ -28,6 +28,12 @@ def postgresql() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="postgresql"))
     ordinary: dict[str, Any] = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
     if ordinary:
+        # The environment may lie in a folder that only root may enter.
+        package = Path(server.__file__).parent
+        for part in package.parent.glob(f"{package.name}*"):  # its libraries lie beside it
+            if part.suffix != ".dist-info":
+                shutil.copytree(part, folder / "site" / part.name, symlinks=True)
+        binaries = folder / "site" / binaries.relative_to(package.parent)
         shutil.chown(folder, "nobody")
 
     def run(program: str, *arguments: str) -> None:
