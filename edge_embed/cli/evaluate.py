@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edge_embed.cli.documents import write_document
-from edge_embed.cli.options import ModelOptions, several_model_options
+from edge_embed.cli.options import ModelOptions, candidates_option, several_model_options
 from edge_embed.cli.paths import claim_paths
 from edge_embed.cli.terminal import check_suffix, echo
 from edge_embed.embedder import Embedder
@@ -117,13 +117,7 @@ def pairs_command(data: Sequence[Path], *, save_threshold: bool, **options: Any)
     metavar="MODEL",
     help="Also measure each model with its hits ordered anew by a converted cross-encoder.",
 )
-@click.option(
-    "--candidates",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="With --rerank: how many hits it reads of each query.",
-)
+@candidates_option
 @_options
 def retrieval_command(
     data: Sequence[Path],

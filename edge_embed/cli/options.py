@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelOptions",
+    "candidates_option",
     "input_options",
     "model_options",
     "named_model_options",
@@ -28,6 +29,14 @@ __all__ = [
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+candidates_option = click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="With --rerank: how many hits it reads of each query.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

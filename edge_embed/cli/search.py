@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_embed.cli.index_options import index_model, key_option, quiet_clients
-from edge_embed.cli.options import ModelOptions, model_options
+from edge_embed.cli.options import ModelOptions, candidates_option, model_options
 from edge_embed.cli.terminal import echo, echo_json, printable
 from edge_embed.cli.where import where_condition, where_option
 from edge_embed.errors import InputError
@@ -39,13 +39,7 @@ if TYPE_CHECKING:
     metavar="MODEL",
     help="Order the hits by a model that reads both texts (a converted cross-encoder).",
 )
-@click.option(
-    "--candidates",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="With --rerank: how many hits it reads of each query.",
-)
+@candidates_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @key_option
 @model_options
