@@ -360,7 +360,10 @@ def test_a_cascade_removes_what_reading_everything_removes(
     again = ["-i", many_texts, "-t", 0.999, "--rethreshold", report, "-o", tmp_path / "c.txt"]
     assert run(*again, "--report", tmp_path / "c.jsonl").exit_code == 0
     assert json.loads((tmp_path / "c.jsonl").read_text().splitlines()[0])["cascade"]
-    assert few < set((tmp_path / "c.txt").read_text().splitlines())
+    stricter = ["-m", tiny_model, "-i", many_texts, "-t", 0.999, "-o", tmp_path / "d.txt"]
+    assert run(*stricter, "--exhaustive").exit_code == 0
+    few, all_ = (set((tmp_path / name).read_text().splitlines()) for name in ("c.txt", "d.txt"))
+    assert len(few ^ all_) <= 0.01 * removed
 
 
 @pytest.mark.usefixtures("cascade")

@@ -178,7 +178,14 @@ def _communities(
         from graspologic_native import leiden
 
         _, members = leiden(
-            edges=edges, resolution=resolution, seed=seed, use_modularity=True, trials=1
+            edges=edges,
+            starting_communities=None,
+            resolution=resolution,
+            randomness=0.001,
+            iterations=1,
+            use_modularity=True,
+            seed=seed,
+            trials=1,
         )
         for row, community in members.items():
             communities[int(row)] = count + community
@@ -212,7 +219,7 @@ def _common_neighbours(rows: npt.NDArray[np.int32]) -> Floats:
     return shares
 
 
-def _edges(rows: npt.NDArray[np.int32], weights: Floats) -> Sequence[tuple[str, str, float]]:
+def _edges(rows: npt.NDArray[np.int32], weights: Floats) -> list[tuple[str, str, float]]:
     """Return each linked pair once, with its weight; ascending, so that order is stable."""
     left, column = np.nonzero(weights > 0)
     right = rows[left, column]
