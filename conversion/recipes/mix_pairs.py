@@ -20,9 +20,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
+from mined_pairs import mine
 
 from edge_embed import Embedder
+from edge_embed_conversion.pairs.everyday import everyday_pairs
 from edge_embed_conversion.pairs.minimal import minimal_pairs
 from edge_embed_conversion.pairs.templates import template_pairs
 from edge_embed_conversion.pairs.wordnet import WordNet
@@ -41,11 +42,15 @@ HUMAN = {
     "neg-nli/dev": (800, 1),
     "scone/train": (1_000, 1),
     "conjnli/dev": (300, 1),
-    "cad-nli/train": (800, 1),
-    "snli/dev": (800, 1),
+    "cad-nli/train": (7_000, 1),
+    "snli/dev": (8_000, 1),
     "med/dev": (800, 1),
 }
 """Set, most rows, how often each is repeated; only rows with a label are used."""
+
+ONE_WAY = {"snli/dev": 0.6, "cad-nli/train": 0.6, "neg-nli/dev": 0.6}
+"""The label where the second follows from the first and nothing is known of the reverse: without
+these, such sets would teach that sentences in other words never say the same."""
 
 MINIMAL = {
     "tatoeba-laser-english": 4_000,
@@ -67,37 +72,44 @@ MINIMAL = {
 }
 """Corpus to sentences that minimal pairs are made of."""
 
-ORDINARY = {
-    "abc-news-headlines": 5_000,
-    "wordnet-glosses-examples": 6_000,
-    "wordset-defs-examples": 3_000,
-    "software-docs": 4_000,
-    "medquad-sentences": 3_000,
-    "scitldr-sentences": 2_500,
-    "query-wellformedness": 3_000,
-    "reddit-titles": 3_000,
-    "snli-dev-test-sentences": 2_000,
-    "sgd-dialogue-utterances": 2_000,
-    "wikisplit-sentences": 3_000,
+MINED = {
+    "tatoeba-laser-english": 8_000,
+    "common-voice-english": 2_000,
+    "sgd-dialogue-utterances": 6_000,
+    "query-wellformedness": 4_000,
+    "goemotions-reddit-comments": 2_000,
+    "abc-news-headlines": 3_000,
+    "wordnet-glosses-examples": 3_000,
+    "software-docs": 2_000,
+    "medquad-sentences": 2_000,
+    "reddit-titles": 4_000,
+    "simplequestions-wikidata": 2_000,
 }
-"""Corpus to lines that are mined for ordinary pairs."""
+"""Corpus to pairs that are mined from it."""
 
+EVERYDAY = 9_000
+MOST_MINED_LINES = 40_000
 TEMPLATES = 4_000
 SPLIT = 5_000
 HELD_OUT = 25
 SEED = 20
 
 
-def read(file: Path) -> Iterator[Row]:
-    """Yield the labelled rows of a set."""
+def read(file: Path, one_way: float | None = None) -> Iterator[Row]:
+    """Yield the labelled rows of a set; with ``one_way``, entailments without a label as that."""
     for candidate in (file, file.with_name(file.name + ".gz")):
         if candidate.is_file():
             opened = gzip.open if candidate.suffix == ".gz" else open
             with opened(candidate, "rt", encoding="utf-8") as stream:
                 for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
                     # Part of this set keeps its authors' rights.
-                    if row["label"] in ("0", "1") and not row["kind"].startswith("paper:"):
-                        yield row["sentence1"], row["sentence2"], float(row["label"]), row["kind"]
+                    if row["kind"].startswith("paper:"):
+                        continue
+                    label = float(row["label"]) if row["label"] in ("0", "1") else None
+                    if label is None and row.get("nli") == "entailment":
+                        label = one_way
+                    if label is not None:
+                        yield row["sentence1"], row["sentence2"], label, row["kind"]
             return
     raise SystemExit(f"there is no {file}")
 
@@ -144,7 +156,7 @@ class Groups:
 def human(folder: Path, rng: random.Random) -> tuple[list[Row], dict[str, list[Row]]]:
     """Return the rows to train on, and the rows that are held out by set."""
     groups = Groups()
-    sets = {name: list(read(folder / f"{name}.tsv")) for name in HUMAN}
+    sets = {name: list(read(folder / f"{name}.tsv", ONE_WAY.get(name))) for name in HUMAN}
     for rows in sets.values():
         for one, other, _, _ in rows:
             groups.join(one, other)
@@ -154,7 +166,7 @@ def human(folder: Path, rng: random.Random) -> tuple[list[Row], dict[str, list[R
         most, repeats = HUMAN[name]
         short = name.split("/")[0]
         rng.shuffle(rows)
-        held[short] = [row for row in rows if groups.held_out(row[0])]
+        held[short] = [r for r in rows if groups.held_out(r[0]) and r[2] in (0.0, 1.0)]
         kept = [row for row in rows if not groups.held_out(row[0])][:most]
         kinds = [(a, b, label, f"{short}:{kind}") for a, b, label, kind in kept]
         train += kinds * repeats
@@ -172,46 +184,6 @@ def split_sentences(folder: Path, rng: random.Random) -> list[tuple[str, str, st
             found.append((whole, first, second))
     rng.shuffle(found)
     return found[:SPLIT]
-
-
-def graded(cosines: np.ndarray) -> np.ndarray:
-    """Return the probability that a pair of ordinary sentences says the same, by its cosine."""
-    return 1 / (1 + np.exp(-9.0 * (cosines - 0.8)))
-
-
-def ordinary(folder: Path, model: Embedder, rng: random.Random) -> list[Row]:
-    """Mine neighbours of all grades, labelled by the model's cosine."""
-    rows: list[Row] = []
-    for name, most in ORDINARY.items():
-        texts = [text for text in lines(folder, name) if 15 < len(text) < 200]
-        texts = rng.sample(texts, min(most, len(texts)))
-        vectors = model.encode(texts, normalize=True, truncation="ignore").astype(np.float32)
-        made = 0
-        for start in range(0, len(texts), 1000):
-            block = vectors[start : start + 1000] @ vectors.T
-            block[np.arange(len(block)), np.arange(start, start + len(block))] = -1
-            best = np.argpartition(-block, 4, axis=1)[:, :4]
-            for i in range(len(block)):
-                # One near neighbour, and sometimes one that is farther away.
-                picks = [int(best[i][np.argmax(block[i][best[i]])])]
-                if rng.random() < 0.3:
-                    picks = [int(rng.choice(list(best[i])))]
-                if rng.random() < 0.08:
-                    picks.append(rng.randrange(len(texts)))
-                for j in picks:
-                    if block[i, j] < 0.35 and rng.random() < 0.6:
-                        continue
-                    label = float(graded(block[i, j]))
-                    if _digits(texts[start + i]) != _digits(texts[j]):
-                        label = min(label, 0.1)
-                    rows.append((texts[start + i], texts[j], label, f"ordinary:{name}"))
-                    made += 1
-        sys.stderr.write(f"ordinary {name}: {made}\n")
-    return rows
-
-
-def _digits(text: str) -> list[str]:
-    return sorted("".join(c if c.isdigit() else " " for c in text).split())
 
 
 def write(file: Path, rows: Sequence[Row]) -> None:
@@ -250,7 +222,12 @@ def main() -> None:
     for whole, first, second in split_sentences(corpora, rng):
         train.append((whole, f"{first} {second}", 0.95, "split"))
         train.append((whole, rng.choice((first, second)), 0.15, "split:half"))
-    train += ordinary(corpora, Embedder(options.model), rng)
+    train += [(a, b, float(y), "everyday") for a, b, y in everyday_pairs(EVERYDAY, seed=SEED)]
+    model = Embedder(options.model)
+    for name, most in MINED.items():
+        texts = [text for text in lines(corpora, name) if 10 < len(text) < 160]
+        texts = rng.sample(texts, min(MOST_MINED_LINES, len(texts)))
+        train += mine(name, texts, model, net, most, rng)
     rng.shuffle(train)
     write(options.output / "train.tsv", train)
     same = sum(row[2] > 0.5 for row in train)

@@ -1,5 +1,6 @@
 """Pairs by rule, and the training of a model that reads pairs."""
 
+import importlib
 import random
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,6 +23,7 @@ from edge_embed_conversion.pairs.edits import (
     swap_roles,
     words_of,
 )
+from edge_embed_conversion.pairs.everyday import everyday_pairs
 from edge_embed_conversion.pairs.files import read_pairs
 from edge_embed_conversion.pairs.minimal import minimal_pairs
 from edge_embed_conversion.pairs.network import RankTable, load_network
@@ -123,6 +125,43 @@ def test_pairs_by_rule_come_in_both_kinds(net: WordNet, corpus: list[str]) -> No
     assert not {(a, b) for a, b, y, _ in templates if y} & {
         (a, b) for a, b, y, _ in templates if not y
     }
+
+
+def test_everyday_sentences_say_the_same_or_not() -> None:
+    pairs = everyday_pairs(3000, seed=2)
+    assert len(pairs) == 3000
+    assert pairs == everyday_pairs(3000, seed=2)
+    assert 0.35 < np.mean([label for _, _, label in pairs]) < 0.6
+    assert not any("{" in one + other for one, other, _ in pairs)
+    told = {(one.lower(), other.lower()): label for one, other, label in pairs}
+    contradicted = [pair for pair, label in told.items() if told.get(pair[::-1], label) != label]
+    assert not contradicted
+    # Another value in the same words is another thing.
+    values = [
+        (one.lower().rstrip("."), other.lower().rstrip("."))
+        for one, other, label in pairs
+        if not label and one.lower().split()[:4] == other.lower().split()[:4]
+    ]
+    assert values
+    assert all(one != other for one, other in values)
+
+
+def test_mined_neighbours_are_labelled_where_it_is_clear(
+    net: WordNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "conversion" / "recipes")
+    mined = importlib.import_module("mined_pairs")
+
+    def label(one: str, two: str, cosine: float) -> object:
+        return mined._label(mined._Sentence.read(one), mined._Sentence.read(two), cosine, net)
+
+    assert label("Can I pay by card?", "Do you take credit cards here?", 0.9) == 0.95
+    assert label("Can I pay by card?", "My dog is old", 0.1) == 0
+    assert label("Can I pay by card?", "Is there a fee for cards?", 0.7) is None
+    assert label("It leaves at 7", "The departure is at 9", 0.9) == 0.05
+    assert label("I did not get it", "It has reached me", 0.9) is None
+    assert label("They accept it", "The offer they reject", 0.9) is None
+    assert label("It is a big cat", "It is a big dog", 0.9) is None  # too many words are the same
 
 
 def _table(file: Path, rows: list[tuple[str, str, str]]) -> Path:
