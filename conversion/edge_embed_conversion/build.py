@@ -1,4 +1,4 @@
-"""The graphs of one conversion: the FP32 one, what is made of it, and how close each of them is."""
+"""The graphs of one conversion: the FP32 graph, its variants, and the fidelity of each."""
 
 import json
 import shutil
@@ -41,27 +41,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Build"]
 
-# A graph made of a checkpoint is this close to it, stored in FP16 too; one of another is not.
+# Mean cosine above which a graph and a checkpoint are the same model; FP16 storage stays above it.
 _SAME_MODEL = 0.999
 _COMPARED_TEXTS = 32
-# An INT8 graph that is further from the FP32 graph beside it was not made of that.
+# Mean cosine below which a source's INT8 graph was not made from its FP32 graph.
 _SAME_INT8 = 0.9
 
-# From here on a conversion proposes what loses less; an encoder quantized well loses half of it.
+# Loss in points above which remedies are printed; a well quantized encoder loses half as much.
 _NOTABLE_LOSS = 1.0
 _TEXTS_OF_EXITS = 256
 
 
 class Build:
-    """A model folder whose files around the graph are written, and whose graphs are being made.
+    """Writes the graphs of a model folder whose other files are written already.
 
-    The FP32 graph is made first, in a work folder inside the model folder; the methods then write
-    the variants that were asked for, :meth:`measured` measures them, and :meth:`clean_up` removes
-    the work folder.
+    The constructor makes the FP32 graph, in a work folder inside the model folder. The methods
+    write variants of it, :meth:`measured` measures them, and :meth:`clean_up` removes the work
+    folder.
     """
 
     def __init__(self, source: Source, folder: Path) -> None:
-        """Export, convert or adopt the FP32 graph of ``source``.
+        """Export, convert or copy the FP32 graph of ``source``.
+
+        Args:
+            source: The model to convert.
+            folder: The output, with every file but the graphs.
 
         Raises:
             ModelFormatError: the source's weights are damaged, or no encoder.
@@ -111,10 +115,10 @@ class Build:
         )
 
     def _compare_with_checkpoint(self) -> None:
-        """Refuse a graph that was not made of the checkpoint beside it.
+        """Refuse a graph that was not made from the checkpoint in the same folder.
 
         Raises:
-            ModelFormatError: their vectors of the same texts differ.
+            ModelFormatError: graph and checkpoint give different vectors for the same texts.
         """
         source = self._source
         if source.checkpoint is None:
@@ -139,7 +143,7 @@ class Build:
         say(f"graph: {source.checkpoint} beside it gives the same vectors (cosine {cosine:.5f})")
 
     def factorise_words(self, rank: int, file: str | Path | None) -> None:
-        """Factorise the word table of the FP32 graph, from which the variants are then made.
+        """Factorise the word table of the FP32 graph; variants written later are made from that.
 
         Raises:
             InputError: the rank does not fit, or the texts cannot be read.
@@ -158,11 +162,12 @@ class Build:
         self._words = {"embedding_rank": rank, "frequencies": counted.name}
 
     def choose_exits(self, layers: Sequence[int]) -> None:
-        """Write ``exits.json``: how the model runs with so many layers.
+        """Choose an early exit for each number of ``layers`` and write ``exits.json``.
 
         Raises:
-            InputError: the model has not that many layers, or its source is no checkpoint.
-            ModelFormatError: a layer's states are no node of the graph.
+            InputError: the model does not have more layers than that, or its source is only a
+                graph.
+            ModelFormatError: no node of the graph has the states after a layer.
         """
         if self._checkpoint is None:
             raise InputError("exits are found with the checkpoint; this source is only a graph")
@@ -183,18 +188,20 @@ class Build:
         text = json.dumps({"layers": list(self._exits), "exits": entries}, indent=2) + "\n"
         (self._folder / EXITS_FILE).write_text(text, encoding="utf-8")
 
-    def prove(self) -> None:
-        """Hold the FP32 graph, as the runtime runs it, against the source's own pipeline.
+    def compare_with_source(self) -> None:
+        """Compare the FP32 graph, as the runtime runs it, with the source's own pipeline.
+
+        Also decides whether several texts may be packed into one row.
 
         Raises:
-            EdgeEmbedError: a text's vector is another.
+            EdgeEmbedError: the cosine of a text's two vectors is below ``COSINE_FLOOR``.
         """
         texts = [sample.text for sample in samples_of(self._config)]
         vectors, packed = runtime_vectors(self._config, self._fp32, texts)
         if packed:
             padded, _ = runtime_vectors(self._config, self._fp32, texts, packed=False)
             self._packed = bool(cosines(vectors, padded).min() >= COSINE_FLOOR)
-        elif self._config.include_prompt:  # else it is the prompt's place that forbids it
+        elif self._config.include_prompt:  # else packing is off because the prompt is not pooled
             self._packed = False
         if self._packed is False:
             say("packing: none, as texts of one row would see each other; each has its own row")
@@ -230,32 +237,38 @@ class Build:
         self._add("int8", "quantized", recipe=choices, ignored=ignored)
 
     def adopt_int8(self, file: str) -> None:
-        """Take over the INT8 graph that the source brings."""
+        """Copy the source's own INT8 graph."""
         say(f"quantize: nothing, adopted {file}")
         export.read_graph(self._source.folder / file)
         export.copy_graph(self._source.folder / file, self._folder / VARIANTS["int8"])
         self._add("int8", "adopted")
 
     def write_w8(self) -> None:
-        """Store the weights in INT8."""
+        """Write the variant with INT8 weights and floating-point arithmetic."""
         say("quantize: INT8 weights only")
         graph = quantize.compress_weights(export.read_graph(self._fp32))
         export.save_graph(graph, self._folder / VARIANTS["w8"])
         self._add("w8", "compressed", recipe={"mode": "int8_sym"})
 
     def write_fp16(self) -> None:
-        """Store the weights in half precision."""
+        """Write the variant whose weights are stored in FP16."""
         say("graph: weights to FP16")
         export.save_graph(export.read_graph(self._fp32), self._folder / VARIANTS["fp16"], fp16=True)
         self._add("fp16", self._origin)
 
     def write_fp32(self) -> None:
-        """Keep the FP32 graph."""
+        """Write the FP32 graph as a variant."""
         export.copy_graph(self._fp32, self._folder / VARIANTS["fp32"])
         self._add("fp32", self._origin)
 
     def measured(self, evaluation: EvaluationSet) -> dict[str, VariantReceipt]:
-        """Measure each variant against the FP32 source; the source itself gets no figures."""
+        """Return the variants with their fidelity to the FP32 source.
+
+        An FP32 graph that is itself the reference gets no figures.
+
+        Raises:
+            ModelFormatError: the source's own INT8 graph was not made from its FP32 graph.
+        """
         texts = evaluation.all_texts
         say(f"measure: {len(texts)} texts against {self.reference_name}")
         if self._checkpoint is not None:

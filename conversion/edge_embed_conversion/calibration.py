@@ -1,7 +1,7 @@
-"""Sample inputs for quantization: real short texts at their real lengths.
+"""Calibration inputs for quantization: short texts of many subjects, each a batch of its own.
 
-Activation ranges are what quantization learns from these texts, so they should look like the texts
-that the model will meet: many subjects and forms, each alone in its batch, never padded.
+Quantization takes the ranges of activations from these texts, so they should resemble the texts
+that the model will embed. They are not padded.
 """
 
 import hashlib
@@ -45,9 +45,9 @@ def shipped_texts(name: str) -> TextSet:
 
 
 def read_text_set(path: str | Path, *, column: str | None = None) -> TextSet:
-    """Read the user's texts from any file that ``embed`` reads; empty ones are passed over.
+    """Read the user's texts from any file that ``embed`` reads; empty texts are skipped.
 
-    Of more than ``MAX_TEXTS``, that many are taken at equal distances.
+    Of more than ``MAX_TEXTS`` texts, ``MAX_TEXTS`` are taken, evenly spaced over the file.
 
     Raises:
         InputError: the file cannot be read, or holds too few texts.
@@ -65,12 +65,12 @@ def read_text_set(path: str | Path, *, column: str | None = None) -> TextSet:
 
 
 def model_inputs(config: ModelConfig, texts: TextSet, names: frozenset[str]) -> list[ModelInputs]:
-    """Tokenize ``texts`` into one batch of one for each, int64 arrays of shape (1, tokens).
+    """Tokenize each text into model inputs of its own, int64 arrays of shape (1, tokens).
 
     Args:
         config: the model folder's configuration.
         texts: what to tokenize.
-        names: the graph's input names; others are left out.
+        names: the graph's input names, the keys of each result.
     """
     samples: list[ModelInputs] = []
     for ids in Tokenizer(config)(texts.texts).ids:

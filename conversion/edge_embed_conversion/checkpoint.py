@@ -1,24 +1,17 @@
-"""Load a checkpoint with transformers, and say in one line what is wrong with it."""
+"""Load a checkpoint with transformers; what is wrong with it becomes an error of one line."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.json_files import read_json
+from edge_embed_conversion.architectures import ENCODER_CLASSES
 from edge_embed_conversion.console import quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["load_checkpoint"]
-
-# Architectures of which a sentence model has the encoder alone, and its class.
-_ENCODERS = {
-    "longt5": "LongT5EncoderModel",
-    "mt5": "MT5EncoderModel",
-    "t5": "T5EncoderModel",
-    "umt5": "UMT5EncoderModel",
-}
 
 
 def load_checkpoint(folder: Path, *, trust_remote_code: bool = False) -> "PreTrainedModel":
@@ -40,7 +33,7 @@ def load_checkpoint(folder: Path, *, trust_remote_code: bool = False) -> "PreTra
     known = config.get("model_type") in transformers.models.auto.configuration_auto.CONFIG_MAPPING
     if own_code and not known and not trust_remote_code:
         raise ModelFormatError(_wants_code(folder))
-    kind = _ENCODERS.get(str(config.get("model_type")), "AutoModel")
+    kind = ENCODER_CLASSES.get(str(config.get("model_type")), "AutoModel")
     options: dict[str, Any] = (
         {"trust_remote_code": trust_remote_code} if kind == "AutoModel" else {}
     )

@@ -1,8 +1,8 @@
-"""Keep the tools underneath to themselves: one place that says, one place that silences.
+"""Console output of the conversion: its own step lines, and silence for the libraries it uses.
 
-The converter writes its own step lines to stderr. What the tools print meanwhile (load reports,
-tracer warnings, coloured bars on stdout) tells a user nothing that the steps do not. Everything is
-as it was when a block ends: the caller's process is not ours.
+The converter writes one line a step to stderr. What the libraries print meanwhile (load reports,
+tracer warnings, progress bars on stdout) adds nothing for a user and is silenced within a block.
+Every setting is restored at the end of the block, since the process may be the caller's.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ __all__ = ["quiet_nncf", "quiet_tools", "quiet_transformers", "say", "telemetry_
 
 
 def say(line: str) -> None:
-    """Write one step line to stderr; names from files cannot steer the terminal."""
-    if sys.stderr is None:  # a daemon or a windowed program
+    """Write one step line to stderr; control characters, as in names from files, become spaces."""
+    if sys.stderr is None:  # as in a daemon or a windowed program
         return
     sys.stderr.write("".join(c if c.isprintable() else " " for c in line) + "\n")
     sys.stderr.flush()
@@ -27,12 +27,12 @@ def say(line: str) -> None:
 def telemetry_off() -> None:
     """Stop OpenVINO, NNCF and the hub client from reporting usage, in this process only.
 
-    OpenVINO and NNCF report through the package ``openvino_telemetry`` where it can be imported,
-    and do without it where it cannot; ``None`` in ``sys.modules`` is Python's way to say so.
+    OpenVINO and NNCF report through the package ``openvino_telemetry`` if it can be imported;
+    ``None`` in ``sys.modules`` makes its import fail.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     loaded = sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    if loaded is not None:  # imported before us: every report goes through these methods
+    if loaded is not None:  # imported already: replace the methods through which it reports
         for method in ("send_event", "send_error", "send_stack_trace", "start_session"):
             setattr(loaded.Telemetry, method, lambda *_args, **_kwargs: None)
 

@@ -67,9 +67,8 @@ def convert(
         source: a folder, an installed package that carries its model, or a hub id.
         output: the folder to write; it appears whole or not at all.
         precision: ``int8`` and ``w8`` write the FP32 graph beside the small one.
-        calibration: texts like those that the model will meet, or a file of them; None for the set
-            that ships. With a source that brings an INT8 graph of its own, giving one quantizes
-            anew.
+        calibration: texts like those that the model will embed, or a file of them; None for the set
+            that ships. A source's own INT8 graph is used only if this is None.
         recipe: the choices of INT8 quantization; None for the defaults.
         pooling: the pooling mode, for a source that does not state one.
         revision: a branch, tag or commit, for a hub id.
@@ -77,12 +76,12 @@ def convert(
         with_fp32: False leaves the FP32 graph out of an ``int8`` or ``w8`` folder.
         embedding_rank: width to which the word table is factorised in the graph
             (:mod:`edge_embed_conversion.factorise`); None leaves it whole.
-        frequencies: texts in which the pieces of the vocabulary are counted, so that the rank is
-            spent on those that occur; None for an English list that ships.
-        exits: numbers of layers with which the model can run as well, by ending early or by leaving
-            layers out; None for those that the source states in ``exits.json``.
-        max_loss: refuse to write a variant that loses more than so many points of 100 in the
-            Spearman correlation of its similarities with the source's.
+        frequencies: a file of texts in which the vocabulary's tokens are counted; frequent tokens
+            weigh more in the factorisation. None for an English word list that ships.
+        exits: numbers of layers for which an early exit is stored, by ending early or by skipping
+            layers; None for those that the source states in ``exits.json``.
+        max_loss: fail if a variant loses more than so many points: 100 x (1 - Spearman correlation
+            of its pairwise similarities with the source's).
         trust_remote_code: run the code that comes with a model, where it names some.
         route: which path of a model with a Router is converted, such as ``query``.
         force: replace an existing folder.
@@ -94,8 +93,9 @@ def convert(
         ModelNotFoundError: there is no such source.
         ModelFormatError: the source lacks something, or is damaged.
         InputError: an option is wrong.
-        EdgeEmbedError: a vector is not that of sentence-transformers, or a variant loses more than
-            ``max_loss``.
+        EdgeEmbedError: the FP32 vectors differ from those of sentence-transformers, or a variant
+            loses more than ``max_loss``.
+        MissingExtraError: a tool that this conversion needs is not installed.
         OutputError: the folder exists, or cannot be written.
     """
     if precision not in get_args(Precision):
@@ -143,7 +143,7 @@ def convert(
         else:
             tokenizer = write_layout(found.folder, folder, pooling=pooling)
             build = Build(found, folder)
-            build.prove()
+            build.compare_with_source()
         if embedding_rank is not None:
             build.factorise_words(embedding_rank, frequencies)
         if isinstance(build, Build) and (
@@ -211,14 +211,14 @@ def _refuse_loss(variants: Mapping[str, VariantReceipt], max_loss: float) -> Non
 
 def _refuse_overwriting(source: Source, output: Path) -> None:
     folders = [source.folder]
-    if source.kind is SourceKind.FOLDER:  # a route of it is laid out elsewhere
+    if source.kind is SourceKind.FOLDER:  # with a route, source.folder is a temporary folder
         folders.append(Path(source.name).expanduser())
     if any(folder.resolve().is_relative_to(output.resolve()) for folder in folders):
         raise InputError(f"the output {output} holds the source itself; give another folder")
 
 
 def _require_tools(source: Source, precision: Precision) -> None:
-    """Say what is missing before any work is done.
+    """Check that the tools this conversion needs are installed, before any work is done.
 
     Raises:
         MissingExtraError: a tool that this conversion needs is not installed.
@@ -237,12 +237,12 @@ def _require_tools(source: Source, precision: Precision) -> None:
 def _installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package around a submodule
+    except ModuleNotFoundError:  # the parent package of a submodule is missing
         return False
 
 
 def _public_name(source: Source) -> str:
-    """Name the source as it can be told elsewhere: a folder's place on this machine cannot."""
+    """Return the source's name for the receipt: of a folder its name, not its local path."""
     return source.folder.resolve().name if source.kind is SourceKind.FOLDER else source.name
 
 

@@ -1,12 +1,12 @@
-"""Level the channels of attention's values before quantization.
+"""Equalize the ranges of attention's value channels before quantization.
 
-A few value channels that are much larger than the others leave the others a few steps of INT8, as
-an activation has one range for all of its channels. Attention only averages values over tokens, so
-a channel may be divided by any factor in the value projection and multiplied by it in the
-projection that reads it: the function stays the same, and the ranges can be made alike. It is
+An INT8 activation has one range for all of its channels, so a few value channels that are much
+larger than the others leave those only a few of the 256 steps. Attention only averages values over
+tokens, so a channel may be divided by any factor in the value projection and multiplied by it in
+the output projection: the function stays the same, and the ranges become similar. This is
 cross-layer equalization (Nagel et al. 2019, "Data-Free Quantization through Weight Equalization
-and Bias Correction"), done on the constants themselves, so it costs nothing at run time and works
-where layers share their weights, which NNCF's SmoothQuant passes over.
+and Bias Correction"). It changes the weights only, so it costs nothing at run time; it also works
+where layers share their weights, which NNCF's SmoothQuant skips.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ __all__ = ["ValuePath", "equalize_values", "replace_constant", "scale_values", "
 
 Floats = npt.NDArray[np.float32]
 
-# What may lie between a projection and the attention: changes of shape, no arithmetic.
+# Operations allowed between a projection and the attention: they change shapes, not values.
 _SHAPE_ONLY = frozenset({"Reshape", "Transpose"})
 
 
@@ -39,30 +39,35 @@ class ValuePath:
 
 
 def equalize_values(model: ov.Model) -> int:
-    """Level the value channels of every attention of ``model``, in place.
+    """Equalize the value channels of every attention of ``model``, in place.
+
+    Attentions whose graph has another form are left as they are.
 
     Returns:
-        How many projections were levelled; shared weights count once. Attentions whose graph is
-        not as expected are left alone.
+        The number of value projections that were changed; shared weights count once.
     """
     paths = value_paths(model)
     for path in paths:
         values = _array(path.value_weight)
-        # What a channel reaches for inputs of unit spread, and how far its readers amplify it.
-        reach = np.sqrt(np.sum(values**2, axis=1))
+        # An estimate of a channel's range (for inputs of unit variance), and the largest factor
+        # that the output projection applies to it.
+        spread = np.sqrt(np.sum(values**2, axis=1))
         if path.value_biases:
-            reach = reach + np.abs(_array(path.value_biases[0]).reshape(-1))
+            spread = spread + np.abs(_array(path.value_biases[0]).reshape(-1))
         gain = np.abs(_array(path.output_weight)).max(axis=0)
-        usable = (reach > 0) & (gain > 0)
-        factors = np.ones_like(reach)
-        factors[usable] = np.sqrt(reach[usable] / gain[usable])
+        usable = (spread > 0) & (gain > 0)
+        factors = np.ones_like(spread)
+        factors[usable] = np.sqrt(spread[usable] / gain[usable])
         factors[usable] /= np.exp(np.mean(np.log(factors[usable])))
         scale_values(path, 1 / factors)
     return len(paths)
 
 
 def scale_values(path: ValuePath, factors: Floats) -> None:
-    """Multiply value channels by ``factors`` (channels,), and divide what reads them, in place."""
+    """Multiply value channels by ``factors`` (channels,), in place.
+
+    The output projection is divided by them, so that the function stays the same.
+    """
     column = np.asarray(factors, np.float32)
     replace_constant(path.value_weight, _array(path.value_weight) * column[:, None])
     for constant in path.value_biases:
@@ -72,9 +77,10 @@ def scale_values(path: ValuePath, factors: Floats) -> None:
 
 
 def value_paths(model: ov.Model) -> list[ValuePath]:
-    """Find the constants around each attention's values, shared ones once.
+    """Find the constants around each attention's values; shared constants appear once.
 
-    A constant that anything else reads is not to be changed, so its attentions are left out.
+    Attentions with a constant that another node uses too are left out, as changing it would change
+    that node's result.
     """
     found: dict[tuple[str, str], list[tuple[ValuePath, list[ov.Node]]]] = {}
     for node in model.get_ordered_ops():
@@ -95,7 +101,7 @@ def value_paths(model: ov.Model) -> list[ValuePath]:
 
 
 def _merged(paths: list[ValuePath]) -> ValuePath:
-    """Put the biases of attentions with the same weights together, each once."""
+    """Join the paths of attentions that share their weights: all their biases, each once."""
     biases = {bias.get_friendly_name(): bias for path in paths for bias in path.value_biases}
     return ValuePath(paths[0].value_weight, tuple(biases.values()), paths[0].output_weight)
 
@@ -164,7 +170,7 @@ def _array(constant: ov.Node) -> Floats:
 
 
 def replace_constant(constant: ov.Node, value: npt.NDArray[Any]) -> None:
-    """Put ``value`` where ``constant`` is read, with its name and type."""
+    """Replace ``constant`` in its graph by ``value``, with the same name and element type."""
     new = ops.constant(value.astype(constant.get_data().dtype))
     new.set_friendly_name(constant.get_friendly_name())
     for port in constant.output(0).get_target_inputs():

@@ -1,9 +1,10 @@
-"""Choose the layers that an encoder can do without, and find where they are in its graph.
+"""Choose an encoder's early exits: which layers to skip, and where the layers are in its graph.
 
-A checkpoint that was trained with exits says so in ``exits.json`` (``{"layers": [2, 3]}``). For
-each number of layers, ending early is compared with leaving out those layers without which texts'
-similarities stay closest to the whole model's, found one after the other (a beam search). Nodes are
-found by their values, not by their names, so no architecture needs a table of its own.
+A checkpoint that was trained with exits lists them in ``exits.json`` (``{"layers": [2, 3]}``). For
+each number of layers, ending early is compared with skipping layers. Which layers are skipped is
+found by a beam search that removes one layer at a time and keeps the sets whose similarities of
+texts correlate best with the whole model's. Nodes of the graph are identified by their values, not
+by their names, so that every architecture works without a table of names.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["VectorsWith", "choose_exits", "find_states", "stated_exits"]
 
 VectorsWith = Callable[[Exit | None], npt.NDArray[np.float32]]
-"""Embeds the same texts with an exit, or whole: float32 (texts, dim)."""
+"""Embeds a fixed set of texts with an exit, or with all layers for None: float32 (texts, dim)."""
 
 _TOKENS = 12
 _TOLERANCE = 1e-3
 _SAME = 1e-4
-# The layer that matters least is not always one of the two that do.
-_FOLLOWED = 4
+# Sets of layers kept at each step of the beam search: the best set of n layers need not be a subset
+# of the best set of n + 1.
+_BEAM_WIDTH = 4
 
 
 def stated_exits(folder: Path) -> tuple[int, ...]:
@@ -50,16 +52,15 @@ def stated_exits(folder: Path) -> tuple[int, ...]:
 def choose_exits(
     states: Sequence[str], layers: Iterable[int], vectors_with: VectorsWith
 ) -> dict[int, Exit]:
-    """Return how the model runs with each of ``layers``, fewest first.
+    """Return the exit for each of ``layers``, fewest layers first.
 
     Args:
-        states: The nodes with the token states before the first layer, after it, and so on up to
-            those after the last but one: as many as there are layers.
+        states: The node with the token states before each layer, as many as there are layers.
         layers: How many layers each exit computes.
         vectors_with: Embeds some texts with an exit.
 
     Raises:
-        InputError: the encoder has not that many layers, or an exit has all of them.
+        InputError: a number of layers is below 1, or not below that of the model.
     """
     count = len(states)
     asked = sorted(set(layers))
@@ -78,11 +79,11 @@ def choose_exits(
     for number in range(count - 1, asked[0] - 1, -1):
         fewer = {kept[:n] + kept[n + 1 :] for kept in best for n in range(number + 1)}
         measured = {kept: agreement(_exit(kept, states)) for kept in fewer}
-        best = sorted(fewer, key=lambda kept: (-measured[kept], kept))[:_FOLLOWED]
+        best = sorted(fewer, key=lambda kept: (-measured[kept], kept))[:_BEAM_WIDTH]
         if number in asked:
             early = Exit(end=states[number])
             ended, highest = agreement(early), measured[best[0]]
-            # Where all layers are one, it is the same whichever is left out.
+            # If all layers share their weights, skipping any of them is the same as ending early.
             exit_ = early if ended >= highest - _SAME else _exit(best[0], states)
             chosen[number] = replace(exit_, agreement=max(ended, highest))
     return dict(sorted(chosen.items()))
@@ -95,7 +96,7 @@ def _similarities(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _exit(kept: Sequence[int], states: Sequence[str]) -> Exit:
-    """Return the exit that computes the layers ``kept``, counted from 0."""
+    """Return the exit that computes the layers ``kept`` (indices from 0)."""
     bypasses = []
     after = 0
     for layer in kept:
@@ -113,7 +114,7 @@ def find_states(model: ov.Model, checkpoint: "PreTrainedModel") -> list[str]:
         checkpoint: the encoder in torch.
 
     Raises:
-        ModelFormatError: the graph does not compute the states of a layer as one node.
+        ModelFormatError: no node of the graph has the states before a layer.
     """
     import torch
 
@@ -127,7 +128,7 @@ def find_states(model: ov.Model, checkpoint: "PreTrainedModel") -> list[str]:
     hidden = states[0].shape[-1]
     candidates = [node for node in model.get_ordered_ops() if _gives_states(node, hidden)]
     names = [node.get_friendly_name() for node in candidates]
-    # Every candidate is read in one pass of a copy; what the copy computes is thrown away.
+    # A copy of the graph that outputs every candidate node, so that one inference gives all values.
     probe = ov.Model(
         [node.output(0) for node in candidates], model.get_parameters(), "layer_states"
     )

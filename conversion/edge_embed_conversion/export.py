@@ -1,8 +1,8 @@
-"""Make the FP32 graph: export a checkpoint, convert an ONNX file, or adopt a graph that is there.
+"""Make the FP32 graph: export a checkpoint, convert an ONNX file, or read an OpenVINO graph.
 
-All three end in the same contract: inputs ``input_ids``, ``attention_mask`` and, where the model
-has them, ``token_type_ids``, all (batch, tokens) int64 with both dimensions open; one output
-``last_hidden_state``, (batch, tokens, hidden).
+All three give a graph with the same interface: inputs ``input_ids``, ``attention_mask`` and, where
+the model has them, ``token_type_ids``, each int64 (batch, tokens) with both dimensions dynamic; one
+output ``last_hidden_state``, (batch, tokens, hidden).
 """
 
 import shutil
@@ -35,15 +35,16 @@ OUTPUT = "last_hidden_state"
 def export_checkpoint(model: "PreTrainedModel", path: Path) -> Literal["exported", "traced"]:
     """Export a transformers encoder to ``path`` (.xml, with its .bin beside it) in FP32.
 
-    optimum-intel does it where it knows the architecture as an encoder; where it does not, or its
-    graph wants more than a text has, the loaded model itself is traced and held against torch.
+    optimum-intel exports the architectures that it knows as encoders. If it knows none, or its
+    graph has inputs that an encoder does not take, the loaded model is traced and the graph's
+    outputs are compared with torch's (:mod:`edge_embed_conversion.trace`).
 
     Args:
         model: a torch module as :func:`~edge_embed_conversion.checkpoint.load_checkpoint` gives.
         path: the .xml file to write.
 
     Returns:
-        Which of the two ways it was.
+        ``exported`` by optimum-intel, or ``traced``.
 
     Raises:
         ModelFormatError: neither way can export this architecture.
@@ -52,7 +53,7 @@ def export_checkpoint(model: "PreTrainedModel", path: Path) -> Literal["exported
     try:
         _export_with_optimum(model, path)
         read_graph(path)
-    except Exception as error:  # noqa: BLE001 - of whatever kind, the other way is tried
+    except Exception as error:  # noqa: BLE001 - whatever the exporter raises, tracing is tried
         refuse_full_disk(error, path)
         save_graph(trace_checkpoint(model), path)
         read_graph(path)
@@ -80,7 +81,7 @@ def read_onnx(path: Path) -> ov.Model:
     """Convert an ONNX encoder in memory, with OpenVINO alone.
 
     Raises:
-        ModelFormatError: the file is damaged, or is no encoder of the contract above.
+        ModelFormatError: the file is damaged, or does not have the interface described above.
     """
     try:
         model = ov.convert_model(path)
@@ -88,11 +89,11 @@ def read_onnx(path: Path) -> ov.Model:
         raise ModelFormatError(
             f"OpenVINO cannot read {path}: {str(error).strip().splitlines()[-1]}"
         ) from error
-    return _to_contract(model, path)
+    return _as_encoder(model, path)
 
 
 def read_graph(path: Path) -> ov.Model:
-    """Read a graph and hold it against the contract.
+    """Read an OpenVINO graph, and check that it has the interface described above.
 
     Raises:
         ModelFormatError: the graph is damaged, incomplete, or not an encoder.
@@ -105,7 +106,7 @@ def read_graph(path: Path) -> ov.Model:
         raise ModelFormatError(
             f"{path} or its .bin is damaged: {str(error).strip().splitlines()[-1]}"
         ) from error
-    return _to_contract(model, path)
+    return _as_encoder(model, path)
 
 
 def save_graph(model: ov.Model, path: Path, *, fp16: bool = False) -> None:
@@ -130,7 +131,7 @@ def copy_graph(xml: Path, target: Path) -> None:
 
 
 def stored_in_half(model: ov.Model) -> bool:
-    """Tell whether the weights of ``model`` are stored in FP16."""
+    """Return whether any constant of ``model`` is stored in FP16."""
     constants = (node for node in model.get_ops() if node.get_type_name() == "Constant")
     return any(node.get_element_type() == ov.Type.f16 for node in constants)
 
@@ -144,10 +145,10 @@ def refuse_full_disk(error: Exception, path: Path) -> None:
         ) from error
 
 
-def _to_contract(model: ov.Model, path: Path) -> ov.Model:
-    """Return ``model`` with the contract's names, cut to the token states.
+def _as_encoder(model: ov.Model, path: Path) -> ov.Model:
+    """Check the inputs of ``model`` and return it with ``last_hidden_state`` as its only output.
 
-    An encoder exported elsewhere may carry more outputs (a pooler's, a pooled embedding).
+    An encoder exported elsewhere may have more outputs (a pooler's, a pooled embedding).
     """
     names = [next(iter(port.get_names()), "") for port in model.inputs]
     unknown = [name for name in names if name not in INPUTS]

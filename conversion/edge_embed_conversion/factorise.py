@@ -1,10 +1,10 @@
-"""Factorise a word table: rows x width becomes rows x rank times rank x width, in the graph.
+"""Factorise the word table (token embeddings): (rows, width) becomes (rows, rank) @ (rank, width).
 
-In a small encoder the word table is most of the file, and most of its rows are rare words. A
-singular value decomposition whose rows are weighted by the square root of how often a piece occurs
-keeps what ordinary text needs; the weighted mean of the rows becomes a bias. A table that was
-trained at the rank (or below it) comes out exactly, whatever the weights. The low-rank table and
-the product are in the graph, so quantization meets a table of the smaller width.
+In a small encoder the word table is most of the file, and most of its rows are rare tokens. The
+factors are a singular value decomposition whose rows are weighted by the square root of the
+token's frequency, so that frequent tokens are reproduced best; the weighted mean of the rows
+becomes a bias. A table whose rank is at most ``rank`` is reproduced exactly, whatever the weights.
+The narrow table and the product are part of the graph, so quantization applies to the narrow table.
 
 Weighted low-rank approximation with one weight a row: Srebro and Jaakkola 2003, "Weighted low-rank
 approximations", section 2.
@@ -59,8 +59,8 @@ def factorise(words: Floats, counts: npt.NDArray[np.float64], rank: int) -> Fact
 
     Args:
         words: the word table.
-        counts: (rows,), how often each piece occurs; one is added to each, so that no row is free.
-        rank: width of the new table, at least 1 and below that of the old.
+        counts: (rows,), how often each token occurs; one is added, so that no row has weight 0.
+        rank: width of the new table, at least 1 and less than ``words.shape[1]``.
 
     Raises:
         InputError: the rank does not fit the table.
@@ -75,11 +75,11 @@ def factorise(words: Floats, counts: npt.NDArray[np.float64], rank: int) -> Fact
     mean = (words * weights).sum(axis=0) / weights.sum()
     centred = words.astype(np.float64) - mean
     weighted = centred * weights
-    # The right singular vectors are all that is needed: rank << rows.
+    # The right singular vectors suffice, and they are the eigenvectors of a width x width matrix.
     values, vectors = np.linalg.eigh(weighted.T @ weighted)
     values, vectors = values[::-1].clip(0), vectors[:, ::-1]
     basis = vectors[:, :rank]
-    # The root of each singular value goes to either side, so that no column of the table is tiny.
+    # Each factor gets the square root of a singular value, so that no column of the table is tiny.
     scale = np.sqrt(np.sqrt(values[:rank])).clip(1e-6)
     return Factors(
         table=((centred @ basis) / scale).astype(np.float32),
@@ -93,7 +93,7 @@ def factorise_words(model: ov.Model, counts: npt.NDArray[np.float64], rank: int)
     """Replace the word table of ``model``, in place, by its factors.
 
     Raises:
-        ModelFormatError: the graph reads no table of words.
+        ModelFormatError: the graph has no word table that ``input_ids`` indexes.
         InputError: the rank does not fit the table, or ``counts`` belongs to another vocabulary.
     """
     gather, words = _word_table(model)
@@ -140,15 +140,16 @@ def _constant(port: ov.Output) -> npt.NDArray[np.generic] | None:
 
 @dataclass(frozen=True)
 class Frequencies:
-    """How often each piece of a vocabulary occurs, and where that is from."""
+    """How often each token of a vocabulary occurs."""
 
     name: str
+    """The counted texts, for the receipt."""
     counts: npt.NDArray[np.float64]
-    """(pieces,)."""
+    """(tokens,)."""
 
 
 def frequencies(tokenizer_file: Path, file: str | Path | None = None) -> Frequencies:
-    """Count the pieces of a vocabulary in the texts of ``file``, or in the English list that ships.
+    """Count a vocabulary's tokens in the texts of ``file``, or in the English word list that ships.
 
     Args:
         tokenizer_file: the model's tokenizer.json.
@@ -171,7 +172,7 @@ def frequencies(tokenizer_file: Path, file: str | Path | None = None) -> Frequen
 def _piece_counts(
     tokenizer_file: Path, texts: Sequence[str], often: Sequence[int]
 ) -> npt.NDArray[np.float64]:
-    """Count each piece in ``texts``, text i being there ``often[i]`` times: float64 (pieces,)."""
+    """Count each token in ``texts``, where text i occurs ``often[i]`` times: float64 (tokens,)."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -1,4 +1,4 @@
-"""How close two embeddings of the same texts are: cosines, order of similarities, neighbours."""
+"""How close two embeddings of the same texts are: cosines, rank correlation, nearest neighbours."""
 
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -25,7 +25,7 @@ NEIGHBOURS = 10
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """What variants are measured on: varied texts, and pairs that are paraphrases or not."""
+    """The texts on which variants are measured: varied texts, and labelled paraphrase pairs."""
 
     texts: TextSet
     pairs: PairSet
@@ -49,26 +49,26 @@ class EvaluationSet:
 
 
 def loss(fidelity: Fidelity) -> float:
-    """Return what a variant loses, in points of 100: how far similarities change their order."""
+    """Return the loss of a variant in points: 100 x (1 - Spearman correlation of similarities)."""
     return 100 * (1 - fidelity.spearman)
 
 
 def threshold_drift(
     vectors: Floats, reference: Floats, labels: npt.NDArray[np.bool_]
 ) -> float | None:
-    """Return how far the best threshold between paraphrases and others moves, as a cosine.
+    """Return by how much the best cosine threshold for paraphrases differs from the reference's.
 
-    The threshold is where a logistic curve of the cosine gives both the same probability: unlike
-    the threshold of the best F1, it does not jump from pair to pair. None where the reference
-    itself cannot tell the pairs apart.
+    The threshold is where a logistic regression on the cosine gives probability 0.5: unlike the
+    threshold of the best F1, it changes smoothly. None where either embedding does not separate
+    the pairs.
 
     Args:
-        vectors: Float32 (2 * pairs, dim), first texts before second ones.
-        reference: The same of the source.
-        labels: Which pairs are paraphrases.
+        vectors: Float32 (2 * pairs, dim): the first texts of all pairs, then the second ones.
+        reference: The source's vectors, in the same layout.
+        labels: Which pairs are paraphrases, (pairs,).
     """
     curves = [Logistic.fit(pair_cosines(side), labels) for side in (vectors, reference)]
-    # Below this slope a whole step in cosine does not move the odds by a factor of e.
+    # Below this slope, a cosine higher by 1 multiplies the odds by less than e: no separation.
     if min(curve.slope for curve in curves) < 1:
         return None
     ours, theirs = (-curve.intercept / curve.slope for curve in curves)
@@ -91,10 +91,10 @@ def compare(vectors: Floats, reference: Floats) -> Fidelity:
 
 
 def _neighbour_overlap(vectors: Floats, reference: Floats) -> float | None:
-    """Return which share of each text's nearest texts is the same; None for too few texts."""
+    """Return the mean share of each text's nearest neighbours in both; None for too few texts."""
     if len(vectors) <= NEIGHBOURS:
         return None
-    # The nearest text to each is the text itself.
+    # One more than needed, as each text's nearest neighbour is itself.
     ours, theirs = (search(side, side, depth=NEIGHBOURS + 1) for side in (vectors, reference))
     shared = [
         len(set(a) & set(b) - {row}) for row, (a, b) in enumerate(zip(ours, theirs, strict=True))

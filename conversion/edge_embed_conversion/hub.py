@@ -20,14 +20,14 @@ def download(
 ) -> tuple[Path, str]:
     """Download the selected files of ``repository`` and return their folder and commit.
 
-    Without a network the copy in the hub's cache is used, and said so.
+    Without a network the copy in the hub client's cache is used, with a line on stderr.
 
     Args:
         repository: ``owner/name``.
         revision: a branch, tag or commit; None for the default branch.
-        select: picks, from the listing and the folder with the settings, the files to fetch.
-        inspect: raises for a folder, of which the settings are there, that cannot be used; so
-            that no weights are fetched for nothing.
+        select: chooses the files to fetch, given the repository's listing and a folder with its
+            JSON files, which are fetched first.
+        inspect: raises if the model in that folder cannot be converted, before weights are fetched.
 
     Raises:
         ModelNotFoundError: no such repository or revision, no access, or no network and no cached
@@ -80,7 +80,7 @@ def download(
 
 
 def _cached(repository: str, revision: str | None, *, reason: str) -> tuple[Path, str]:
-    """Return the cached copy of ``repository``, or say why there is nothing to work with."""
+    """Return folder and commit of the cached copy; raise with ``reason`` if there is none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

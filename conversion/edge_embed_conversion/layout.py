@@ -1,8 +1,8 @@
-"""Write the files around the graph: sentence-transformers' layout, copied from the source.
+"""Write every file but the graph: sentence-transformers' layout, copied from the source.
 
-Every file is the source's, byte for byte. Two are made where the source lacks them, and said so:
-``tokenizer.json`` (from a vocabulary or SentencePiece file, through transformers) and the pooling
-that the user states.
+Files are copied byte for byte. Two are made where the source lacks them, with a line on stderr:
+``tokenizer.json`` (from a vocabulary or SentencePiece file, through transformers) and
+``1_Pooling/config.json`` (with the pooling that the user states).
 """
 
 import json
@@ -45,7 +45,7 @@ _TOKENIZER_SOURCES = (
     "tokenizer.model",
     "vocab.json",
 )
-# How architectures call the width of a token's state.
+# The keys under which architectures state the width of a token's state in config.json.
 _WIDTHS = ("hidden_size", "dim", "d_model", "n_embd")
 # sentence-transformers reads the limit from whichever of these it finds first.
 _LIMIT_FILES = (
@@ -68,7 +68,7 @@ def write_layout(source: Path, folder: Path, *, pooling: PoolingMode | None = No
         pooling: the pooling mode, for a source that does not state one.
 
     Returns:
-        Where tokenizer.json comes from: ``copied``, or what it was made with.
+        The origin of tokenizer.json: ``copied``, or ``made from FILE by transformers VERSION``.
 
     Raises:
         ModelFormatError: the source states no pooling, has a module that this project does not
@@ -81,7 +81,7 @@ def write_layout(source: Path, folder: Path, *, pooling: PoolingMode | None = No
             raise InputError(
                 f"{source} states its pooling (modules.json); --pooling is for models that do not"
             )
-        ModelConfig.from_folder(source)  # its errors name the source's files
+        ModelConfig.from_folder(source)  # checked here, so that errors name the source's files
         transformer = _copy_modules(source, folder)
     else:
         _write_modules(source, folder, pooling)
@@ -102,11 +102,11 @@ def write_layout(source: Path, folder: Path, *, pooling: PoolingMode | None = No
 
 
 def copy_tokenizer(source: Path, folder: Path) -> str:
-    """Copy the tokenizer's files, or make tokenizer.json; return where it comes from.
+    """Copy the tokenizer's files, or make tokenizer.json; return its origin (see `write_layout`).
 
     Raises:
-        ModelFormatError: there is no tokenizer, or none can be made.
-        MissingExtraError: one would be made with sentencepiece, which is not installed.
+        ModelFormatError: there is no tokenizer, or tokenizer.json cannot be made.
+        MissingExtraError: making it needs sentencepiece, which is not installed.
     """
     for file in _TOKENIZER_FILES:
         _copy_if_there(source, folder, file)
@@ -141,7 +141,7 @@ def _copy_modules(source: Path, folder: Path) -> Path:
 
 
 def _copy_layer(source: Path, target: Path) -> None:
-    """Copy a module's weights; the older pickled file becomes a safetensors file."""
+    """Copy a module's weights; an older pytorch_model.bin is rewritten as model.safetensors."""
     if (source / "model.safetensors").is_file() or not (source / "pytorch_model.bin").is_file():
         _copy(source / "model.safetensors", target / "model.safetensors")
         return

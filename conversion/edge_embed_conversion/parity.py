@@ -1,7 +1,7 @@
-"""Does a converted model say what sentence-transformers says? As the runtime runs it, packed.
+"""Compare a converted model, as the runtime runs it, with sentence-transformers.
 
-Figures over many ordinary texts hide a fault that one kind of text shows, so the texts are of named
-kinds, and the first that differs is named.
+Averages over many ordinary texts hide a fault that only one kind of text shows (empty, long, odd
+characters), so each text has a named kind, figures are given by kind, and the worst is named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,17 +38,18 @@ __all__ = [
 Vectors = npt.NDArray[np.float32]
 
 COSINE_FLOOR = 0.9999
-"""What FP32 owes its source on every text."""
+"""Lowest accepted cosine between an FP32 vector and its source's, for every text."""
 
 _ORDINARY_KIND = "an ordinary text"
 _ORDINARY = 40
 _PROMPTED = 5
-# A model of 8,192 tokens is not read to its end at every conversion; past 512 the shapes change.
+# Longest text in tokens, also for models with a limit of 8,192: long enough to pass 512, from which
+# on the runtime's shapes differ, and short enough for every conversion.
 _LONGEST = 640
 
 
 class Sample(NamedTuple):
-    """A text to compare on."""
+    """A text to compare vectors of."""
 
     kind: str
     text: str
@@ -79,8 +80,8 @@ class Comparison:
     worst: str
     """The kind of the text with the lowest cosine."""
     tokenized_otherwise: tuple[str, ...]
-    """The kinds of texts that transformers cuts into other tokens than tokenizer.json does. Their
-    vectors are compared with what sentence-transformers makes of tokenizer.json's."""
+    """The kinds of texts that transformers' tokenizer splits into other tokens than tokenizer.json
+    does. For these, sentence-transformers' vectors are made from the tokens of tokenizer.json."""
     kinds: Mapping[str, KindFigures]
     """Figures by kind of text."""
 
@@ -91,7 +92,7 @@ class Comparison:
 
 
 def samples_of(config: ModelConfig) -> list[Sample]:
-    """Return texts of every kind that a model is compared on."""
+    """Return texts of every kind, sized by the model's token limit."""
     ordinary = shipped_texts("evaluation").texts
     samples = [Sample(_ORDINARY_KIND, text) for text in ordinary[:_ORDINARY]]
     samples += [Sample("an empty text", ""), Sample("a text of spaces", "  \n ")]
@@ -128,7 +129,18 @@ def runtime_vectors(
     packed: bool = True,
     layers: int | None = None,
 ) -> tuple[Vectors, bool]:
-    """Embed texts as the runtime does: float32 (texts, dim), and whether rows were packed."""
+    """Embed texts as the runtime does.
+
+    Args:
+        config: The model folder's configuration.
+        file: The graph (.xml) to run.
+        texts: The texts, without a prompt.
+        packed: Let several texts share a row, where the graph supports it.
+        layers: Run the early exit with so many layers; None runs all of them.
+
+    Returns:
+        Vectors, float32 (texts, dim), and whether rows were packed.
+    """
     engine = Engine(config, RuntimeConfig(packed=packed, layers=layers), file=file)
     ids = Tokenizer(config)(texts).ids
     planner = BatchPlanner(
@@ -143,8 +155,8 @@ def same_as_source(config: ModelConfig, file: Path, pipeline: Pipeline) -> Compa
     """Compare the graph ``file`` of a converted folder with its source in sentence-transformers.
 
     Raises:
-        EdgeEmbedError: sentence-transformers cannot run the source, or reads ordinary texts
-            otherwise.
+        EdgeEmbedError: sentence-transformers cannot run the source, tokenizes ordinary texts
+            differently, or gives vectors of another width.
     """
     samples = samples_of(config)
     ours, _ = runtime_vectors(config, file, [sample.text for sample in samples])
@@ -153,24 +165,25 @@ def same_as_source(config: ModelConfig, file: Path, pipeline: Pipeline) -> Compa
 
 @dataclass(frozen=True)
 class Truth:
-    """What sentence-transformers makes of some texts."""
+    """The reference vectors of some texts, made by sentence-transformers."""
 
     samples: tuple[Sample, ...]
     vectors: Vectors
     """Float32 (texts, dim)."""
     otherwise: tuple[bool, ...]
-    """Which texts its tokenizer cuts into other tokens than tokenizer.json does."""
+    """Which texts its tokenizer splits into other tokens than tokenizer.json does."""
 
     @classmethod
     def of(cls, pipeline: Pipeline, config: ModelConfig, samples: Sequence[Sample]) -> "Truth":
         """Embed ``samples`` with sentence-transformers.
 
-        A text of which its tokenizer makes other tokens than the model's tokenizer.json, which
-        ``config`` names, is embedded from the tokens of that: so the rest of the pipeline is
-        compared all the same, and the difference is shown to be the tokenizer's.
+        Where its tokenizer and the model's tokenizer.json give different tokens, the text is
+        embedded from the tokens of tokenizer.json: the rest of the pipeline is still compared, and
+        the difference is reported as one of the tokenizer.
 
         Raises:
-            EdgeEmbedError: it cannot, or reads ordinary texts otherwise.
+            EdgeEmbedError: sentence-transformers cannot run the source, or tokenizes more than
+                half of the ordinary texts differently.
         """
         vectors = np.concatenate(
             [pipeline.vectors([sample.text], prompt=sample.prompt) for sample in samples]
@@ -187,7 +200,7 @@ class Truth:
         """Compare vectors of the same texts, float32 (texts, dim).
 
         Raises:
-            EdgeEmbedError: they have other dimensions.
+            EdgeEmbedError: their number of dimensions is another than the reference's.
         """
         if self.vectors.shape != ours.shape:
             raise EdgeEmbedError(
@@ -216,7 +229,7 @@ class Truth:
 def _refuse_other_tokens(
     pipeline: Pipeline, samples: Sequence[Sample], otherwise: Sequence[bool]
 ) -> None:
-    """Refuse a source whose tokenizer.json is not what sentence-transformers reads texts with."""
+    """Refuse a source if sentence-transformers tokenizes most texts unlike its tokenizer.json."""
     ordinary = [
         other
         for sample, other in zip(samples, otherwise, strict=True)
@@ -231,7 +244,10 @@ def _refuse_other_tokens(
 
 
 def cosines(ours: Vectors, theirs: Vectors) -> npt.NDArray[np.float64]:
-    """Return the cosine of each pair of rows; -1 for what is no number, 1 for two zeros."""
+    """Return the cosine of each pair of rows, float64 (rows,).
+
+    It is -1 where a row holds NaN or infinity or only one of the two is zero, and 1 where both are.
+    """
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     both_zero = (np.abs(a).max(axis=1) < 1e-12) & (np.abs(b).max(axis=1) < 1e-12)

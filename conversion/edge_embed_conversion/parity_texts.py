@@ -1,7 +1,7 @@
-"""Texts on which tokenizers disagree: the test of token-for-token parity.
+"""Texts on which tokenizers disagree, to test that token ids are equal one by one.
 
-The published ``tokenizer.json``, run by the tokenizers library, is the truth. transformers 5 builds
-some tokenizers anew from their vocabulary instead of reading that file: for ALBERT it drops the
+The reference is the published ``tokenizer.json``, run by the tokenizers library. transformers 5
+rebuilds some tokenizers from their vocabulary instead of reading that file: for ALBERT it drops the
 SentencePiece character map, so that a zero-width or control character, which the published file
 removes or turns into a space, becomes ``<unk>`` there.
 """

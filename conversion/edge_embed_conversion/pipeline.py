@@ -1,7 +1,7 @@
-"""A source as sentence-transformers itself runs it: the yardstick of a conversion.
+"""Run a source with sentence-transformers itself: the reference that a conversion is compared with.
 
-The library reads the source's own files, its own way: tokenizer, prompts, pooling and every module
-after that. Nothing of this project's is used to make its vectors.
+sentence-transformers reads the source's own files: tokenizer, prompts, pooling and every module
+after that. No code of this project takes part in its vectors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 def why_no_pipeline(source: Source) -> str:
-    """Return why sentence-transformers cannot be the yardstick of a source; nothing if it can."""
+    """Return why sentence-transformers cannot run ``source`` as a reference; "" if it can."""
     if find_spec("sentence_transformers") is None:
         return "sentence-transformers is not installed: pip install 'edge-embed[convert]'"
     if not (source.folder / "modules.json").is_file():
@@ -75,7 +75,8 @@ class Pipeline:
     def vectors(self, texts: Sequence[str], *, prompt: str = "") -> Vectors:
         """Embed texts, float32 (texts, dim), with ``prompt`` before each.
 
-        One by one: some models (convolutions over tokens) let padding change a vector.
+        Each text is a batch of its own: in some models (convolutions over tokens) padding changes
+        a vector.
 
         Raises:
             EdgeEmbedError: sentence-transformers cannot run the model.
@@ -91,7 +92,7 @@ class Pipeline:
         return np.asarray(vectors, np.float32)
 
     def vector_of_tokens(self, ids: Sequence[int]) -> Vectors:
-        """Return the vector of a text that is tokenized already, float32 (dim,).
+        """Return the vector of token ids, special tokens included, float32 (dim,).
 
         Raises:
             EdgeEmbedError: sentence-transformers cannot run the model.
@@ -105,7 +106,7 @@ class Pipeline:
         return np.asarray(vector[: self.model.truncate_dim], np.float32)
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids that the model reads of each text."""
+        """Return the token ids of each text, special tokens included, cut at the token limit."""
         with _said_in_one_line(Path(self.name)):
             limit = self.model.max_seq_length
             encoded = self.model.tokenizer(list(texts), truncation=True, max_length=limit)

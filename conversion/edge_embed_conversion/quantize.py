@@ -33,7 +33,7 @@ class Int8Recipe:
     fast_bias_correction: bool = True
     """False corrects biases layer by layer: slower, sometimes closer."""
     equalize: bool = True
-    """Level the value channels of attention first (:mod:`edge_embed_conversion.equalize`)."""
+    """Equalize the value channels of attention first (:mod:`edge_embed_conversion.equalize`)."""
     compensate_rounding: bool = True
     """Round weights so that their errors cancel (:mod:`edge_embed_conversion.rounding`)."""
     ignored_layers: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def quantize(
 
 
 def compress_weights(model: ov.Model) -> ov.Model:
-    """Store the weights of ``model`` in INT8, one scale a channel; arithmetic stays as it is."""
+    """Store the weights of ``model`` in INT8, one scale a channel; arithmetic stays in float."""
     import nncf
 
     with quiet_nncf():

@@ -1,7 +1,7 @@
-"""Embed texts the plain way, as the yardstick: token states, then pooling in numpy.
+"""Reference embedding that the runtime is compared with: token states, then pooling in numpy.
 
-Written independently of the runtime's graph, so that the one checks the other. Texts of equal
-token count go together, so there is no padding and nothing to mask.
+It shares no code with the runtime's graph, so that each checks the other. A batch holds texts of
+equal token count, so there is no padding and no mask.
 """
 
 from collections import defaultdict
@@ -47,7 +47,7 @@ def torch_states(model: "PreTrainedModel") -> TokenStates:
 
 
 def graph_states(model: ov.Model) -> TokenStates:
-    """Compute token states with OpenVINO on the CPU; what is not INT8 is computed in float32."""
+    """Compute token states with OpenVINO on the CPU, in float32 besides the INT8 operations."""
     compiled = ov.Core().compile_model(
         model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     )
@@ -66,7 +66,7 @@ def graph_states(model: ov.Model) -> TokenStates:
 
 
 def source_states(source: Source) -> TokenStates:
-    """Compute token states with the source's own FP32 weights: its checkpoint's, if it has one."""
+    """Compute token states with the source's own FP32 weights, its checkpoint's if it has one."""
     checkpoint = source.checkpoint
     if source.weights.kind is WeightsKind.CHECKPOINT:
         checkpoint = source.weights.file
@@ -81,7 +81,13 @@ def source_states(source: Source) -> TokenStates:
 
 
 def embed(states: TokenStates, config: ModelConfig, texts: Sequence[str]) -> Vectors:
-    """Embed ``texts``: float32 (texts, dim), not normalised unless the model is."""
+    """Embed ``texts``: float32 (texts, dim), normalised only if the model has a Normalize module.
+
+    Args:
+        states: Computes the token states.
+        config: The tokenizer, pooling, head and dimensions.
+        texts: The texts, without a prompt.
+    """
     token_ids = Tokenizer(config)(texts).ids
     rows_by_length: dict[int, list[int]] = defaultdict(list)
     for row, ids in enumerate(token_ids):
@@ -118,7 +124,7 @@ def _pool(hidden: Vectors, mode: PoolingMode) -> Vectors:
         pooled = hidden.mean(axis=1)
     elif mode == "mean_sqrt_len_tokens":
         pooled = hidden.sum(axis=1) / np.float32(np.sqrt(tokens))
-    else:  # weightedmean: a token weighs its position, from 1
+    else:  # weightedmean: a token's weight is its position, counted from 1
         weights = np.arange(1, tokens + 1, dtype=np.float32)
         pooled = np.einsum("bth,t->bh", hidden, weights / weights.sum())
     return pooled

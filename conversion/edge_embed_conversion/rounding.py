@@ -1,11 +1,10 @@
-"""Round INT8 weights so that their errors cancel on real inputs.
+"""Round INT8 weights so that their errors cancel on real inputs: GPTQ at 8 bits.
 
-NNCF rounds each weight to the nearest step. The errors of a row add up in its product with an
-input, and inputs are far from random: their channels move together. So a row is rounded channel by
-channel, and what one rounding gets wrong on the calibration inputs is made up for by the weights
-that are not rounded yet: GPTQ (Frantar et al. 2022, https://arxiv.org/abs/2210.17323), here at 8
-bits and after quantized activations. Steps and sizes stay as they were; only integers change, so
-it costs nothing at run time.
+NNCF rounds each weight to the nearest step. In the product with an input, the errors of a row add
+up, and the channels of real inputs are correlated. So a row is rounded channel by channel, and
+after each the weights not rounded yet are corrected for its error on the calibration inputs: GPTQ
+(Frantar et al. 2022, https://arxiv.org/abs/2210.17323). The inputs are those of the graph with
+quantized activations. Scales and shapes stay the same, so it costs nothing at run time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,40 +22,41 @@ __all__ = ["round_matrix", "round_weights"]
 Floats = npt.NDArray[np.float64]
 Inputs = dict[str, npt.NDArray[np.int64]]
 
-# Share of the mean second moment that is added to every channel, as in the paper.
+# Damping: this share of the mean second moment is added to the diagonal, as in the paper.
 _DAMPING = 0.01
 _BLOCK = 128
-# Second moments held at once; more layers take more passes over the samples.
+# Memory for second moments; layers that exceed it take another pass over the samples.
 _MOMENT_BYTES = 1 << 30
 _TOKENS = 2048
 
 
 @dataclass(frozen=True)
 class _Weight:
-    """An INT8 matrix (outputs, inputs): a constant, converted, times one scale a row."""
+    """An INT8 matrix (outputs, inputs) in a graph: a constant, Convert, and one scale a row."""
 
     constant: ov.Node
     scale: Floats
     products: tuple[ov.Node, ...]
-    """That multiply by it; several where layers share it."""
+    """The MatMul nodes that use it; several where layers share it."""
 
     @property
     def inputs(self) -> int:
-        """Channels of what it multiplies."""
+        """Number of input channels."""
         return int(self.constant.get_output_shape(0)[1])
 
 
 def round_weights(int8: ov.Model, source: ov.Model, samples: Iterable[Inputs]) -> int:
-    """Round the weights of ``int8`` anew, in place.
+    """Round the weights of ``int8`` again, in place.
+
+    Matrices that ``source`` lacks, or whose nodes are not those that NNCF writes, stay as they are.
 
     Args:
         int8: a graph that NNCF quantized.
-        source: the graph it was made from; products are found by their names.
-        samples: model inputs; gone through once or more.
+        source: the graph it was made from; MatMul nodes are matched by name.
+        samples: model inputs, iterated once or more.
 
     Returns:
-        How many matrices were rounded. Those that are not as NNCF leaves them, or that the source
-        lacks, stay as they are.
+        The number of matrices that were rounded.
     """
     truth = {
         node.get_friendly_name(): node
@@ -84,22 +84,22 @@ def round_weights(int8: ov.Model, source: ov.Model, samples: Iterable[Inputs]) -
 def round_matrix(
     matrix: Floats, scale: Floats, moment: Floats, *, limit: int = 127
 ) -> npt.NDArray[np.int8]:
-    """Return the steps of ``matrix`` whose product with the inputs is closest to the true one.
+    """Quantize ``matrix`` so that its product with the inputs stays close to the exact one.
 
     Args:
-        matrix: float64 (outputs, inputs).
-        scale: the size of a step, float64 (outputs,).
+        matrix: the exact weights, float64 (outputs, inputs).
+        scale: the size of an INT8 step, float64 (outputs,).
         moment: sum of the outer products of inputs, float64 (inputs, inputs).
-        limit: the largest step.
+        limit: the largest integer.
 
     Returns:
         int8 (outputs, inputs).
     """
-    # The channels that matter most come first, while there are others to make up for them.
+    # The channels with the largest inputs are rounded first, while many others can correct them.
     order = np.argsort(-np.diag(moment), kind="stable")
     moment = moment[np.ix_(order, order)]
     moment[np.diag_indices_from(moment)] += _DAMPING * np.mean(np.diag(moment))
-    # Row i of it: how the later channels make up for an error in channel i.
+    # Row i: how an error in channel i is distributed over the later channels.
     upper = np.linalg.cholesky(np.linalg.inv(moment)).T
     rest = np.ascontiguousarray(matrix.T[order])  # (inputs, outputs)
     steps = np.empty(rest.shape, np.int8)
@@ -117,7 +117,7 @@ def round_matrix(
 
 
 def _folded(rounded: Floats, matrix: Floats) -> Floats:
-    """Return what SmoothQuant multiplied each input channel by, (inputs,), by least squares."""
+    """Return SmoothQuant's factor on each input channel, (inputs,), estimated by least squares."""
     power: Floats = np.sum(matrix * matrix, axis=0)
     factors = np.ones_like(power)
     np.divide(np.sum(rounded * matrix, axis=0), power, out=factors, where=power > 0)
@@ -125,7 +125,7 @@ def _folded(rounded: Floats, matrix: Floats) -> Floats:
 
 
 def _weights(model: ov.Model) -> list[_Weight]:
-    """Find the INT8 matrices of ``model``, those that layers share once."""
+    """Find the INT8 matrices of ``model``; a matrix that layers share appears once."""
     found: dict[str, _Weight] = {}
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul" or not node.get_attributes()["transpose_b"]:
@@ -150,7 +150,7 @@ def _weights(model: ov.Model) -> list[_Weight]:
 
 
 def _groups(weights: Sequence[_Weight]) -> Iterator[list[_Weight]]:
-    """Cut the list where the second moments would take too much memory."""
+    """Split the list so that the second moments of each part fit in ``_MOMENT_BYTES``."""
     group: list[_Weight] = []
     size = 0
     for weight in weights:
@@ -166,10 +166,10 @@ def _groups(weights: Sequence[_Weight]) -> Iterator[list[_Weight]]:
 def _moments(
     model: ov.Model, weights: Sequence[_Weight], samples: Iterable[Inputs]
 ) -> list[Floats]:
-    """Return the second moments of what each of ``weights`` multiplies."""
+    """Return the second moments of the inputs of each of ``weights``, float64 (inputs, inputs)."""
     watched = model.clone()
     products = {node.get_friendly_name(): node for node in watched.get_ordered_ops()}
-    # Products that read the same value, as query, key and value do, share one output.
+    # MatMul nodes with the same input, as query, key and value have, share one output.
     read = {
         product.get_friendly_name(): _key(products[product.get_friendly_name()].input_value(0))
         for weight in weights
@@ -190,7 +190,7 @@ def _moments(
 
 
 def _together(results: Iterable[OVDict]) -> Iterator[list[npt.NDArray[np.float32]]]:
-    """Join the tokens of several texts: adding a moment costs more than a text's share of it."""
+    """Join the tokens of several texts, so that fewer and larger products update the moments."""
     parts: list[list[npt.NDArray[np.float32]]] = []
     tokens = 0
     for result in results:

@@ -1,8 +1,8 @@
 """Models with a path for queries and another for documents (Router, formerly Asym).
 
-sentence-transformers keeps all paths in one folder and chooses among them at each call. Here each
-path becomes a model folder of its own: its modules, in the order in which they are run, and what
-follows the Router. Nothing is copied but names; the files are linked.
+sentence-transformers keeps all paths (routes) in one folder and chooses among them at each call.
+Here each path becomes a model folder of its own: its modules, in the order in which they run, and
+the modules after the Router. The files are symbolic links to those of the source.
 """
 
 import json
@@ -21,7 +21,7 @@ _ROUTERS = ("Router", "Asym")
 
 
 def route_names(folder: Path) -> list[str]:
-    """Return the names of a model's paths, such as ``query`` and ``document``; none for most.
+    """Return the names of a model's paths, such as ``query`` and ``document``; [] without a Router.
 
     Raises:
         ModelFormatError: a file is damaged.
@@ -92,7 +92,7 @@ def _structure(folder: Path, module: dict[str, Any]) -> dict[str, dict[str, Any]
     place = path_inside(folder, module["path"], folder / "modules.json")
     file = place / "router_config.json"
     if not file.is_file():
-        file = place / "config.json"  # Asym's
+        file = place / "config.json"  # the name in a folder of Asym
     config = read_json(file)
     structure, types = config.get("structure"), config.get("types")
     if not (isinstance(structure, dict) and isinstance(types, dict)) or not all(

@@ -1,12 +1,12 @@
-"""Where a model comes from: resolve what the user named to a folder and the weights in it.
+"""Where a model comes from: resolve the user's SOURCE to a folder and the weights in it.
 
     SOURCE ─┬─ a folder
             ├─ an installed package that carries a model folder
             └─ a repository on the hub
                     └─> Source(folder, weights, revision, licence)
 
-Which of its weights are taken is chosen in :mod:`edge_embed_conversion.weights`. Nothing of a
-package or a repository is executed.
+:mod:`edge_embed_conversion.weights` chooses which weights are used. No code of a package or a
+repository is executed here.
 """
 
 import json
@@ -63,7 +63,8 @@ class Source:
         revision: the hub's commit or the package's version; None for a folder.
         licence: from the model card's front matter, as written there.
         languages: from the model card's front matter.
-        checkpoint: a checkpoint beside an OpenVINO graph, which may be newer than that.
+        checkpoint: a checkpoint in the same folder as the chosen OpenVINO graph, whose weights may
+            be newer than the graph's; None where there is none.
         trust_remote_code: whether code that comes with the model may run.
         route: which path of a model with a Router this is.
     """
@@ -99,7 +100,7 @@ def resolve_source(
     Args:
         name: a folder's path, a distribution's name or a hub id.
         revision: a branch, tag or commit of the hub repository.
-        re_export: pass over an OpenVINO graph, to export the checkpoint or ONNX file again.
+        re_export: ignore an OpenVINO graph, so that the checkpoint or ONNX file is exported again.
         trust_remote_code: let code that comes with the model run, when it is loaded.
         route: which path of a model with a Router is meant, such as ``query``.
         staging: an empty folder in which that path is laid out as a model.
@@ -150,7 +151,7 @@ def resolve_source(
 def _locate(
     name: str, *, revision: str | None, re_export: bool, inspect: Callable[[Path], None]
 ) -> tuple[SourceKind, Path, str | None]:
-    """Return what ``name`` is, its folder, which ``inspect`` has not refused, and its revision."""
+    """Return kind, folder and revision of ``name``, once ``inspect`` has accepted the folder."""
     try:
         folder = Path(name).expanduser()
     except RuntimeError:  # there is no such user, or no home
@@ -182,10 +183,11 @@ def _locate(
 
 
 def refuse_other_models(folder: Path) -> None:
-    """Refuse what no conversion makes anything of, before anything long is done.
+    """Refuse kinds of models that cannot be converted, before weights are downloaded or loaded.
 
     Raises:
-        ModelFormatError: it is no encoder and no cross-encoder, or names a module that is not run.
+        ModelFormatError: it is neither an encoder nor a cross-encoder, has a Router whose path was
+            not chosen, is a table of token vectors, or names a module that is not supported.
     """
     refuse_other_kinds(folder)
     if (folder / "modules.json").is_file() and not is_pair_model(folder):
@@ -202,17 +204,17 @@ def refuse_other_models(folder: Path) -> None:
 
 
 def transformer_place(folder: Path) -> str | None:
-    """Return where modules.json has the transformer, below the folder; None where it says none."""
+    """Return the transformer's place below ``folder``, as modules.json states it, or None."""
     try:
         modules = check_modules(folder)
-    except ModelFormatError:  # told where the folder is read
+    except ModelFormatError:  # raised again, with its message, when the folder is read
         return None
     places = [place for kind, place in modules if kind == "Transformer"]
     return places[0].relative_to(folder).as_posix() if places else None
 
 
 def _refuse_pointer(path: Path) -> None:
-    """Raise if a clone holds, in the place of the weights, the note that they are elsewhere."""
+    """Raise if the weights are a Git LFS pointer: a clone made without git-lfs."""
     with path.open("rb") as file:
         if file.read(24) == b"version https://git-lfs.":
             raise ModelFormatError(
@@ -237,9 +239,9 @@ def _find_package(name: str) -> tuple[Path, str] | None:
     files = [PurePosixPath(str(file)) for file in distribution.files or []]
     folders = {file.parent for file in files if file.name == "modules.json"}
     if not folders:
-        configured = {file.parent for file in files if file.name == "config.json"}
+        with_config = {file.parent for file in files if file.name == "config.json"}
         weights = {f for f in files if f.name in {*CHECKPOINT_FILES, *IR_FILES, *ONNX_FILES}}
-        folders = configured & {file.parent for file in weights}
+        folders = with_config & {file.parent for file in weights}
     if not folders:
         raise ModelFormatError(
             f"the package {name} is installed but carries no model folder with modules.json"
@@ -274,5 +276,5 @@ def _front_matter(readme: Path) -> dict[str, Any]:
 
     try:
         return metadata_load(readme) or {}
-    except Exception:  # noqa: BLE001 - none, or a broken one: no reason to stop
+    except Exception:  # noqa: BLE001 - a missing or broken card does not prevent a conversion
         return {}

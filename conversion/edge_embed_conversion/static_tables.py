@@ -1,7 +1,8 @@
-"""Models without a transformer: StaticEmbedding of sentence-transformers, and model2vec's folders.
+"""Convert models without a transformer: sentence-transformers' StaticEmbedding, and model2vec.
 
-What they state apart (a row for each token, a weight for each) is folded into one table, and an
-INT8 one is written beside it. The folder stays one that sentence-transformers opens.
+Such a model is a table with one vector a token id. Separate row indices and weights of tokens, as
+model2vec has them, are merged into the table, and an INT8 table is written beside it.
+sentence-transformers can load the resulting folder.
 """
 
 import json
@@ -39,14 +40,14 @@ _NORMALIZE = "sentence_transformers.models.Normalize"
 
 
 def is_table_source(source: str | Path) -> bool:
-    """Whether ``source`` is a folder of token vectors, without a transformer."""
+    """Return whether ``source`` is a folder with a table of token vectors and no transformer."""
     folder = Path(source)
     if not folder.is_dir():
         return False
     if (folder / "modules.json").is_file():
         try:
             return table_modules(folder, anywhere=True) is not None
-        except ModelFormatError:  # told where the folder is read as what it is
+        except ModelFormatError:  # raised again, with its message, when the folder is read
             return False
     return _is_model2vec(folder)
 
@@ -118,16 +119,16 @@ def _is_model2vec(folder: Path) -> bool:
 
 
 def _place(source: Path) -> Path:
-    """Return where the table and its tokenizer are."""
+    """Return the folder of the table and its tokenizer."""
     if not (source / "modules.json").is_file():
         return source
     found = table_modules(source, anywhere=True)
-    assert found is not None  # noqa: S101 - is_table_source has looked
+    assert found is not None  # noqa: S101 - is_table_source was true
     return found.folder
 
 
 def _write_modules(source: Path, folder: Path) -> None:
-    """Write modules.json with the table in the folder itself, and copy what follows it."""
+    """Write modules.json with the table at the folder's root, and copy the modules after it."""
     steps: list[tuple[str, str]] = []
     if (source / "modules.json").is_file():
         for module in json.loads((source / "modules.json").read_text(encoding="utf-8-sig"))[1:]:
@@ -155,7 +156,7 @@ def _save(path: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
 
 
 def _measured(folder: Path, evaluation: EvaluationSet) -> VariantReceipt:
-    """Hold the INT8 table against the other, on the evaluation texts."""
+    """Compare the INT8 table's vectors with the FP32 table's, on the evaluation texts."""
     from edge_embed.embedder import Embedder
 
     vectors = {

@@ -1,9 +1,9 @@
-"""Trace an encoder that optimum-intel has no export for, and prove the graph against torch.
+"""Trace an encoder that optimum-intel cannot export, and compare the graph with torch.
 
-The module is called as any caller would, with token ids and a mask of which some hide padding;
-OpenVINO records what is computed (``openvino.convert_model``). A trace may keep what was true of
-its example alone, such as a length, so the graph is held against torch at several lengths, with and
-without padding, before it is taken.
+``openvino.convert_model`` calls the torch module with example token ids and an attention mask that
+hides some padding, and records the operations. A trace may bake in what holds for its example only,
+such as a length, so the graph's outputs are compared with torch's at several lengths, with and
+without padding, before the graph is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,17 +23,21 @@ __all__ = ["trace_checkpoint"]
 
 Ids = npt.NDArray[np.int64]
 
-# The largest difference between a state in torch and in the graph, relative to the largest state.
-_SAME = 1e-3
+# The largest accepted difference between token states of torch and of the graph, relative to the
+# largest state.
+_TOLERANCE = 1e-3
 _LENGTHS = (1, 3, 20)
 _LONGEST = 512
 
 
 def trace_checkpoint(model: "PreTrainedModel") -> ov.Model:
-    """Return the graph of a torch encoder, from ``input_ids`` and ``attention_mask`` to states.
+    """Return the graph of a torch encoder.
+
+    Its inputs are ``input_ids`` and ``attention_mask``, int64 (batch, tokens); its output is
+    ``last_hidden_state``, float32 (batch, tokens, hidden).
 
     Raises:
-        ModelFormatError: it cannot be traced, or the graph computes something else.
+        ModelFormatError: it cannot be traced, or the graph's outputs differ from torch's.
     """
     kind = str(getattr(model.config, "model_type", type(model).__name__))
     try:
@@ -43,7 +47,7 @@ def trace_checkpoint(model: "PreTrainedModel") -> ov.Model:
         raise ModelFormatError(
             f"cannot export a {kind} model: tracing it failed ({first[0] if first else error!r})"
         ) from error
-    _prove(graph, model, kind)
+    _compare_with_torch(graph, model, kind)
     return graph
 
 
@@ -82,17 +86,17 @@ def _traced(model: "PreTrainedModel") -> ov.Model:
 
 @contextmanager
 def _traceable_masks() -> Iterator[None]:
-    """Let transformers make its attention masks of tensor operations alone.
+    """Make transformers build its attention masks from tensor operations only.
 
-    Its own functions ask what the lengths are, which are tensors while a trace is recorded, and
-    leave a mask out that hides nothing in the example.
+    Its own functions branch on the lengths, and skip a mask that hides nothing; a trace would keep
+    the branch that the example took.
     """
     import torch
     from transformers import masking_utils
 
     registry = masking_utils.ALL_MASK_ATTENTION_FUNCTIONS
 
-    def seen(
+    def visible(
         batch_size: Any,  # noqa: ANN401
         q_length: Any = None,  # noqa: ANN401
         kv_length: Any = None,  # noqa: ANN401
@@ -117,26 +121,26 @@ def _traceable_masks() -> Iterator[None]:
             queries[None, None, :, None],
             keys[None, None, None, :],
         )
-        # A padding token far from its text sees nothing through a sliding window, and the softmax
-        # of nothing is no number: let each see itself.
+        # With a sliding window, a padding token far from the text may attend to no token at all,
+        # and its softmax would be NaN: let each token attend to itself.
         mask = mask | (queries[:, None] == keys[None, :])
         return mask.expand(batch_size, -1, queries.shape[0], keys.shape[0])
 
-    def added(*arguments: Any, **options: Any) -> "torch.Tensor":  # noqa: ANN401
+    def additive(*arguments: Any, **options: Any) -> "torch.Tensor":  # noqa: ANN401
         dtype = options.get("dtype", torch.float32)
         lowest = torch.tensor(torch.finfo(dtype).min, dtype=dtype)
-        return torch.where(seen(*arguments, **options), torch.tensor(0, dtype=dtype), lowest)
+        return torch.where(visible(*arguments, **options), torch.tensor(0, dtype=dtype), lowest)
 
     before = {name: registry[name] for name in ("sdpa", "eager")}
     try:
-        registry["sdpa"], registry["eager"] = seen, added
+        registry["sdpa"], registry["eager"] = visible, additive
         yield
     finally:
         for name, function in before.items():
             registry[name] = function
 
 
-def _prove(graph: ov.Model, model: "PreTrainedModel", kind: str) -> None:
+def _compare_with_torch(graph: ov.Model, model: "PreTrainedModel", kind: str) -> None:
     import torch
 
     limit = getattr(model.config, "max_position_embeddings", None)
@@ -152,9 +156,9 @@ def _prove(graph: ov.Model, model: "PreTrainedModel", kind: str) -> None:
         with torch.inference_mode():
             tensors = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
             theirs = model(**tensors)[0].numpy()
-        seen = mask > 0
-        difference = np.abs(ours - theirs)[seen].max() / np.abs(theirs[seen]).max()
-        if not difference <= _SAME:
+        real = mask > 0
+        difference = np.abs(ours - theirs)[real].max() / np.abs(theirs[real]).max()
+        if not difference <= _TOLERANCE:
             raise ModelFormatError(
                 f"cannot export a {kind} model: traced, its states differ from torch's by "
                 f"{difference:.1%} at {ids.shape[1]} tokens"
@@ -163,7 +167,7 @@ def _prove(graph: ov.Model, model: "PreTrainedModel", kind: str) -> None:
 
 
 def _examples(model: "PreTrainedModel", lengths: tuple[int, ...]) -> Iterator[tuple[Ids, Ids]]:
-    """Yield token ids and masks (2, length): the second text is padded, then none."""
+    """Yield token ids and masks, int64 (2, length): with one text padded, then with none."""
     size = int(model.config.vocab_size)
     generator = np.random.default_rng(0)
     for length in lengths:

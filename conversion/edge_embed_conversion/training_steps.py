@@ -1,7 +1,8 @@
-"""One step of training on a CPU: several batches side by side, whose gradients are summed.
+"""One step of training on a CPU: several batches in parallel threads, whose gradients are summed.
 
-Each batch has a thread of its own and the sum a fixed order: threads that share one matrix product
-wait for each other at every operator, which on a busy machine costs more than it gains.
+Each batch runs in one thread of its own instead of sharing each operator among threads, which would
+wait for each other at every operator. Gradients are summed in a fixed order, so that results do not
+depend on which thread ends first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 class SideBySide(Protocol):
-    """Computes a function of several items at the same time; results come in their order."""
+    """Calls a function for several items in parallel threads; results keep the items' order."""
 
     def __call__(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item]
@@ -29,7 +30,7 @@ class SideBySide(Protocol):
 
 @contextmanager
 def side_by_side(count: int) -> Iterator[SideBySide]:
-    """Give each of ``count`` batches a thread and its share of the processors."""
+    """Provide ``count`` threads, each with an equal share of torch's own threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, before // count))
     try:
@@ -50,16 +51,16 @@ def optimizer_step(
     """Change parameters by the summed gradients of a step's batches.
 
     Args:
-        optimizer: Its groups have their highest learning rate as ``peak``.
-        parameters: All that it changes.
-        gradients: Of each batch, in the order of ``parameters``.
-        rate: The share of the highest learning rates.
-        clip: Longest that the gradient may be.
+        optimizer: Each of its parameter groups has its highest learning rate as ``peak``.
+        parameters: All parameters of the optimizer.
+        gradients: The gradients of each batch, in the order of ``parameters``.
+        rate: The factor on each group's ``peak``, 0 to 1.
+        clip: The largest norm of the gradient; longer ones are scaled down to it.
     """
     for index, parameter in enumerate(parameters):
         gradient = gradients[0][index]
         for other in gradients[1:]:
-            gradient = gradient + other[index]  # which may be a view of one number
+            gradient = gradient + other[index]  # not in place: it may be an expanded view
         parameter.grad = gradient
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * rate

@@ -1,9 +1,10 @@
-"""Hold a converted folder against its receipt, and against the source that it came from.
+"""Check a converted folder against its receipt, and against the source that it was made from.
 
-The source's vectors have two yardsticks. One is this project's own reading of the source's files,
-over many ordinary texts: mean, lowest, and the order of similarities. The other is
-sentence-transformers itself, over texts of every kind (ordinary, empty, long, odd characters, with
-each prompt), since figures over many ordinary texts hide a fault that one kind shows.
+Vectors are compared with two references. The first is the source's own weights, embedded by
+:mod:`edge_embed_conversion.reference` on many ordinary texts: mean and lowest cosine, and the rank
+correlation of similarities. The second is sentence-transformers, on texts of every kind (ordinary,
+empty, long, odd characters, with each prompt), since averages over ordinary texts hide a fault that
+only one kind of text shows.
 """
 
 from collections.abc import Mapping
@@ -41,9 +42,9 @@ from edge_embed_conversion.sources import Source, resolve_source
 
 __all__ = ["COSINE_FLOORS", "PIPELINE_FLOORS", "Check", "Verification", "verify"]
 
-# What each variant owes its FP32 source: mean and lowest cosine over the evaluation texts. Floating
-# point is held to rounding; for INT8 the floor tells a broken model from a sound one, and the
-# figures themselves are in the report.
+# The least mean cosine and the least lowest cosine to the FP32 source, over the evaluation texts.
+# For floating point they allow rounding errors only; for INT8 they tell a broken model from a sound
+# one, and the report has the figures.
 COSINE_FLOORS: dict[str, tuple[float, float]] = {
     "fp32": (0.999999, 0.99999),
     "fp16": (0.99999, 0.9999),
@@ -52,7 +53,7 @@ COSINE_FLOORS: dict[str, tuple[float, float]] = {
 }
 
 
-# The same for each kind of text, where INT8's rounding shows most in the oddest.
+# The least cosine to sentence-transformers on any text; INT8 rounds texts of odd characters most.
 PIPELINE_FLOORS: dict[str, float] = {
     "fp32": COSINE_FLOOR,
     "fp16": COSINE_FLOOR,
@@ -65,7 +66,7 @@ Status = Literal["passed", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The outcome of one check."""
 
     name: str
     status: Status
@@ -78,7 +79,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a verification found."""
+    """The checks of a folder."""
 
     folder: Path
     checks: tuple[Check, ...]
@@ -140,7 +141,7 @@ def verify(
             checks.append(_check_tokenizer(config, published))
             projection: tuple[HeadStep, ...] = ()
             if receipt is not None and receipt.projection is not None:
-                # The source knows no projection: give its vectors ours before comparing.
+                # The projection was added after conversion: apply it to the source's vectors too.
                 projection = config.head[len(published.head) :]
                 published = replace(published, head=config.head)
             variants = _Variants(config, receipt)
@@ -160,7 +161,7 @@ def _check_receipt(folder: Path) -> Check:
 
 
 def _published(source: Source, staging: Path, config: ModelConfig) -> ModelConfig:
-    """Lay out the source's own files, so that its pooling and tokenizer are the yardstick."""
+    """Lay the source's own files out in ``staging`` and return their configuration."""
     stated = (source.folder / "modules.json").exists()
     write_layout(source.folder, staging, pooling=None if stated else config.pooling[0])
     return ModelConfig.from_folder(staging)
@@ -193,7 +194,7 @@ def _check_tokenizer(ours: ModelConfig, published: ModelConfig) -> Check:
 
 
 class _Variants:
-    """The variants of a folder, each loaded once; one that cannot be has failed its check."""
+    """The variants of a folder, each loaded once; one that cannot be loaded is a failed check."""
 
     def __init__(self, config: ModelConfig, receipt: Receipt | None) -> None:
         self.config = config
@@ -207,13 +208,16 @@ class _Variants:
             except ModelFormatError as error:  # its files contradict each other
                 self.failed.append(Check(name, "failed", str(error)))
 
-    def held_to(self, name: str) -> str:
-        """Return the variant whose floors hold: a factorised word table is none to rounding."""
+    def floors_of(self, name: str) -> str:
+        """Return the variant whose floors apply to ``name``.
+
+        A factorised word table is an approximation, so such a variant has the floors of ``int8``.
+        """
         return "int8" if name in self._factorised else name
 
 
 def _check_variants(variants: _Variants, source: Source, published: ModelConfig) -> list[Check]:
-    """Compare each variant with the source's own weights, read as this project reads them."""
+    """Compare each variant with the source's own weights, embedded by :func:`reference.embed`."""
     evaluation = EvaluationSet.shipped()
     texts = evaluation.all_texts
     truth = reference.embed(reference.source_states(source), published, texts)
@@ -225,7 +229,7 @@ def _check_variants(variants: _Variants, source: Source, published: ModelConfig)
             checks.append(Check(name, "failed", detail))
             continue
         result = evaluation.compare(np.asarray(vectors), truth)
-        mean, lowest = COSINE_FLOORS[variants.held_to(name)]
+        mean, lowest = COSINE_FLOORS[variants.floors_of(name)]
         good = result.cosine_mean >= mean and result.cosine_min >= lowest
         detail = (
             f"cosine mean {result.cosine_mean:.6f} (at least {mean}), lowest "
@@ -239,7 +243,7 @@ def _check_variants(variants: _Variants, source: Source, published: ModelConfig)
 def _check_pipeline(
     variants: _Variants, source: Source, projection: tuple[HeadStep, ...]
 ) -> list[Check]:
-    """Compare each variant, as users run it, with sentence-transformers on texts of every kind."""
+    """Compare each variant, run by :class:`Embedder`, with sentence-transformers."""
     if why_not := why_no_pipeline(source):
         return [Check("pipeline", "skipped", why_not)]
     samples = [*samples_of(variants.config), *prompted_samples(variants.config)]
@@ -251,7 +255,7 @@ def _check_pipeline(
     truth = replace(truth, vectors=reference.apply_head(truth.vectors, projection))
     checks = []
     for name, embedder in variants.loaded.items():
-        floor = PIPELINE_FLOORS[variants.held_to(name)]
+        floor = PIPELINE_FLOORS[variants.floors_of(name)]
         checks.append(_check_texts(name, embedder, truth, floor=floor, by=pipeline.library))
     return checks
 

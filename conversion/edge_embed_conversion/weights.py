@@ -1,7 +1,7 @@
-"""Which weights of a model's folder or repository a conversion takes, and which files it reads.
+"""Which weights of a model's folder or repository a conversion uses, and which files it reads.
 
-Weights are, in this order: an OpenVINO graph (adopted as it is), a checkpoint (exported), an ONNX
-file (converted).
+The first of these that is there: an OpenVINO graph (copied as it is), a checkpoint (exported), an
+ONNX file (converted).
 """
 
 import re
@@ -36,7 +36,7 @@ CHECKPOINT_FILES = (
     "pytorch_model.bin.index.json",
 )
 ONNX_FILES = ("onnx/model.onnx", "model.onnx")
-# Forms of weights that nothing here reads, by how their files' names end.
+# Formats of weights that cannot be converted, by the ending of the file's name.
 _OTHER_WEIGHTS = {
     "tf_model.h5": "TensorFlow",
     "flax_model.msgpack": "Flax",
@@ -76,9 +76,9 @@ def choose_weights(
 
     Args:
         files: the listing.
-        re_export: pass over an OpenVINO graph.
-        transformer: where the transformer is, as modules.json says. A subfolder such as
-            ``0_Transformer``, as old repositories have it, counts too where it says nothing.
+        re_export: ignore an OpenVINO graph.
+        transformer: the transformer's folder as modules.json states it. None if unknown: then
+            subfolders such as ``0_Transformer``, as in old repositories, are looked through too.
     """
     names = set(files)
     if transformer is None:
@@ -100,12 +100,12 @@ def choose_weights(
 
 
 def refuse_without_weights(name: str, files: Collection[str], *, re_export: bool) -> NoReturn:
-    """Say what a model without weights that can be converted holds instead, and what to do.
+    """Raise an error that says what the model holds instead of convertible weights, and a remedy.
 
     Args:
-        name: what the user calls the model.
+        name: the model as the user named it.
         files: its listing.
-        re_export: whether an OpenVINO graph was passed over.
+        re_export: whether OpenVINO graphs are ignored.
 
     Raises:
         ModelFormatError: always.
@@ -146,8 +146,8 @@ def wanted_files(
 
     Args:
         files: the repository's listing.
-        re_export: pass over an OpenVINO graph.
-        transformer: where the transformer is, once modules.json is known.
+        re_export: ignore an OpenVINO graph.
+        transformer: the transformer's folder, once modules.json has been read.
     """
     weights = choose_weights(files, re_export=re_export, transformer=transformer)
     wanted = [

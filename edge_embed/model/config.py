@@ -13,6 +13,7 @@ from edge_embed.model.exits import Exit, read_exits
 from edge_embed.model.json_files import malformed, number_of, read_json
 from edge_embed.model.kinds import require_encoder
 from edge_embed.model.modules import HeadStep, TableModules, read_head, read_modules, table_modules
+from edge_embed.model.positions import first_position
 from edge_embed.model.transformer_settings import check_settings
 from edge_embed.model.variants import TABLES, VARIANTS, choose_variant, variants_of
 from edge_embed.vectors import Similarity
@@ -21,7 +22,6 @@ __all__ = [
     "VARIANTS",
     "ModelConfig",
     "PoolingMode",
-    "first_position",
     "lower_cased",
     "max_seq_length",
 ]
@@ -38,24 +38,7 @@ _POOLING_KEYS: Mapping[str, PoolingMode] = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 
-# Architectures whose positions start behind the padding id. MPNet takes 1 for it whatever its
-# configuration says.
-_OFFSET_POSITIONS = frozenset(
-    {
-        "camembert",
-        "data2vec-text",
-        "ibert",
-        "longformer",
-        "mpnet",
-        "roberta",
-        "roberta-prelayernorm",
-        "xlm-roberta",
-        "xlm-roberta-xl",
-        "xmod",
-    }
-)
-
-# Tokens of a text that a table takes: it has no limit of its own, but memory has.
+# The token limit of a table of token vectors: the table sets none, but memory is bounded.
 _TABLE_LIMIT = 1 << 16
 _EXTRA = "config_sentence_transformers.json"
 
@@ -77,7 +60,7 @@ class ModelConfig:
     include_prompt: bool
     """Whether the prompt's tokens take part in pooling."""
     head: tuple[HeadStep, ...]
-    """What follows pooling, in order: layers, and scaling to length 1."""
+    """What follows pooling, in order: layers, and ``normalize`` (scaling to unit length)."""
     max_seq_length: int
     """Longest input in tokens, special tokens included."""
     first_position: int
@@ -85,7 +68,7 @@ class ModelConfig:
     position_table: int | None
     """Rows of the table of position embeddings, where there is one."""
     pad_token_id: int
-    """Fills shorter rows; RoBERTa-like models also count positions by it."""
+    """Token id that fills shorter rows; RoBERTa-like models also derive positions from it."""
     lowercase: bool
     """Whether texts are lower-cased before tokenization (``do_lower_case``)."""
     prompts: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +78,7 @@ class ModelConfig:
     truncate_dim: int | None = None
     """How many dimensions of a vector the model keeps; None keeps all."""
     exits: Mapping[int, Exit] = field(default_factory=dict)
-    """Numbers of layers with which the model can run as well, fewest first."""
+    """Early exits: number of layers to how the model runs with only so many, fewest first."""
     transformer: str = ""
     """Where the transformer's files are, below the folder."""
     is_table: bool = False
@@ -115,16 +98,20 @@ class ModelConfig:
 
     @property
     def normalize(self) -> bool:
-        """Whether the model itself gives vectors of length 1."""
+        """Whether the model's own vectors have unit length."""
         return self.head[-1:] == ("normalize",) and self.truncate_dim is None
 
     def require_cosine(self, method: str) -> None:
         """Refuse a method that compares by cosine where the model's vectors are not meant for it.
 
-        Unit vectors have the same order by cosine, dot product and Euclidean distance.
+        Unit vectors have the same order by cosine, dot product and Euclidean distance, so a model
+        with unit vectors is accepted whatever its similarity.
+
+        Args:
+            method: What the error message calls the method, such as ``an index``.
 
         Raises:
-            InputError: they are not; ``method`` is named, such as ``an index``.
+            InputError: The model's similarity is not cosine, and its vectors are not unit vectors.
         """
         alike = ("cosine", "dot", "euclidean") if self.normalize else ("cosine",)
         if self.similarity not in alike:
@@ -135,7 +122,7 @@ class ModelConfig:
 
     @property
     def variants(self) -> dict[str, Path]:
-        """The weights that are there: variant name to .xml file or table, INT8 first."""
+        """The weights in the folder: variant name to .xml file or table, INT8 first."""
         return variants_of(self.folder, table=self.is_table)
 
     def variant_file(self, variant: str | None = None) -> tuple[str, Path]:
@@ -228,7 +215,7 @@ class ModelConfig:
 
 
 def _prompts(extra: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Read the prompts by name; one that is null is none, as an empty one."""
+    """Read the prompts by name; null counts as an empty prompt."""
     prompts = extra.get("prompts") or {}
     if not isinstance(prompts, dict) or any(
         not isinstance(prompt, (str, type(None))) for prompt in prompts.values()
@@ -272,24 +259,25 @@ def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ..
     return tuple(modes)
 
 
-def first_position(config: dict[str, Any]) -> int:
-    """Return the row of the position table that a text's first token reads."""
-    if config.get("model_type") not in _OFFSET_POSITIONS:
-        return 0
-    padding = 1 if config["model_type"] == "mpnet" else number_of(config, "pad_token_id") or 0
-    return padding + 1
-
-
 def lower_cased(transformer: dict[str, Any]) -> bool:
     """Return whether sentence_bert_config.json asks for lower case."""
     return bool(typed(bool | None, transformer.get("do_lower_case"), "do_lower_case"))
 
 
 def max_seq_length(folder: Path, transformer: dict[str, Any], config: dict[str, Any]) -> int:
-    """Return the token limit: sentence_bert_config's wins, else the tokenizer's, else positions.
+    """Return the token limit of a text, special tokens included.
 
-    The position table bounds it in any case; RoBERTa-like models lose ``pad_token_id + 1`` rows
-    of theirs to the offset at which their positions start.
+    It is ``max_seq_length`` in sentence_bert_config.json, else ``model_max_length`` in
+    tokenizer_config.json, and at most the number of rows of the position table from
+    :func:`~edge_embed.model.positions.first_position` on.
+
+    Args:
+        folder: The transformer's folder, with its tokenizer_config.json.
+        transformer: The content of sentence_bert_config.json.
+        config: The content of config.json.
+
+    Raises:
+        ModelFormatError: No file states a limit, or it is below 1.
     """
     positions = number_of(config, "max_position_embeddings", "n_positions")
     if positions is not None:

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.typed_json import typed
-from edge_embed.model.config import ModelConfig, first_position, lower_cased, max_seq_length
+from edge_embed.model.config import ModelConfig, lower_cased, max_seq_length
 from edge_embed.model.json_files import malformed, number_of, read_json
 from edge_embed.model.kinds import is_pair_model
+from edge_embed.model.positions import first_position
 
 __all__ = ["COSINE_FILE", "Activation", "CosineShare", "PairConfig"]
 

@@ -1,4 +1,4 @@
-"""Every encoder family of sentence-transformers takes the same way: export, INT8, embed."""
+"""Encoders of every family of sentence-transformers, and of an unknown one: convert and embed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +38,27 @@ def test_convert_and_embed(
     fp32 = receipt.variants["fp32"].fidelity
     assert fp32 is not None
     assert fp32.cosine_min > 0.99999
+    result = verify(tmp_path / "out", against=str(source))
+    assert result.passed, result
+    assert Embedder(tmp_path / "out", cache=False).encode(["one", "two"]).shape == (2, 32)
+
+
+def test_an_architecture_that_only_the_caller_registered_is_traced(
+    tmp_path: Path, make_source: Callable[[Path, str, dict[str, Any]], Path]
+) -> None:
+    import transformers
+
+    class OwnConfig(transformers.BertConfig):
+        model_type = "own-bert"
+
+    class OwnModel(transformers.BertModel):
+        config_class = OwnConfig
+
+    transformers.AutoConfig.register("own-bert", OwnConfig, exist_ok=True)
+    transformers.AutoModel.register(OwnConfig, OwnModel, exist_ok=True)
+    source = make_source(tmp_path / "own", "own-bert", SIZES)
+    receipt = convert(source, tmp_path / "out", precision="fp32")
+    assert receipt.variants["fp32"].origin == "traced"
     result = verify(tmp_path / "out", against=str(source))
     assert result.passed, result
     assert Embedder(tmp_path / "out", cache=False).encode(["one", "two"]).shape == (2, 32)

@@ -1,9 +1,10 @@
 """Distil a small encoder from sentence-embedding models.
 
-Two ways. :func:`distill` trains an ALBERT from nothing: corpus and vocabulary -> batches; teacher
--> targets; student, losses, schedule -> training -> export -> the converter. :func:`distill_from`
-starts from a model's own layers: corpus -> ensemble (of teachers) -> neighbours (batches) ->
-refinement of an encoder_student, chosen by a suite -> the converter.
+There are two ways, here as the modules that take part in each. :func:`distill` trains a new ALBERT
+from one teacher: corpus, vocabulary -> batches; teacher -> targets; student, losses, schedule ->
+training -> export -> convert. :func:`distill_from` starts from the layers of an existing BERT, with
+several teachers: corpus, ensemble -> neighbours (batches) -> encoder_student, pruning -> refinement
+(the best step by a suite of development sets) -> convert.
 """
 
 from edge_embed_conversion.distillation.distill import distill, work_folder

@@ -22,9 +22,9 @@ class TokenStore:
     """Ragged token ids of every text, and the whitespace word that each token belongs to.
 
     ``ids`` and ``words`` are flat; text i is ``offsets[i]:offsets[i + 1]``. Word 0 is the opening
-    special token, the last word the closing one; ``aligned[i]`` is false where the tokenizer's
-    words are not the text's whitespace words, and ``words`` then means nothing. Texts longer than
-    ```max_length``` tokens are kept whole and left out of the batches.
+    special token, the last word the closing one. ``aligned[i]`` is false where the tokenizer's
+    words are not the text's whitespace words; the word numbers of text i are then not valid. Texts
+    longer than ``max_length`` tokens are stored whole and left out of the batches.
     """
 
     ids: npt.NDArray[np.int32]
@@ -37,20 +37,23 @@ class TokenStore:
         return len(self.offsets) - 1
 
     def text(self, row: int) -> npt.NDArray[np.int32]:
-        """Return the ids of one text."""
+        """Return the token ids of text ``row``, int32 (tokens,)."""
         return self.ids[self.offsets[row] : self.offsets[row + 1]]
 
     def word_numbers(self, row: int) -> npt.NDArray[np.uint8]:
-        """Return the word of each token of one text."""
+        """Return the word number of each token of text ``row``, uint8 (tokens,)."""
         return self.words[self.offsets[row] : self.offsets[row + 1]]
 
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Return the number of tokens of each text."""
+        """Return the number of tokens of each text, int64 (texts,)."""
         return np.diff(self.offsets)
 
 
 def tokenize(texts: Sequence[str], tokenizer: Tokenizer, *, max_length: int) -> TokenStore:
-    """Encode every text with special tokens, untruncated."""
+    """Encode every text with special tokens, without truncation.
+
+    ``max_length`` is stored, for the planning of batches.
+    """
     ids: list[npt.NDArray[np.int32]] = []
     words: list[npt.NDArray[np.uint8]] = []
     lengths: list[int] = []
@@ -60,7 +63,7 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer, *, max_length: int) -> 
         for text, encoding in zip(part, tokenizer.encode_batch(part), strict=True):
             inner = encoding.word_ids[1:-1]
             count = len(text.split())
-            # Every word must have a token: a word that normalisation deletes shifts the rest.
+            # A word that the normaliser deletes has no token, and would shift the later numbers.
             good = None not in inner and len(set(inner)) == count and count < _MAX_WORDS
             aligned.append(good)
             ids.append(np.asarray(encoding.ids, np.int32))
@@ -83,10 +86,10 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer, *, max_length: int) -> 
 def plan_batches(
     lengths: npt.NDArray[np.int64], *, token_budget: int, max_length: int, epoch: int, seed: int
 ) -> list[npt.NDArray[np.int64]]:
-    """Return the epoch's batches as arrays of text numbers, in random order.
+    """Return the epoch's batches as arrays of text indices, int64 (texts,), in random order.
 
-    Texts longer than ``max_length`` are left out, as are the few of each length that do not fill
-    half a batch (another epoch's shuffle takes others).
+    Texts longer than ``max_length`` are left out. So are, for each length, the last ones if they
+    fill less than half a batch; each epoch shuffles anew, so those are others each time.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))

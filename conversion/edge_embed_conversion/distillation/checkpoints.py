@@ -1,4 +1,4 @@
-"""The state of a run on disk, so that a run that is killed goes on where it was."""
+"""The state of a training run on disk, so that an interrupted run can be resumed."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _FILE = "checkpoint.pt"
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """How far a run is: optimizer steps, tokens trained on, and seconds of computing."""
 
     step: int = 0
     tokens: int = 0
@@ -26,7 +26,7 @@ class Progress:
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Write what the run is about into ``folder``, or check that it is the same run.
+    """Write the ``identity`` of a run into ``folder``, or check that the folder is of the same run.
 
     Raises:
         InputError: the folder belongs to a run with another corpus, teacher or recipe.
@@ -49,7 +49,7 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
 def save_checkpoint(
     folder: Path, *, progress: Progress, student: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write the whole state; the file is replaced at once, never half."""
+    """Write the state of the run; the old checkpoint is replaced atomically."""
     state = {
         "step": progress.step,
         "tokens": progress.tokens,
@@ -64,7 +64,7 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, *, student: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> Progress:
-    """Load the state where there is one; return how far the run is.
+    """Load the checkpoint, if there is one, into student and optimizer; return the progress.
 
     Raises:
         ModelFormatError: the file is damaged.
@@ -78,7 +78,7 @@ def load_checkpoint(
         student.load_state_dict(state["student"])
         optimizer.load_state_dict(state["optimizer"])
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group.setdefault("peak", peak)  # those of earlier versions have none
+            group.setdefault("peak", peak)  # missing in checkpoints of earlier versions
     except Exception as error:
         raise ModelFormatError(f"{file} is damaged; remove it to start the run anew") from error
     return Progress(state["step"], state["tokens"], state["seconds"])

@@ -1,4 +1,4 @@
-"""The sentences to learn from: read, cleaned, without repeats, some of them joined."""
+"""The training corpus: sentences read, cleaned and deduplicated, some of them joined."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ __all__ = ["MIN_TEXTS", "noisy", "read_corpus"]
 
 MIN_TEXTS = 100
 
-# Sentences are short; the student must know the positions of longer texts too.
+# Sentences are short: some are joined, so that later positions are trained too.
 _JOINED_SHARE = 0.027
 _MAX_LINES, _MAX_PARAGRAPH = 12, 1400
 _ALL_CAPITALS = 0.2
@@ -30,18 +30,19 @@ def read_corpus(
 ) -> list[str]:
     """Return the texts of ``files`` in random order.
 
-    White space is collapsed; empty lines, lines over ``max_characters`` and repeats (letters and
-    digits compared) are left out. About one text in forty is several texts joined, so that later
-    positions are trained.
+    White space is collapsed; empty lines, lines over ``max_characters`` and duplicates (equal in
+    their letters and digits) are left out. About one text in forty is several random texts joined,
+    so that later positions are trained.
 
     Args:
-        files: what the runtime reads.
-        seed: of every random choice.
+        files: files of texts in any format that the runtime reads.
+        seed: the seed of all random choices.
         column: the column of the texts, for tables.
         max_characters: longest text.
-        paragraphs: how many paragraphs to add, as a share of the texts: lines that follow each
-            other in a file, joined, as sentences of one document do.
-        noise: how many texts to add once more with typing errors, other case or punctuation.
+        paragraphs: how many paragraphs to add, as a share of the number of texts. A paragraph is
+            consecutive lines of a file, joined.
+        noise: how many texts to add with typing errors, other case or other punctuation, as a
+            share of the number of texts.
 
     Raises:
         InputError: a file cannot be read, or fewer than 100 texts are left.
@@ -84,7 +85,7 @@ def _paragraphs(texts: list[str], generator: random.Random, count: int) -> Itera
 
 
 def noisy(text: str, generator: random.Random) -> str:
-    """Return ``text`` as somebody in a hurry types it: other case or punctuation, or misspelled."""
+    """Return ``text`` with other case, other final punctuation, or typing errors."""
     kind = generator.randrange(4)
     if kind == 0:
         return text.upper() if generator.random() < _ALL_CAPITALS else text.lower()

@@ -1,4 +1,4 @@
-"""The run's log as a table and as a picture."""
+"""The log of a training run, as a CSV file and as a plot."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ COLUMNS = ("step", "seconds", "tokens", "passes", "loss", "direction", "similari
 
 
 class Log:
-    """A CSV file with one row for every few steps, cut back to the step that a run resumes from."""
+    """A CSV file with one row every few steps; rows after the step resumed from are removed."""
 
     def __init__(self, file: Path, *, step: int, columns: Sequence[str] = COLUMNS) -> None:
         self._file = file
@@ -21,7 +21,7 @@ class Log:
         self.rows: list[dict[str, str]] = []
         if file.is_file():
             with file.open(encoding="utf-8", newline="") as stream:
-                # A row that a kill left half-written lacks its last columns.
+                # A half-written row of an interrupted run lacks its last columns.
                 self.rows = [
                     row
                     for row in csv.DictReader(stream)
@@ -33,7 +33,7 @@ class Log:
             writer.writerows(self.rows)
 
     def add(self, values: Mapping[str, float | None]) -> None:
-        """Append a row and say it."""
+        """Append a row to the file and print it to stderr."""
         row = {name: _text(values.get(name)) for name in self._columns}
         self.rows.append(row)
         with self._file.open("a", encoding="utf-8", newline="") as stream:
@@ -50,9 +50,9 @@ def _text(value: float | None) -> str:
 def draw_curve(
     log: Log, file: Path, *, score: str = "sts", title: str = "STS Spearman x 100"
 ) -> None:
-    """Draw the loss and a measured column over the steps as PNG.
+    """Plot the loss and the column ``score`` over the steps into a PNG ``file``.
 
-    Without matplotlib, say so instead.
+    Without matplotlib only a line on stderr is written.
     """
     try:
         from matplotlib.figure import Figure

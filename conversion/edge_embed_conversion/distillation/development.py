@@ -1,4 +1,4 @@
-"""Semantic similarity on a development set, while the student trains."""
+"""Semantic textual similarity (STS) on a development set, measured during training."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,13 @@ class DevelopmentSet:
         self._store = tokenize(texts, tokenizer, max_length=max_length)
 
     def spearman(self, student: Student, *, passes: int, dtype: torch.dtype) -> float:
-        """Return the rank correlation of the student's cosines with the scores, times 100."""
+        """Return 100 x the Spearman correlation of the student's cosines with the human scores.
+
+        Args:
+            student: The encoder.
+            passes: How many times the shared layer is applied.
+            dtype: Arithmetic of the forward pass.
+        """
         device = student.projection.weight.device
         store = self._store
         vectors = np.zeros((len(store), student.shape.hidden_size), np.float32)

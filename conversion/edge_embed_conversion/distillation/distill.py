@@ -1,4 +1,4 @@
-"""From a teacher and a file of sentences to an INT8 model folder."""
+"""Train a new ALBERT on a teacher's vectors and convert it: ``edge-embed distill``."""
 
 import hashlib
 import shutil
@@ -53,7 +53,7 @@ __all__ = [
 TrainingPrecision = Literal["bf16", "fp32"]
 
 CHECKPOINT_FOLDER = "checkpoint"
-"""Below the output: the student's own weights, to convert again or to train on."""
+"""Folder below the output with the student's weights in torch's format."""
 
 CALIBRATION_TEXTS = 300
 
@@ -80,13 +80,13 @@ def distill(
         teacher: what :func:`~edge_embed_conversion.convert.convert` takes as a source.
         corpus: files of texts, as the runtime reads them.
         output: the model folder to write; the student's checkpoint is in ``checkpoint/`` below it.
-        recipe: the numbers of the run.
-        shape: the student's sizes; None for the target architecture. A tokenizer that is given
-            or a small corpus may make the vocabulary smaller than asked for.
-        work_dir: checkpoints and teacher vectors; a run that was killed goes on from there. None
-            for ``output`` with ``.work`` at the end of its name.
+        recipe: the hyperparameters.
+        shape: the student's sizes; None for the defaults. The vocabulary may become smaller, with
+            a given tokenizer or a small corpus.
+        work_dir: folder of checkpoints and teacher vectors, from which an interrupted run resumes.
+            None for ``output`` with ``.work`` appended to its name.
         tokenizer: a folder whose tokenizer.json is used instead of training one.
-        development: a table of score, sentence1, sentence2; logged, never trained on.
+        development: a table of score, sentence1, sentence2; measured for the log, not trained on.
         device: ``cpu`` or a CUDA device such as ``cuda``.
         training_precision: arithmetic of the passes; weights and losses are float32.
         precision: of the converted model.
@@ -153,7 +153,7 @@ def distill(
             checkpoint,
             converted,
             precision=precision,
-            # At their real lengths; the corpus is what the model will meet.
+            # The corpus is taken as a sample of the texts that the model will embed.
             calibration=(
                 TextSet("the training corpus", tuple(texts[:CALIBRATION_TEXTS]))
                 if precision == "int8"
@@ -170,7 +170,7 @@ def distill(
 
 
 def work_folder(output: str | Path, work_dir: str | Path | None = None) -> Path:
-    """Return where checkpoints and teacher vectors lie: beside ``output`` unless it is given."""
+    """Return ``work_dir``, or the default folder of checkpoints and teacher vectors."""
     output = Path(output)
     return Path(work_dir) if work_dir is not None else output.with_name(output.name + ".work")
 

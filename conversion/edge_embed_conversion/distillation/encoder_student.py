@@ -1,10 +1,10 @@
 """A student that starts from a BERT's own layers, with a factorised word table and exits.
 
-The parameters of all chosen layers are the initial model's; the word table is factorised
-(:mod:`edge_embed_conversion.factorise`). The forward pass is written for training on a CPU: weights
-in the working precision, attention as two batched products, a mask only where a batch is padded.
-Saved, it is an ordinary ``BertModel`` whose word table is multiplied out; ``convert
---embedding-rank`` takes it apart again without a loss.
+The chosen layers start with the parameters of an existing model; its word table (token embeddings)
+is factorised (:mod:`edge_embed_conversion.factorise`). The forward pass is written for training on
+a CPU: weights in the training precision, attention as two batched products, a mask only if a batch
+is padded. It is saved as an ordinary ``BertModel`` with the product of the two factors as its word
+table; ``convert --embedding-rank`` factorises that again exactly.
 """
 
 import json
@@ -56,7 +56,7 @@ class EncoderStudent(nn.Module):
 
     @property
     def inner_size(self) -> int:
-        """Width of the feed-forward part."""
+        """Width of the feed-forward layer."""
         size: int = self.get_parameter("layers.0.fc1.weight").shape[0]
         return size
 
@@ -70,13 +70,14 @@ class EncoderStudent(nn.Module):
         layers: Sequence[int],
         limit: int,
     ) -> "EncoderStudent":
-        """Start from ``model``'s layers numbered ``layers`` (from 0), in that order.
+        """Start from the layers ``layers`` of ``model``.
 
         Args:
             model: a ``BertModel``.
-            counts: how often each piece occurs, for the factors of the word table.
-            rank: width of the word table.
-            layers: which of the model's layers the student has.
+            counts: (tokens,), how often each token of the vocabulary occurs; the weights of the
+                factorisation.
+            rank: width of the factorised word table.
+            layers: indices (from 0) of the model's layers that the student has, in order.
             limit: longest text in tokens; later positions are left out.
 
         Raises:
@@ -121,10 +122,13 @@ class EncoderStudent(nn.Module):
     def forward(
         self, ids: Tensor, mask: Tensor | None, exits: Collection[int], dtype: torch.dtype
     ) -> dict[int, Tensor]:
-        """Return unit vectors, float32 (texts, hidden), after each number of layers in ``exits``.
+        """Return the sentence vectors for each exit: number of layers to (texts, hidden).
 
-        ``ids`` is int64 (texts, width); ``mask`` is bool of the same shape, or None where no text
-        is padded.
+        Args:
+            ids: Token ids, int64 (texts, width).
+            mask: True at tokens, False at padding, bool (texts, width); None without padding.
+            exits: Numbers of layers after which vectors are wanted.
+            dtype: Arithmetic of the layers; the vectors are float32, of unit length.
         """
         vectors: dict[int, Tensor] = {}
         for number, (_, states) in enumerate(self.passes(ids, mask, dtype), 1):
@@ -135,7 +139,11 @@ class EncoderStudent(nn.Module):
     def passes(
         self, ids: Tensor, mask: Tensor | None, dtype: torch.dtype
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield of each layer its inner activations (texts, width, ffn) and its token states."""
+        """Yield each layer's feed-forward activations and token states.
+
+        They are (texts, width, ffn) and (texts, width, hidden), both of ``dtype``; the arguments
+        are those of :meth:`forward`.
+        """
         texts, width = ids.shape
         size = self.hidden // self.heads
         states = self.norm(self.up(self.words(ids)) + self.positions.weight[:width]).to(dtype)
@@ -159,12 +167,12 @@ class EncoderStudent(nn.Module):
             yield inner, states
 
     def save(self, folder: Path, *, source: Path, exits: Sequence[int]) -> None:
-        """Write a checkpoint that transformers, sentence-transformers and ``convert`` open.
+        """Write a checkpoint that transformers, sentence-transformers and ``convert`` can load.
 
         Args:
             folder: the folder to write; it exists.
             source: the model that the student started from, for its tokenizer and layout.
-            exits: numbers of layers after which the student may end as well.
+            exits: numbers of layers after which the student was trained to end, for ``exits.json``.
         """
         config = json.loads((source / "config.json").read_text(encoding="utf-8"))
         config |= {
@@ -199,7 +207,10 @@ class EncoderStudent(nn.Module):
 
 
 def _names(layers: Sequence[int]) -> Mapping[str, list[str]]:
-    """Return the student's parameter names to those of a BERT, for all but the tables."""
+    """Map the student's parameter names to those of a BERT, embedding tables excepted.
+
+    ``layers`` are the BERT's layers that the student's layers correspond to.
+    """
     pairs = {"norm": ["embeddings.LayerNorm"]}
     for mine, theirs in enumerate(layers):
         before = f"encoder.layer.{theirs}."

@@ -1,8 +1,8 @@
-"""What several teachers say of each text: their vectors side by side, weighted.
+"""The vectors of several teachers, weighted and concatenated.
 
-A teacher's unit vectors are scaled by the root of its weight, so the inner product of two joined
-vectors is the weighted mean of the teachers' cosines. They are computed once, by this project's own
-runtime, a shard of texts at a time; a shard that is on disk is never computed again.
+A teacher's unit vectors are scaled by the square root of its weight, so the inner product of two
+joined vectors is the weighted mean of the teachers' cosines. They are computed by this project's
+own runtime, a shard of texts at a time, and stored on disk, so that each is computed once.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SHARD = 20_000
 
 @dataclass(frozen=True)
 class WeightedTeacher:
-    """A model to learn from, and how much its similarities count."""
+    """A teacher model, and the weight of its similarities."""
 
     source: str
     weight: float
@@ -66,11 +66,11 @@ class Ensemble:
         self._folder = work / "targets"
         self._folder.mkdir(parents=True, exist_ok=True)
         self.first_dim = self._models[0].dim
-        """Width of the first teacher's part."""
+        """Number of dimensions of the first teacher."""
         self.shards = -(-len(texts) // SHARD)
 
     def first(self, joined: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the first teacher's unit vectors out of joined ones."""
+        """Return the first teacher's unit vectors, float32 (texts, first_dim), of joined ones."""
         vectors: npt.NDArray[np.float32] = joined[:, : self.first_dim] / np.float32(
             np.sqrt(self._weights[0])
         )

@@ -1,4 +1,4 @@
-"""The trained student as a folder that sentence-transformers, transformers and convert open."""
+"""Save the trained student as a folder for sentence-transformers, transformers and ``convert``."""
 
 import json
 from pathlib import Path
@@ -18,6 +18,12 @@ def save_student(student: Student, tokenizer: Tokenizer, folder: Path, *, card: 
     """Write weights (FP16), configuration, tokenizer and sentence-transformers' files.
 
     Positions beyond the token limit were never trained, so they are left out.
+
+    Args:
+        student: The trained student.
+        tokenizer: Its tokenizer.
+        folder: The folder to write.
+        card: The text of the model card, README.md.
     """
     shape = student.shape
     config = {

@@ -1,4 +1,4 @@
-"""From a model to start from, teachers and sentences to a smaller INT8 model with exits."""
+"""Train a student that starts from an existing model, and convert it: ``distill --init``."""
 
 import shutil
 from collections.abc import Sequence
@@ -39,25 +39,25 @@ __all__ = ["InitialModel", "distill_from"]
 
 _MAX_CHARACTERS = 400
 _PARAGRAPHS, _NOISE = 0.08, 0.05
-# Texts on which what matters least is found.
+# Texts on which neurons and layers are chosen for pruning.
 _SAMPLE = 1500
 _TEXTS_OF_LAYERS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitialModel:
-    """What the student starts from, and what it keeps of it."""
+    """The model that the student starts from, and which parts of it the student keeps."""
 
     source: str
     """A BERT in sentence-transformers format: a folder, an installed package, or a hub id."""
     rank: int = 128
-    """Width of the word table."""
+    """Width of the factorised word table."""
     layers: int | None = None
-    """How many layers, those that matter most; None for all."""
+    """How many layers to keep (:func:`~.pruning.keep_layers` chooses them); None for all."""
     inner: int | None = None
-    """Neurons of each feed-forward part, those that matter most; None for all."""
+    """Neurons to keep in each feed-forward layer; None for all."""
     exits: tuple[int, ...] = ()
-    """Numbers of layers after which the student may end as well."""
+    """Numbers of layers after which the student is trained to end early."""
     max_length: int = 256
     """Longest text in tokens."""
 
@@ -78,21 +78,24 @@ def distill_from(
 
     Args:
         initial: the model whose layers the student starts with.
-        teachers: whose similarities are learned, by weight; the first gives the direction too and
-            must have as many dimensions as the student.
+        teachers: the models whose similarities are learned, with weights. The student also learns
+            the vectors of the first, which must have as many dimensions as the student.
         corpus: files of texts, as the runtime reads them.
         output: the model folder to write; the student's checkpoint is in ``checkpoint/`` below it.
-        recipe: the numbers of the run.
-        development: tables of scored pairs and folders in BEIR's form; the step with the highest
-            mean is kept. Never trained on.
-        work_dir: checkpoints and teacher vectors; a run that was killed goes on from there.
+        recipe: the hyperparameters.
+        development: tables of scored pairs, and folders in BEIR's format. The step with the highest
+            mean over them is kept; they are not trained on.
+        work_dir: folder of checkpoints and teacher vectors, from which an interrupted run resumes.
         column: the corpus column, for tables.
         force: replace an existing output folder.
+
+    Returns:
+        The receipt of the converted student.
 
     Raises:
         InputError: an option or a file is wrong, or ``work_dir`` holds another run.
         ModelNotFoundError: there is no such model.
-        ModelFormatError: a model is damaged, or not of the kind that is needed.
+        ModelFormatError: a model is damaged, or the initial one is no BERT with a checkpoint.
         OutputError: the output exists, or cannot be written.
     """
     output = Path(output)

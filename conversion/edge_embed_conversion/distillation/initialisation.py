@@ -1,11 +1,11 @@
-"""Start the student's word table from the teacher's, instead of from noise.
+"""Initialise the student's word table (token embeddings) from the teacher's.
 
-The table is a PCA of the teacher's word vectors. Each student piece takes the mean of the teacher's
-word pieces for the same characters, as in WECHSEL (Minixhofer et al. 2022,
-https://arxiv.org/abs/2112.06598), weighted by how often the piece occurs. With the shared layer
-near the identity, as its small random weights leave it, the student starts as a bag of the
-teacher's words. Starting the layer from a widened teacher layer (Net2Net, bert2BERT) measured worse
-after equal training, and is not done.
+The vector of a student token is the mean of the teacher's token vectors for the same characters, as
+in WECHSEL (Minixhofer et al. 2022, https://arxiv.org/abs/2112.06598); a PCA of these, weighted by
+token frequency, reduces them to the student's width. The shared layer has small random weights and
+is near the identity, so the untrained student is close to a mean of the teacher's token vectors.
+Initialising the layer from a widened teacher layer (Net2Net, bert2BERT) was measured to be worse
+after equal training.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ _FIT_POSITIONS = 24
 
 
 def lift(hidden: int, dim: int, *, seed: int) -> Tensor:
-    """Return a float32 (hidden, dim) map from the teacher's space into the student's.
+    """Return a float32 (hidden, dim) matrix that maps teacher vectors into the student's space.
 
-    Copies side by side where the one divides the other, which keeps every mean and variance;
-    random orthonormal directions elsewhere.
+    If ``dim`` divides ``hidden`` it is stacked identity matrices, which keeps means and variances;
+    otherwise it has random orthonormal columns (or rows).
     """
     if hidden % dim == 0:
         return torch.cat([torch.eye(dim)] * (hidden // dim))
@@ -49,10 +49,19 @@ def initialise(
     counts: Tensor,
     seed: int,
 ) -> bool:
-    """Fill the student's tables, its map to the hidden size and its projection.
+    """Set the student's embedding tables, its map to the hidden size, and its projection, in place.
 
-    ``counts`` is (pieces,): how often each piece occurs in the corpus. Returns False, and says
-    why, where the teacher has no tables of a kind that is understood; nothing is changed then.
+    Args:
+        student: The student to initialise.
+        teacher: The teacher in torch.
+        pieces: The student's vocabulary in order of id.
+        tokenizer: The teacher's tokenizer.
+        counts: (pieces,), how often each token of the student's vocabulary occurs in the corpus.
+        seed: The seed of random choices.
+
+    Returns:
+        False, with a line on stderr, if the teacher has no embedding tables like BERT's; the
+        student is left as it is then.
     """
     tables: Any = getattr(teacher, "embeddings", None)
     names = ("word_embeddings", "position_embeddings", "LayerNorm")
@@ -71,7 +80,7 @@ def initialise(
         offset = torch.zeros(dim)
         if getattr(tables, "token_type_embeddings", None) is not None:
             offset = tables.token_type_embeddings.weight[0]
-        # Square roots: frequent words matter more, yet must not take every direction.
+        # Square roots: frequent words weigh more, without taking up all principal directions.
         weight = (counts.float() + 1).sqrt() * known
         weight /= weight.sum()
         centre = (words * weight[:, None]).sum(dim=0)
@@ -88,8 +97,8 @@ def initialise(
         own.position_embeddings.weight[:rows] = position[:rows] @ basis
         own.token_type_embeddings.weight.zero_()
         own.token_type_embeddings.weight[0] = (offset + centre) @ basis
-        # Least squares from the student's normed numbers to the teacher's normed embedding, over
-        # pieces as often as they occur, at positions of short texts.
+        # Least squares from the student's embeddings after LayerNorm to the teacher's, over tokens
+        # drawn by frequency, at positions of short texts.
         generator = torch.Generator().manual_seed(seed)
         ids = torch.multinomial(weight, _FIT_TOKENS, replacement=True, generator=generator)
         where = torch.randint(0, min(_FIT_POSITIONS, rows), ids.shape, generator=generator)
@@ -124,9 +133,9 @@ def _positions(table: torch.nn.Embedding) -> Tensor:
 def _piece_vectors(
     pieces: Sequence[str], tokenizer: PreTrainedTokenizerBase, table: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return each piece's teacher vector, (pieces, dim), and which pieces have one, (pieces,).
+    """Return each token's teacher vector, (pieces, dim), and which tokens have one, (pieces,).
 
-    A piece that begins with the word mark is read as a word, any other as a continuation.
+    A token that begins with ``▁`` is looked up as the start of a word, any other as a continuation.
     """
     vocabulary = tokenizer.get_vocab()
     special = {

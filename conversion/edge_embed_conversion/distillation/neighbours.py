@@ -1,9 +1,9 @@
-"""Batches in which some texts are near each other, so that there is something to tell apart.
+"""Training batches in which some texts are similar to each other.
 
-Texts of a random batch are all unrelated, and a student that is asked for their similarities learns
-that they are 0. Here a shard is clustered by its teachers' vectors, clusters are dealt into windows
-of a few thousand texts, and a window is sorted by length and cut into batches by tokens: each batch
-holds several texts of each of its clusters, and little padding.
+The texts of a random batch are nearly all unrelated, so their similarities teach little. Here a
+shard's texts are clustered by their teachers' vectors and ordered by cluster. Windows of a few
+thousand texts are sorted by length and split into batches by tokens, so that a batch has several
+texts of each of its clusters, and little padding.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ _CLUSTERS = 100
 _ROUNDS = 6
 _WINDOW = 2500
 _MAX_ROWS, _MIN_ROWS = 256, 8
-# Every so many visits a shard is dealt at random: unrelated texts must be known as such.
+# Every so many shards, texts are ordered at random, so that unrelated texts are seen too.
 _RANDOM_EVERY = 3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts that are computed together, and what the teachers say of them."""
+    """A batch of tokenized texts and their teachers' vectors."""
 
     ids: Tensor
     """int64 (texts, width)."""
@@ -51,7 +51,7 @@ class _Shard:
 def endless_batches(
     ensemble: Ensemble, tokenizer: Tokenizer, *, batch_tokens: int, seed: int
 ) -> Iterator[Batch]:
-    """Yield batches without end: shard after shard, each computed when it is first needed."""
+    """Yield batches without end, shard after shard; teacher vectors are computed when needed."""
     generator = np.random.default_rng(seed)
     visits = 0
     while True:
@@ -79,7 +79,7 @@ def _load(
 def _clusters(
     vectors: npt.NDArray[np.float32], generator: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Return each row's cluster by a few rounds of k-means."""
+    """Return each row's cluster number by a few rounds of k-means, int64 (rows,)."""
     count = min(_CLUSTERS, len(vectors))
     centres = vectors[generator.choice(len(vectors), count, replace=False)]
     for _ in range(_ROUNDS):
@@ -112,7 +112,7 @@ def _plan(
                 and (rows + 1) * lengths[window[first + rows]] <= batch_tokens
             ):
                 rows += 1
-            # A few very short or very long texts left over: another visit deals them otherwise.
+            # Batches of too few texts are dropped; the next pass over the shard groups anew.
             if rows >= min(_MIN_ROWS, len(window)):
                 plan.append(window[first : first + rows])
             first += rows

@@ -1,10 +1,10 @@
-"""Make a student smaller before it is trained, by leaving out what matters least to its vectors.
+"""Prune layers and feed-forward neurons of a student before training.
 
-Layers are chosen by how texts' similarities change without them, one after the other. Of the
-feed-forward parts those neurons go whose loss the others can make up for, and the others' weights
-are fitted anew to give what all gave (optimal brain surgeon: Hassibi and Stork 1993; least squares
-as in Luo et al. 2017, "ThiNet"). A student that starts so has most of its source's quality, and
-needs far less training than one that starts with every second layer.
+Layers are removed one at a time, each time the one without which the similarities of texts change
+least. In feed-forward layers those neurons are removed whose output the others can best replace;
+the weights of the others are then refitted to the output of all (optimal brain surgeon: Hassibi
+and Stork 1993; least squares as in Luo et al. 2017, "ThiNet"). Such a student starts with most of
+its source's quality and needs far less training than one that starts with every second layer.
 """
 
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ from edge_embed_conversion.distillation.encoder_student import EncoderStudent
 __all__ = ["keep_layers", "sample_of", "shrink_inner"]
 
 _TOKENS_FITTED = 20_000
-_AT_ONCE = 64
-# Few at a time: of two that stand in for each other, only one may go.
+_BATCH_SIZE = 64
+# Neurons are removed a 24th at a time: of two that can replace each other, only one may go.
 _ROUNDS = 24
-# Where neurons hardly differ, their weights are kept small.
+# Ridge regularisation of the least squares, relative to the mean second moment.
 _RIDGE = 1e-4
 
 Sample = Sequence[tuple[Tensor, Tensor]]
-"""Batches of ids and masks, (texts, width)."""
+"""Batches of token ids, int64 (texts, width), and masks, bool of the same shape."""
 
 
 def sample_of(texts: Sequence[str], tokenizer: Tokenizer) -> list[tuple[Tensor, Tensor]]:
-    """Return ``texts`` as batches, each of texts of about the same length."""
+    """Tokenize ``texts`` into padded batches of texts of similar length."""
     ids = sorted((encoding.ids for encoding in tokenizer.encode_batch(list(texts))), key=len)
     batches = []
-    for start in range(0, len(ids), _AT_ONCE):
-        rows = ids[start : start + _AT_ONCE]
+    for start in range(0, len(ids), _BATCH_SIZE):
+        rows = ids[start : start + _BATCH_SIZE]
         batch = torch.zeros(len(rows), len(rows[-1]), dtype=torch.long)
         mask = torch.zeros_like(batch, dtype=torch.bool)
         for place, row in enumerate(rows):
@@ -46,7 +46,7 @@ def sample_of(texts: Sequence[str], tokenizer: Tokenizer) -> list[tuple[Tensor, 
 
 
 def keep_layers(student: EncoderStudent, count: int, sample: Sample) -> list[int]:
-    """Leave out layers until ``count`` are left; return which stay, numbered from 0."""
+    """Remove layers of ``student``, in place, until ``count`` are left; return their indices."""
     layers = list(student.layers)
     kept = list(range(len(layers)))
     whole = _similarities(student, sample)
@@ -63,7 +63,7 @@ def keep_layers(student: EncoderStudent, count: int, sample: Sample) -> list[int
 
 
 def shrink_inner(student: EncoderStudent, size: int, sample: Sample) -> None:
-    """Keep ``size`` neurons of each feed-forward part, and fit what they give to what all gave."""
+    """Reduce each feed-forward layer of ``student``, in place, to ``size`` refitted neurons."""
     for number, layer in enumerate(student.layers):
         assert isinstance(layer, nn.ModuleDict)  # noqa: S101 - for the type
         active = _inner(student, number, sample)
@@ -96,7 +96,7 @@ def _similarities(student: EncoderStudent, sample: Sample) -> npt.NDArray[np.flo
 
 
 def _inner(student: EncoderStudent, number: int, sample: Sample) -> Tensor:
-    """Return the activations of a layer's neurons for some tokens, (tokens, neurons)."""
+    """Return a layer's feed-forward activations for sampled tokens, (tokens, neurons)."""
     found = []
     with torch.no_grad():
         for ids, mask in sample:
@@ -110,13 +110,19 @@ def _inner(student: EncoderStudent, number: int, sample: Sample) -> Tensor:
 
 
 def _refit(active: Tensor, weights: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return the neurons to keep and their new weights, (size, hidden)."""
+    """Return the neurons to keep, (size,), and their new weights, (size, hidden).
+
+    Args:
+        active: Activations of all neurons, (tokens, neurons).
+        weights: Output weights of all neurons, (neurons, hidden).
+        size: How many to keep.
+    """
     moments = active.T @ active / len(active)
     damped = moments + _RIDGE * moments.diag().mean() * torch.eye(len(moments))
     wanted = moments @ weights
     kept = torch.arange(len(moments))
     while len(kept) > size:
-        # What is lost without a neuron when the others are fitted anew.
+        # The squared error added by removing each neuron once the others are refitted.
         inverse = torch.linalg.inv(damped[kept][:, kept])
         loss = ((inverse @ wanted[kept]) ** 2).sum(1) / inverse.diag()
         most = min(max(1, len(kept) // _ROUNDS), len(kept) - size)

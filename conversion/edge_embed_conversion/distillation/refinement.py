@@ -1,9 +1,9 @@
-"""Train a student that starts from a model's own layers, and choose its best step.
+"""Train a student that starts from a model's own layers, and keep its best step.
 
-Each step is two batches, each on a thread of its own, whose gradients are summed. Every exit is
-asked for the first teacher's direction and for the weighted similarities of all teachers within the
-batch. The learning rate is warmed up, kept, and decayed at the end (Hu et al. 2024,
-https://arxiv.org/abs/2404.06395).
+A step sums the gradients of several batches, each computed in its own thread. The loss of every
+exit has two parts: the direction of the first teacher's vectors, and the weighted similarities of
+all teachers within the batch. The learning rate is warmed up, held, and decayed at the end
+(Hu et al. 2024, https://arxiv.org/abs/2404.06395).
 """
 
 import time
@@ -36,7 +36,7 @@ _BEST = "best.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class RefinementRecipe:
-    """The numbers of a run; the defaults are those that measured best."""
+    """The hyperparameters of a run; the defaults are those that measured best."""
 
     steps: int
     seed: int = 1
@@ -49,7 +49,7 @@ class RefinementRecipe:
     direction_weight: float = 1.0
     similarity_weight: float = 30.0
     exit_weight: float = 0.15
-    """What an exit counts beside the whole model."""
+    """Weight of an exit's loss; the whole model's is 1."""
     weight_decay: float = 0.01
     clip: float = 1.0
     measure_every: int = 250
@@ -61,19 +61,19 @@ class RefinementRecipe:
             raise InputError(f"steps is {self.steps}; it must be at least 1")
 
     def rate(self, step: int) -> float:
-        """Return the share of the learning rate at ``step`` (from 0)."""
+        """Return the factor on the learning rate at ``step`` (from 0), 0 to 1."""
         falling = (self.steps - step) / max(1.0, self.steps * self.decay)
         return min(1.0, (step + 1) / self.warmup_steps, falling)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What every batch of a run is computed with."""
+    """What the loss of every batch is computed with."""
 
     student: EncoderStudent
     parameters: list[torch.nn.Parameter]
     weights: dict[int, float]
-    """What each exit counts; the whole model counts 1."""
+    """Weight of the loss by number of layers; the whole model's is 1."""
     recipe: RefinementRecipe
     dtype: torch.dtype
 
@@ -88,10 +88,20 @@ def refine(
     dtype: torch.dtype = torch.bfloat16,
     suite: DevSuite | None = None,
 ) -> Log:
-    """Train ``student`` in place, from the last checkpoint where there is one; return the log.
+    """Train ``student`` in place, resuming from a checkpoint in ``work``; return the log.
 
-    With a ``suite`` the student ends as it was where the suite's mean was highest, so that a step
-    is chosen by the whole suite.
+    Args:
+        student: The student to train.
+        batches: Training batches, as many as are asked for.
+        exits: Numbers of layers after which the student is trained to end early.
+        recipe: The hyperparameters.
+        work: Folder of the checkpoint and the log.
+        dtype: Arithmetic of the layers; weights and losses are float32.
+        suite: Development sets; the student ends with the weights of the step where their mean was
+            highest. None ends with those of the last step.
+
+    Raises:
+        ModelFormatError: the checkpoint is damaged.
     """
     weights = {**dict.fromkeys(exits, recipe.exit_weight), len(student.layers): 1.0}
     task = _Task(student, list(student.parameters()), weights, recipe, dtype)

@@ -1,4 +1,4 @@
-"""How much, how fast and how deep: the numbers of a run."""
+"""The hyperparameters of a run of :func:`distill`: steps, learning rate, depth, loss weights."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ __all__ = ["Recipe", "share_of_rate"]
 
 
 def share_of_rate(step: int, *, steps: int, warm: int, decay: float) -> float:
-    """Return the share of the learning rate at ``step`` (from 0): warmed up, kept, decayed.
+    """Return the factor on the learning rate at ``step``, 0 to 1: warmed up, held, decayed.
 
     Args:
-        step: Which.
-        steps: Of the whole run.
-        warm: Steps until the whole rate is reached.
+        step: The step, from 0.
+        steps: Number of steps of the run.
+        warm: Steps until the factor is 1.
         decay: Share of the run over which it falls to zero.
     """
     if step < warm:
@@ -27,31 +27,32 @@ def share_of_rate(step: int, *, steps: int, warm: int, decay: float) -> float:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices of a training run; the defaults are those that measured best.
+    """The hyperparameters of a training run; the defaults are those that measured best.
 
-    The rate is warmed up, kept, and decayed at the end (WSD: Hu et al. 2024,
-    https://arxiv.org/abs/2404.06395), so that a run may be lengthened until its decay begins. Depth
-    grows in three stages, as a pass costs a CPU several times what the rest of a step does (Gong et
-    al. 2019, "Efficient Training of BERT by Progressively Stacking").
+    The learning rate is warmed up, held, and decayed at the end (WSD: Hu et al. 2024,
+    https://arxiv.org/abs/2404.06395), so that a run may be lengthened until its decay begins. The
+    number of layers (passes of the shared layer) grows in three stages, as passes take most of a
+    step's time (Gong et al. 2019, "Efficient Training of BERT by Progressively Stacking").
     """
 
     steps: int
     seed: int = 1
     learning_rate: float = 5e-4
     embedding_rate: float = 2.0
-    """The tables' rate relative to the layer's: a row is seen rarely."""
+    """Learning rate of the embedding tables relative to the layer's, as a row is trained rarely."""
     warmup: float = 0.025
     decay: float = 0.27
     growth: tuple[float, float] = (0.27, 0.45)
-    """Shares of the run after which it goes from a third to two thirds of the passes, then all."""
+    """Shares of the run after which two thirds of the passes are computed instead of one third,
+    and after which all are."""
     batch_tokens: int = 832
     batches_per_step: int = 2
     similarity_weight: float = 20.0
     word_weight: float = 1.0
     weight_decay: float = 0.01
     clip: float = 1.0
-    averaging: tuple[float, float] = (0.9, 0.98)
-    """Adam's two decay rates."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Adam's coefficients of the running averages."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -60,7 +61,7 @@ class Recipe:
             raise InputError(f"batch_tokens is {self.batch_tokens}; it must be at least 256")
 
     def rate(self, step: int) -> float:
-        """Return the share of the learning rate at ``step`` (from 0)."""
+        """Return the factor on the learning rate at ``step`` (from 0), 0 to 1."""
         warm = max(1, int(self.steps * self.warmup))
         return share_of_rate(step, steps=self.steps, warm=warm, decay=self.decay)
 

@@ -1,11 +1,11 @@
 """The student: an ALBERT encoder whose forward pass is written for short, equally long texts.
 
-Parameters live in a ``transformers.AlbertModel``, so the trained student is saved and loaded by
-that library without a conversion. The forward pass is this module's own, because training on a CPU
-is bound by arithmetic: batches hold texts of one length (no padding, no mask), attention is two
-batched matrix products (PyTorch's fused CPU attention has a backward pass ten times slower at
-13 tokens), and the shared layer's weights are cast to the working precision once a step instead of
-once a pass. ALBERT: Lan et al. 2020, https://arxiv.org/abs/1909.11942.
+The parameters are those of a ``transformers.AlbertModel``, so the trained student can be saved and
+loaded by that library. The forward pass is this module's own, for speed on a CPU: batches hold
+texts with the same number of tokens (no padding, no mask), attention is two batched matrix products
+(the backward pass of PyTorch's fused CPU attention is ten times slower at 13 tokens), and the
+shared layer's weights are cast to the training precision once a step instead of once a pass (an
+application of the shared layer). ALBERT: Lan et al. 2020, https://arxiv.org/abs/1909.11942.
 """
 
 from dataclasses import dataclass, replace
@@ -37,10 +37,11 @@ class StudentShape:
     positions: int = 512
 
     def check(self) -> None:
-        """Refuse sizes that make no model.
+        """Check that the sizes fit together.
 
         Raises:
-            InputError: a size is below its least, or the heads do not divide the hidden size.
+            InputError: a size is too small, the heads do not divide the hidden size, or
+                ``max_length`` exceeds ``positions``.
         """
         least = {
             "hidden_size": 1,
@@ -63,7 +64,7 @@ class StudentShape:
             raise InputError(f"max_length is {self.max_length}; at most {self.positions}")
 
     def with_vocabulary(self, size: int) -> "StudentShape":
-        """Return the shape with the size that the tokenizer came to have."""
+        """Return the shape with ``size`` as its vocabulary size."""
         return replace(self, vocab_size=size)
 
     def config(self) -> AlbertConfig:
@@ -102,11 +103,14 @@ class Student(nn.Module):
 
     @property
     def layer(self) -> nn.Module:
-        """The one layer that every pass shares."""
+        """The shared layer."""
         return self.albert.get_submodule("encoder.albert_layer_groups.0.albert_layers.0")
 
     def embedded(self, ids: Tensor) -> Tensor:
-        """Return the first pass's input, float32 (batch, length, hidden), for int64 ids."""
+        """Return the input of the first pass, float32 (batch, length, hidden).
+
+        ``ids`` is int64 (batch, length).
+        """
         table = self.albert.embeddings
         summed = (
             table.word_embeddings(ids)
@@ -119,7 +123,7 @@ class Student(nn.Module):
     def forward(self, ids: Tensor, *, passes: int, dtype: torch.dtype) -> Tensor:
         """Return the token states, ``dtype`` (batch, length, hidden), after ``passes`` passes.
 
-        ``ids`` is int64 (batch, length) without padding: every row is a whole text.
+        ``ids`` is int64 (batch, length), without padding.
         """
         batch, length = ids.shape
         heads = self.shape.heads
@@ -150,7 +154,7 @@ class Student(nn.Module):
 
 @dataclass(frozen=True)
 class _LayerWeights:
-    """The shared layer's weights in the working precision, cast once for all passes."""
+    """The shared layer's weights in the training precision, cast once for all passes."""
 
     qkv: Tensor
     qkv_bias: Tensor

@@ -1,4 +1,4 @@
-"""Development sets that a run is chosen by: similarity and retrieval, never trained on."""
+"""Development sets by which the best step of a run is chosen: STS and retrieval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +19,10 @@ _BATCH_TOKENS = 4096
 
 
 class DevSuite:
-    """Sets of one measure each, x 100: Spearman of a table, nDCG@10 of a retrieval folder."""
+    """Development sets, each with one score x 100: Spearman for STS, nDCG@10 for retrieval."""
 
     def __init__(self, paths: Sequence[str | Path], tokenizer: Tokenizer) -> None:
-        """Read the sets: a file is a table of scored pairs, a folder is in BEIR's form.
+        """Read the sets: a file is a table of scored pairs, a folder is in BEIR's format.
 
         Raises:
             InputError: a set cannot be read.
@@ -34,7 +34,7 @@ class DevSuite:
         ]
 
     def scores(self, student: EncoderStudent, dtype: torch.dtype) -> dict[str, float]:
-        """Return each set's measure x 100 by its name."""
+        """Return each set's score x 100 by its name."""
         scores: dict[str, float] = {}
         for one in self._sets:
             vectors = {
@@ -46,7 +46,7 @@ class DevSuite:
         return scores
 
     def mean(self, student: EncoderStudent, dtype: torch.dtype) -> float:
-        """Return the mean of all sets, and say each."""
+        """Return the mean score of all sets, and print each to stderr."""
         scores = self.scores(student, dtype)
         say("dev: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
         return float(np.mean(list(scores.values())))

@@ -1,8 +1,8 @@
-"""The teacher's vectors on disk: computed when first needed, read from then on.
+"""A cache of the teacher's vectors on disk: each is computed when first needed.
 
-Sparse memory-mapped files with room for every text of the corpus; only what has been computed takes
-space on disk. A text's flag is set after its vectors are written, so a process that is killed
-leaves nothing that looks complete and is not.
+The files are memory-mapped and sparse: they are as long as all texts need, but only what has been
+computed takes space on disk. A text's flag is set after its vectors are written, so an interrupted
+run leaves no incomplete vectors marked as complete.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ __all__ = ["TargetCache"]
 
 
 class TargetCache:
-    """Sentence and word vectors of a corpus, filled in as training asks for them."""
+    """Sentence and word vectors of a corpus, computed on demand."""
 
     def __init__(self, folder: Path, *, teacher: Teacher, texts: Sequence[str]) -> None:
         self._teacher = teacher
@@ -33,7 +33,10 @@ class TargetCache:
         self._done = _map(folder / "done.u8", np.uint8, (len(texts),))
 
     def fill(self, rows: npt.NDArray[np.int64]) -> int:
-        """Compute what is missing of the texts ``rows``; return how many that were."""
+        """Compute the vectors of those texts ``rows`` that lack them; return how many those were.
+
+        ``rows`` is int64 (texts,), indices into the corpus.
+        """
         missing = np.unique(rows[self._done[rows] == 0])
         if not len(missing):
             return 0
@@ -58,7 +61,7 @@ class TargetCache:
         return np.concatenate(parts).astype(np.float32)
 
     def word_counts(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the number of word vectors of each of ``rows``."""
+        """Return the number of word vectors of each of ``rows``, int64 (rows,)."""
         return self._offsets[rows + 1] - self._offsets[rows]
 
 

@@ -1,8 +1,8 @@
-"""What the teacher says about each text, through this project's own runtime.
+"""The teacher's vectors of texts, computed by this project's own runtime.
 
-A mean-pooled teacher gives a vector for the sentence and one for each whitespace word, both from
-one run of its token-level graph. Any other teacher gives sentence vectors alone, through
-:class:`edge_embed.Embedder`.
+For a mean-pooled teacher these are a vector of the sentence and one of each whitespace word, both
+from one run of its graph of token states. For any other teacher they are sentence vectors only,
+from :class:`edge_embed.Embedder`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Half = npt.NDArray[np.float16]
 
 # Padded tokens of one inference request.
 _TOKEN_BUDGET = 1024
-# Texts on which word-wise tokenization is compared with the ordinary one.
+# Texts on which tokenizing word by word is compared with tokenizing the whole text.
 _SAMPLE = 200
 
 
@@ -33,8 +33,9 @@ _SAMPLE = 200
 class Targets:
     """The teacher's vectors of some texts, float16.
 
-    ``sentences`` is (texts, dim), of unit length. ``words`` is (words of all texts, dim), each
-    text's opening and closing special tokens included; with no word vectors it is (0, dim).
+    ``sentences`` is (texts, dim), of unit length. ``words`` is (words of all texts, dim), where
+    each text's opening and closing special tokens count as words; without word vectors it is
+    (0, dim).
     """
 
     sentences: Half
@@ -47,7 +48,7 @@ def word_count(text: str) -> int:
 
 
 class Teacher:
-    """A converted model folder that is asked for targets."""
+    """Computes the teacher's vectors with a converted model folder."""
 
     def __init__(
         self, folder: Path, *, sample: Sequence[str], precision: InferencePrecision
@@ -89,7 +90,7 @@ class Teacher:
         return encodings
 
     def targets(self, texts: Sequence[str]) -> Targets:
-        """Return the sentence vectors of ``texts``, and the word vectors where it gives them."""
+        """Return the sentence vectors of ``texts``, and their word vectors if ``gives_words``."""
         if not self.gives_words:
             vectors = self._embedder.encode(list(texts), normalize=True)
             return Targets(np.asarray(vectors, np.float16), np.zeros((0, self.dim), np.float16))
@@ -134,7 +135,7 @@ class Teacher:
 def _by_word(
     states: npt.NDArray[np.float32], word_ids: list[int | None], count: int
 ) -> npt.NDArray[np.float32]:
-    """Average (tokens, dim) states into (count, dim); a word cut off by the limit stays zero."""
+    """Average token states (tokens, dim) to word vectors (count, dim); a truncated word is zero."""
     inner = [int(word) + 1 for word in word_ids[1:-1] if word is not None]
     index = np.asarray([0, *inner, count - 1])
     starts = np.flatnonzero(np.diff(index, prepend=-1))

@@ -1,4 +1,4 @@
-"""The training loop: steps of several batches, computed side by side, with checkpoints."""
+"""The training loop of :func:`distill`: steps of several batches, with checkpoints."""
 
 import time
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run computes, and how often it reports."""
+    """Where a run computes, and every how many steps it logs, measures and saves."""
 
     work_dir: Path
     device: torch.device
@@ -68,7 +68,20 @@ def train(
     run: Run,
     development: DevelopmentSet | None = None,
 ) -> Log:
-    """Train ``student`` in place, from the last checkpoint where there is one; return the log."""
+    """Train ``student`` in place, resuming from a checkpoint in ``run.work_dir``; return the log.
+
+    Args:
+        student: The student to train.
+        store: The tokenized corpus.
+        targets: The teacher's vectors of the corpus.
+        recipe: The hyperparameters.
+        run: Where the run computes, and how often it logs, measures and saves.
+        development: A set that is measured for the log.
+
+    Raises:
+        InputError: no two texts of the corpus have the same number of tokens.
+        ModelFormatError: the checkpoint is damaged.
+    """
     student.to(run.device)
     optimizer = _optimizer(student, recipe, run)
     progress = load_checkpoint(run.work_dir, student=student, optimizer=optimizer)
@@ -156,14 +169,14 @@ def _optimizer(student: Student, recipe: Recipe, run: Run) -> torch.optim.Optimi
             {"params": rest, "peak": rate, "lr": rate},
             {"params": tables, "peak": rate * recipe.embedding_rate, "lr": rate},
         ],
-        betas=recipe.averaging,
+        betas=recipe.betas,
         weight_decay=recipe.weight_decay,
         fused=True,
     )
 
 
 def _plan(store: TokenStore, recipe: Recipe) -> list[list[npt.NDArray[np.int64]]]:
-    """Return the text numbers of every batch of every step."""
+    """Return, for each step, the text indices of each of its batches."""
     batches: list[npt.NDArray[np.int64]] = []
     needed = recipe.steps * recipe.batches_per_step
     epoch = 0
@@ -185,7 +198,7 @@ def _plan(store: TokenStore, recipe: Recipe) -> list[list[npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class _Batch:
-    """Texts of one length and what the teacher says about them."""
+    """A batch of texts with the same number of tokens, and the teacher's vectors of them."""
 
     ids: Tensor
     """int64 (texts, length)."""
@@ -194,7 +207,7 @@ class _Batch:
     words: Tensor
     """float32 (words, teacher dim)."""
     word_of: Tensor
-    """int64 (texts * length,): each token's row of ``words``, or one past the last for none."""
+    """int64 (texts * length,): each token's row of ``words``, or ``len(words)`` for none."""
 
     @classmethod
     def of(
@@ -241,7 +254,7 @@ def _part(job: _Job) -> _Part:
 
 @contextmanager
 def _workers(run: Run, count: int) -> Iterator[SideBySide]:
-    """Compute the batches of a step side by side on a CPU, and one after another elsewhere."""
+    """Compute the batches of a step in parallel threads on a CPU, and in sequence on a GPU."""
     if run.device.type == "cpu":
         with side_by_side(count) as compute:
             yield compute

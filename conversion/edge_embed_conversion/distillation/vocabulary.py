@@ -1,9 +1,10 @@
 """The student's tokenizer: a unigram model with ALBERT's normalisation, trained on the corpus.
 
 SentencePiece's unigram model (Kudo 2018, https://arxiv.org/abs/1804.10959) by the ``tokenizers``
-library. Its trainer knows no script boundaries, so it spends a tenth of the vocabulary on pieces
-such as ``away.`` and lacks common words; those pieces are replaced by the most frequent words that
-are missing, at their own log-probability, and punctuation stands alone as in ALBERT's vocabulary.
+library. Its trainer does not split at script boundaries, so a tenth of the vocabulary would be
+tokens such as ``away.``, and common words would be missing. Such tokens are replaced by the most
+frequent missing words, with their log-probability, so that punctuation is a token of its own, as in
+ALBERT's vocabulary.
 """
 
 import json
@@ -41,7 +42,11 @@ _LONGEST_WORD = 19
 
 
 def train_tokenizer(texts: Sequence[str], *, vocab_size: int) -> Tokenizer:
-    """Train a tokenizer of at most ``vocab_size`` pieces; ids 0 to 4 are the special tokens."""
+    """Train a tokenizer of at most ``vocab_size`` tokens; ids 0 to 4 are the special tokens.
+
+    Raises:
+        InputError: the vocabulary is too small for all single characters.
+    """
     if vocab_size < len(SPECIAL_TOKENS) + len(_ALPHABET):
         raise InputError(
             f"a vocabulary of {vocab_size} has no room for single characters; "
@@ -91,7 +96,7 @@ def _untrained(model: models.Model) -> Tokenizer:
 
 
 def _with_whole_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, float]]:
-    """Return the pieces with frequent words in place of those that mix in punctuation."""
+    """Return the vocabulary with frequent words in place of tokens that mix in punctuation."""
     trained: list[tuple[str, float]] = [
         (piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]
     ]
@@ -108,8 +113,8 @@ def _with_whole_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[
         if _WORD_MARK + word not in there and len(word) <= _LONGEST_WORD
     ]
     kept += missing[: len(trained) - len(special) - len(kept)]
-    # The trainer sums in another order every time: its scores differ in the last digits, and with
-    # them the order of equals. In this order and rounded, one corpus gives one tokenizer.
+    # The trainer's order of summation varies, so its scores differ in the last digits. Rounded and
+    # sorted, the same corpus always gives the same tokenizer.
     return special + sorted((piece, round(score, 2)) for piece, score in kept)
 
 

@@ -1,5 +1,6 @@
-"""Train a model that reads two sentences together and says whether they mean the same.
+"""Train and convert pair models: cross-encoders that score whether two sentences are paraphrases.
 
-``wordnet``, ``edits`` and ``templates`` make minimal pairs by rule; ``files`` reads pairs,
-``network`` is the cross-encoder, ``training`` the loop, ``train`` the whole way to a model folder.
+``wordnet``, ``edits``, ``minimal`` and ``templates`` generate labelled pairs by rule; ``files``
+reads tables of pairs; ``network`` is the cross-encoder, ``training`` the training loop, ``train``
+the whole of ``edge-embed train-pairs``; ``conversion`` makes OpenVINO graphs of a checkpoint.
 """

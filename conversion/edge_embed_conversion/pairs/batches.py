@@ -1,4 +1,4 @@
-"""Token ids of pairs, and batches of pairs of one length."""
+"""Token ids of pairs, and batches of pairs with the same number of tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,11 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class PairStore:
-    """Ragged ids and segments of every pair, in both orders, which are equally long."""
+    """Ragged token ids and token type ids of every pair, in both orders of its sentences.
+
+    ``ids`` and ``types`` hold (sentence1, sentence2) and (sentence2, sentence1), equally long; pair
+    i is ``offsets[i]:offsets[i + 1]`` of either.
+    """
 
     ids: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
     types: tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
@@ -26,13 +30,18 @@ class PairStore:
         return len(self.offsets) - 1
 
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Return the number of tokens of each pair."""
+        """Return the number of tokens of each pair, int64 (pairs,)."""
         return np.diff(self.offsets)
 
     def batch(
         self, rows: npt.NDArray[np.int64], swapped: npt.NDArray[np.bool_]
     ) -> tuple[Tensor, Tensor]:
-        """Return ids and segments, int64 (pairs, length), of pairs of one length."""
+        """Return token ids and token type ids, int64 (pairs, length), of equally long pairs.
+
+        Args:
+            rows: Indices of the pairs, (pairs,).
+            swapped: Which pairs are taken in the order (sentence2, sentence1), (pairs,).
+        """
         ids = np.stack(
             [self._row(self.ids, row, turn) for row, turn in zip(rows, swapped, strict=True)]
         )
@@ -53,7 +62,7 @@ class PairStore:
 def tokenize_pairs(
     first: Sequence[str], second: Sequence[str], tokenizer: Tokenizer, *, max_length: int
 ) -> PairStore:
-    """Encode pairs in both orders, cut at ``max_length`` tokens from the longer sentence."""
+    """Encode pairs in both orders; longer ones lose tokens of their longer sentence first."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     ids: tuple[list[npt.NDArray[np.int32]], ...] = ([], [])
@@ -64,7 +73,7 @@ def tokenize_pairs(
         there = tokenizer.encode_batch(list(zip(a, b, strict=True)))
         back = tokenizer.encode_batch(list(zip(b, a, strict=True)))
         for one, other in zip(there, back, strict=True):
-            # Cutting may differ by a token between the orders: then the first order stands twice.
+            # Truncation may differ by a token between the orders: then the first is stored twice.
             other = other if len(other.ids) == len(one.ids) else one
             lengths.append(len(one.ids))
             for turn, encoding in enumerate((one, other)):

@@ -1,7 +1,8 @@
-"""Convert a cross-encoder: the files around it, its graphs, and how far their scores agree.
+"""Convert a cross-encoder: copy its files, make its graphs, and compare their outputs.
 
-``convert`` comes here when the source's ``config.json`` names a sequence classifier. The folder has
-the layout of sentence-transformers' CrossEncoder, whose OpenVINO backend opens it too.
+``convert`` uses this module for a source whose ``config.json`` names a sequence classifier. The
+resulting folder has the layout of sentence-transformers' CrossEncoder, whose OpenVINO backend can
+load it too.
 """
 
 import shutil
@@ -51,10 +52,10 @@ def write_pair_layout(source: Path, folder: Path) -> str:
     """Copy every file but the weights from ``source`` into ``folder``.
 
     Returns:
-        Where tokenizer.json comes from.
+        The origin of tokenizer.json, as :func:`~edge_embed_conversion.layout.write_layout` does.
 
     Raises:
-        ModelFormatError: the source lacks a file, or states something that is not run.
+        ModelFormatError: the source lacks a file, or states a setting that is not supported.
     """
     for name in _OTHER_FILES:
         if (source / name).is_file():
@@ -68,13 +69,13 @@ def write_pair_layout(source: Path, folder: Path) -> str:
 
 
 class PairBuild:
-    """The graphs of one conversion of a cross-encoder; ``build.Build`` is the encoder's.
+    """Writes the graphs of a cross-encoder; ``build.Build`` does the same for an encoder.
 
-    The FP32 graph is made first; the methods then write the variants that were asked for.
+    The constructor makes the FP32 graph; the methods write variants of it.
     """
 
     def __init__(self, source: Source, folder: Path) -> None:
-        """Export the checkpoint, or adopt the graph that the source brings.
+        """Export the checkpoint, or read the source's own OpenVINO graph.
 
         Raises:
             ModelFormatError: the source's weights are damaged, or no classifier.
@@ -100,7 +101,12 @@ class PairBuild:
         self._names = frozenset(port.get_any_name() for port in self._graph.inputs)
 
     def factorise_words(self, rank: int, file: str | Path | None) -> None:
-        """Factorise the word table of the FP32 graph, from which the variants are then made."""
+        """Factorise the word table of the FP32 graph; variants written later are made from that.
+
+        Raises:
+            InputError: the rank does not fit, or the texts cannot be read.
+            ModelFormatError: the graph has no word table.
+        """
         counted = frequencies(self._folder / "tokenizer.json", file)
         self._graph = self._whole.clone()
         factors = factorise_words(self._graph, counted.counts, rank)
@@ -108,7 +114,7 @@ class PairBuild:
         self._words = {"embedding_rank": rank, "frequencies": counted.name}
 
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
-        """Quantize weights and activations, calibrated on ``texts``, taken two by two."""
+        """Quantize weights and activations, calibrated on pairs of consecutive ``texts``."""
         pairs = list(zip(texts.texts[::2], texts.texts[1::2], strict=False))
         say(f"quantize: INT8 weights and activations, {len(pairs)} pairs ({texts.name})")
         samples = _tokenized(self._config, pairs, self._names)
@@ -118,26 +124,26 @@ class PairBuild:
         self._write("int8", int8, "quantized", recipe=choices, ignored=ignored)
 
     def adopt_int8(self, file: str) -> None:
-        """Take over the INT8 graph that the source brings."""
+        """Copy the source's own INT8 graph."""
         say(f"quantize: nothing, adopted {file}")
         self._write("int8", _read(self._source.folder / file), "adopted")
 
     def write_w8(self) -> None:
-        """Store the weights in INT8."""
+        """Write the variant with INT8 weights and floating-point arithmetic."""
         say("quantize: INT8 weights only")
         graph = quantize.compress_weights(self._graph)
         self._write("w8", graph, "compressed", recipe={"mode": "int8_sym"})
 
     def write_fp16(self) -> None:
-        """Store the weights in half precision."""
+        """Write the variant whose weights are stored in FP16."""
         self._write("fp16", self._graph, self._origin)
 
     def write_fp32(self) -> None:
-        """Keep the FP32 graph."""
+        """Write the FP32 graph as a variant."""
         self._write("fp32", self._graph, self._origin)
 
     def measured(self, evaluation: EvaluationSet) -> dict[str, VariantReceipt]:
-        """Say how far each variant's outputs of the evaluation pairs agree with the source's."""
+        """Return the variants with their agreement with the source on the evaluation pairs."""
         pairs = list(zip(evaluation.pairs.first, evaluation.pairs.second, strict=True))
         say(f"measure: {len(pairs)} pairs against {self.reference_name}")
         inputs = _tokenized(self._config, pairs, self._names)
@@ -182,7 +188,7 @@ def _read(path: Path) -> ov.Model:
 
 
 def load_classifier(folder: Path) -> "PreTrainedModel":
-    """Load the sequence classifier of ``folder`` in float32; no code of the folder is run.
+    """Load the sequence classifier of ``folder`` in float32, without running code of the folder.
 
     Raises:
         ModelFormatError: the weights are damaged or incomplete, or the architecture is unknown.
@@ -211,7 +217,10 @@ def load_classifier(folder: Path) -> "PreTrainedModel":
 
 
 def export_classifier(model: "PreTrainedModel", path: Path) -> ov.Model:
-    """Export a classifier to an FP32 graph of input_ids, attention_mask and token types.
+    """Export a classifier to an FP32 graph with optimum-intel.
+
+    Its inputs are ``input_ids``, ``attention_mask`` and, where the model has them,
+    ``token_type_ids``, int64 (batch, tokens); its output is ``logits``, float32 (batch, labels).
 
     Raises:
         ModelFormatError: optimum-intel cannot export this architecture.
@@ -242,7 +251,7 @@ def export_classifier(model: "PreTrainedModel", path: Path) -> ov.Model:
 def _tokenized(
     config: PairConfig, pairs: Sequence[tuple[str, str]], names: frozenset[str]
 ) -> list[PairInputs]:
-    """Tokenize each pair into a batch of one, int64 arrays (1, tokens)."""
+    """Tokenize each pair into model inputs of its own, int64 arrays (1, tokens)."""
     samples = []
     tokenized = PairTokenizer(config).pairs(pairs)
     for ids, second in zip(tokenized.ids, tokenized.second.tolist(), strict=True):
@@ -255,7 +264,7 @@ def _tokenized(
 
 
 def torch_logits(model: "PreTrainedModel") -> Callable[[PairInputs], Logits]:
-    """Compute outputs with a transformers classifier on torch."""
+    """Compute logits, float32 (batch, labels), with a transformers classifier on torch."""
     import torch
 
     def run(inputs: PairInputs) -> Logits:
@@ -268,7 +277,7 @@ def torch_logits(model: "PreTrainedModel") -> Callable[[PairInputs], Logits]:
 
 
 def graph_logits(graph: ov.Model) -> Callable[[PairInputs], Logits]:
-    """Compute outputs with OpenVINO on the CPU; what is not INT8 is computed in float32."""
+    """Compute logits with OpenVINO on the CPU, in float32 besides the INT8 operations."""
     compiled = ov.Core().compile_model(
         graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     )
@@ -282,7 +291,7 @@ def graph_logits(graph: ov.Model) -> Callable[[PairInputs], Logits]:
 
 
 def agreement(outputs: Logits, truth: Logits) -> PairAgreement:
-    """Compare outputs (pairs, labels) with the source's."""
+    """Compare logits with the source's, both float32 (pairs, labels)."""
     ours, theirs = outputs.astype(np.float64), truth.astype(np.float64)
     differences = np.abs(ours - theirs)
     weights = np.ones(len(ours))

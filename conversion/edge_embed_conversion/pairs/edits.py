@@ -1,9 +1,10 @@
-"""Edits of a sentence by rule: those that change what it says, and those that keep it.
+"""Edits of a sentence by rule: those that change its meaning, and those that keep it.
 
-Every edit takes a sentence's words (punctuation apart, as ``words_of`` makes them) and a generator,
-and returns new words, or None where it does not apply. ``CHANGES`` and ``KEEPS`` name them by the
-kind of pair that they make. An edit is judged by the sentence that it makes from most sentences:
-some results read badly, which teaches a model to look at meaning and not at grammar.
+Every edit takes a sentence's words (with punctuation marks as words of their own, as ``words_of``
+makes them), a random generator and a WordNet, and returns new words, or None where it does not
+apply. ``CHANGES`` and ``KEEPS`` list them with the kind of pair that they make. The rules are
+simple and some results are not good English; with those the model learns to look at meaning rather
+than at grammar.
 """
 
 import random
@@ -29,7 +30,7 @@ _NOT_NAMES = {"I", "The", "A", "An", "In", "On", "It", "He", "She", "They", "We"
 
 
 def words_of(sentence: str) -> Words:
-    """Return the sentence's words and marks."""
+    """Return the sentence's words, numbers and punctuation marks."""
     return _WORD.findall(sentence.replace("’", "'"))
 
 
@@ -56,7 +57,7 @@ def _replaced(words: Words, at: int, new: Sequence[str], *, width: int = 1) -> W
 
 
 def negate(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put "not" in."""
+    """Negate the sentence."""
     spots = [i for i, w in enumerate(words) if w.lower() in _AUXILIARIES and i + 1 < len(words)]
     spots = [i for i in spots if words[i + 1].lower() not in ("not", "n't", "never", "no")]
     if spots and rng.random() < 0.8:
@@ -108,7 +109,7 @@ def _lowered(words: Words) -> Words:
 
 
 def affirm(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Take "not" out."""
+    """Remove a negation."""
     spots = [i for i, w in enumerate(words) if w.lower() in ("not", "never", "without", "no")]
     short = [i for i, w in enumerate(words) if w.lower().endswith("n't") and w.lower() != "ain't"]
     if short:
@@ -147,10 +148,10 @@ def _both_ways(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 
 _OPPOSITES = _both_ways(lexicon.OPPOSITES)
-_FAMILIES = {
-    word: [other for other in family if other != word]
-    for family in (*lexicon.UNITS, *lexicon.QUANTIFIERS)
-    for word in family
+_SAME_GROUP = {
+    word: [other for other in group if other != word]
+    for group in (*lexicon.UNITS, *lexicon.QUANTIFIERS)
+    for word in group
 }
 
 
@@ -169,7 +170,7 @@ def _antonym_spots(words: Words, net: WordNet) -> list[tuple[int, list[str]]]:
 
 
 def oppose(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put a word's opposite in its place."""
+    """Replace a word by its opposite."""
     spots = _antonym_spots(words, net)
     if not spots:
         return None
@@ -182,7 +183,7 @@ def _is_number(word: str) -> bool:
 
 
 def renumber(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put another number in a number's place."""
+    """Replace a number by another."""
     spots = [i for i, w in enumerate(words) if _is_number(w) or w.lower() in lexicon.ORDINALS]
     at = _choose(spots, rng)
     if at is None:
@@ -216,22 +217,22 @@ def _other_number(word: str, rng: random.Random) -> str:
 
 
 def redate(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put another day or month in its place."""
-    for family in (lexicon.DAYS, lexicon.MONTHS):
-        names = {name.lower() for name in family} - {"may", "march"}
+    """Replace a weekday or a month by another."""
+    for dates in (lexicon.DAYS, lexicon.MONTHS):
+        names = {name.lower() for name in dates} - {"may", "march"}
         at = _choose([i for i, w in enumerate(words) if w.lower() in names], rng)
         if at is not None:
-            return _replaced(words, at, [rng.choice([n for n in family if n != words[at]])])
+            return _replaced(words, at, [rng.choice([n for n in dates if n != words[at]])])
     return None
 
 
-def refamily(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put another unit, time, relation or quantifier in its place."""
-    return _mapped(words, rng, _FAMILIES)
+def replace_in_group(words: Words, rng: random.Random, net: WordNet) -> Words | None:
+    """Replace a unit, time, family relation, pronoun or quantifier by another of its group."""
+    return _mapped(words, rng, _SAME_GROUP)
 
 
-def resister(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put another thing of the same kind in a noun's place."""
+def replace_noun(words: Words, rng: random.Random, net: WordNet) -> Words | None:
+    """Replace a noun by another with the same hypernym, as "cat" by "dog"."""
     spots = []
     for at, word in enumerate(words):
         form = net.analyse(word.lower())
@@ -248,7 +249,7 @@ def resister(words: Words, rng: random.Random, net: WordNet) -> Words | None:
 
 
 def _names(words: Words) -> list[tuple[int, int]]:
-    """Return start and end of each run of capitalised words that is not a sentence's start."""
+    """Return start and end of each run of capitalised words, without the sentence's first word."""
     spans: list[tuple[int, int]] = []
     at = 0
     while at < len(words):
@@ -283,7 +284,7 @@ def swap_roles(words: Words, rng: random.Random, net: WordNet) -> Words | None:
         one, two = sorted(rng.sample(spans, 2))
         between = [w.lower() for w in words[one[1] : two[0]]]
         same = [w.lower() for w in words[slice(*one)]] == [w.lower() for w in words[slice(*two)]]
-        # "A and B" for "B and A", "A, B and C" for "C, B and A" say the same.
+        # Within an enumeration ("A and B", "A, B and C") an exchange keeps the meaning.
         if same or set(between) <= {"and", "or", ","} or ("," in between and "and" in between):
             continue
         swapped = _swap(words, one, two)
@@ -298,7 +299,7 @@ def swap_roles(words: Words, rng: random.Random, net: WordNet) -> Words | None:
 
 
 def narrow(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put a modifier before a noun, or leave one out."""
+    """Insert a modifier before a noun, or remove one."""
     spots = []
     for at, word in enumerate(words[:-1]):
         form, after = net.analyse(word.lower()), net.analyse(words[at + 1].lower())
@@ -320,7 +321,7 @@ def narrow(words: Words, rng: random.Random, net: WordNet) -> Words | None:
 
 
 def hedge(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put a modal in: what may be is not what is."""
+    """Weaken a statement by a modal verb ("is" to "might be")."""
     for at, word in enumerate(words):
         if word.lower() in ("is", "are", "was", "were") and at:
             put = rng.choice(["might be", "should be", "used to be", "could be", "wants to be"])
@@ -332,7 +333,7 @@ def hedge(words: Words, rng: random.Random, net: WordNet) -> Words | None:
 
 
 def synonym(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put a word of the same sense in its place."""
+    """Replace a word by a synonym."""
     spots = []
     for at, word in enumerate(words):
         form = net.analyse(word.lower())
@@ -357,17 +358,17 @@ def synonym(words: Words, rng: random.Random, net: WordNet) -> Words | None:
 
 
 def contract(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Write "do not" for "don't" or the other way."""
+    """Write "do not" for "don't", or the reverse."""
     return _phrase(words, rng, _CONTRACTIONS)
 
 
 def rephrase(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Exchange a phrase for one that says the same."""
+    """Replace a phrase by one with the same meaning."""
     return _phrase(words, rng, _REPHRASED)
 
 
 def abbreviate(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Exchange an abbreviation and its long form."""
+    """Replace an abbreviation by its long form, or the reverse."""
     return _phrase(words, rng, _ABBREVIATIONS, exact=True)
 
 
@@ -422,7 +423,7 @@ def _phrase(
 
 
 def spell_number(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Write a number word for digits or the other way."""
+    """Write a number in words instead of digits, or the reverse."""
     spots = []
     for at, word in enumerate(words):
         low = word.lower()
@@ -511,15 +512,15 @@ def not_opposite(words: Words, rng: random.Random, net: WordNet) -> Words | None
 
 
 def fill(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Put in a word that says nothing, or leave one out."""
+    """Insert a filler word such as "really", or remove one."""
     at = _choose([i for i, w in enumerate(words) if w.lower() in ("really", "just", "very")], rng)
     if at is not None:
         return [*words[:at], *words[at + 1 :]]
     return [*rng.choice(lexicon.FILLERS).split(), *_lowered(words)]
 
 
-def dress(words: Words, rng: random.Random, net: WordNet) -> Words | None:
-    """Change case, the final mark, or one letter: what a hasty writer does."""
+def vary_spelling(words: Words, rng: random.Random, net: WordNet) -> Words | None:
+    """Change case, the final punctuation mark, or make a typing error of one letter."""
     way = rng.random()
     if way < 0.4:
         return words[:-1] if words[-1] in ".!?" else [*words, rng.choice(".!")]
@@ -544,13 +545,13 @@ CHANGES: tuple[tuple[str, float, Edit], ...] = (
     ("antonym", 4.0, oppose),
     ("number", 4.0, renumber),
     ("date", 2.0, redate),
-    ("unit", 1.5, refamily),
-    ("word", 1.0, resister),
+    ("unit", 1.5, replace_in_group),
+    ("word", 1.0, replace_noun),
     ("role", 4.0, swap_roles),
     ("modifier", 0.5, narrow),
     ("modality", 0.3, hedge),
 )
-"""Kind, how often it is tried, edit: the sentence then says something else."""
+"""Edits that change the meaning: kind of pair, relative frequency, function."""
 
 KEEPS: tuple[tuple[str, float, Edit], ...] = (
     ("synonym", 3.0, synonym),
@@ -562,6 +563,6 @@ KEEPS: tuple[tuple[str, float, Edit], ...] = (
     ("order", 4.0, front),
     ("not-opposite", 4.0, not_opposite),
     ("filler", 0.4, fill),
-    ("spelling", 0.7, dress),
+    ("spelling", 0.7, vary_spelling),
 )
-"""Kind, how often it is tried, edit: the sentence still says the same."""
+"""Edits that keep the meaning: kind of pair, relative frequency, function."""

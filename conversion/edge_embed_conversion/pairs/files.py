@@ -1,4 +1,4 @@
-"""Tables of sentence pairs: label, sentence1, sentence2, and what kind of pair it is."""
+"""Tables of labelled sentence pairs: label, sentence1, sentence2."""
 
 import csv
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ _COLUMNS = ("label", "sentence1", "sentence2")
 
 @dataclass(frozen=True)
 class PairTable:
-    """Pairs and how likely each says the same."""
+    """Sentence pairs and, for each, the probability that they are paraphrases."""
 
     name: str
     first: list[str]
     second: list[str]
     labels: npt.NDArray[np.float32]
-    """(pairs,), from 0 (something else) to 1 (the same)."""
+    """Float32 (pairs,), from 0 (different meaning) to 1 (same meaning)."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -33,7 +33,7 @@ class PairTable:
 def read_pairs(files: Sequence[str | Path], *, binary: bool = False) -> PairTable:
     """Read tab-separated tables whose header names label, sentence1 and sentence2.
 
-    Rows with an empty label are left out, and their number is said.
+    Rows with an empty label are left out; a line on stderr gives their number.
 
     Raises:
         InputError: a file is missing or not such a table, a label is not a number from 0 to 1 (0

@@ -1,4 +1,4 @@
-"""Words and phrases that the rules of ``edits`` exchange: written for this project."""
+"""Words and phrases for the rules of ``edits``, written for this project."""
 
 __all__ = [
     "ABBREVIATIONS",
@@ -62,7 +62,7 @@ UNITS = (
     ("he", "she", "they"),
     ("his", "her", "their", "my"),
 )
-"""Families of words; one member put for another changes the meaning."""
+"""Groups of words; replacing one by another of its group changes the meaning."""
 
 QUANTIFIERS = (
     ("all", "some", "no"),
@@ -159,15 +159,15 @@ REPHRASED = (
     "half of|50 % of; a dozen|twelve; a couple of|two; a decade|ten years; a fortnight|two weeks; "
     "noon|12 pm; midnight|12 am; a century|one hundred years; a quarter of|25 % of"
 )
-"""``this|that``: the one may stand for the other."""
+"""``this|that``: either phrase may replace the other."""
 
 FILLERS = ("really", "actually", "basically", "please", "just", "well ,", "so", "you know ,")
-"""Words that may be put before a sentence without a change of what it says."""
+"""Words that may precede a sentence without changing its meaning."""
 
 MODIFIERS = words(
     "former fake unusual incompetent aspiring retired supposed rejected broken second-hand "
     "unofficial temporary failed secret future only electric wooden british digital"
 )
-"""Words that narrow a noun: with one, it is another thing."""
+"""Words before a noun that change what it refers to."""
 
 ADVERBS = words("yesterday today tomorrow recently currently originally finally eventually later")

@@ -1,4 +1,4 @@
-"""Minimal pairs of a corpus's sentences: one edit changes the meaning, another keeps it."""
+"""Minimal pairs from the sentences of a corpus: small edits that change or keep the meaning."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ _TOKENISED = 0.15
 def minimal_pairs(
     sentences: Sequence[str], net: WordNet, *, seed: int
 ) -> Iterator[tuple[str, str, int, str]]:
-    """Yield sentence, sentence, label and kind: one pair of each label where both can be made.
+    """Yield sentence1, sentence2, label (0 or 1) and kind; up to one pair of each label a sentence.
 
-    A pair that says something else may hold edits that keep the meaning as well, and one that says
-    the same holds as many edits, so that neither the number nor the look of edits gives it away.
+    Pairs of label 0 get meaning-keeping edits as well, and pairs of label 1 as many edits in all,
+    so that the number of edits does not predict the label.
     """
     rng = random.Random(seed)  # noqa: S311 - examples, not secrets
     for sentence in sentences:
@@ -43,7 +43,7 @@ def _edited(
     rng: random.Random,
     net: WordNet,
 ) -> tuple[list[str], str] | None:
-    """Apply ``count`` edits that fit, in an order drawn by their weights; name the first."""
+    """Apply up to ``count`` edits in random order by weight; return words and the first's kind."""
     order = sorted(edits, key=lambda edit: -(rng.random() ** (1 / edit[1])))
     done: list[str] = []
     for kind, _, edit in order:
@@ -61,5 +61,5 @@ def _written(
 ) -> tuple[str, str]:
     if rng.random() < _TOKENISED:
         return " ".join(words), " ".join(edited)
-    # Both go through the same joining: a difference in spaces would give the edited one away.
+    # Both are joined by the same function: otherwise spacing would show which one was edited.
     return joined(words), joined(edited)

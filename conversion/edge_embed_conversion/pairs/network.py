@@ -1,8 +1,9 @@
-"""The cross-encoder in training: any sequence-classification checkpoint, BERT's with a fast pass.
+"""The cross-encoder in training: any sequence classifier, with a faster forward pass for BERT.
 
-Parameters live in the transformers model, so that the trained network is saved and loaded by that
-library. As batches hold pairs of one length, BERT's pass here needs no mask, and attention is two
-batched matrix products in the working precision (see ``distillation.student``).
+The parameters are those of the transformers model, so the trained network can be saved and loaded
+by that library. Batches hold pairs with the same number of tokens, so the forward pass for BERT
+needs no mask, and attention is two batched matrix products in the training precision (see
+``distillation.student``).
 """
 
 from pathlib import Path
@@ -25,7 +26,7 @@ __all__ = ["PairNetwork", "RankTable", "load_network"]
 
 
 class RankTable(nn.Module):
-    """A word table as the product of two: ids to ``rank`` numbers to the hidden size."""
+    """A factorised word table: (vocabulary, rank) times (rank, hidden), plus a bias (hidden,)."""
 
     def __init__(self, table: Tensor, counts: Tensor, rank: int) -> None:
         super().__init__()
@@ -35,11 +36,11 @@ class RankTable(nn.Module):
         self.centre = nn.Parameter(torch.from_numpy(factors.mean))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return float32 (..., hidden)."""
+        """Return the embeddings of ``ids``, int64 of any shape: float32 (..., hidden)."""
         return functional.linear(functional.embedding(ids, self.words), self.up, self.centre)
 
     def whole(self) -> Tensor:
-        """Return the table, (vocabulary, hidden)."""
+        """Return the product, the whole table, float32 (vocabulary, hidden)."""
         return functional.linear(self.words, self.up, self.centre)
 
 
@@ -52,14 +53,15 @@ class PairNetwork(nn.Module):
         self.fast = isinstance(model, BertForSequenceClassification)
 
     def factorise(self, counts: Tensor, rank: int) -> None:
-        """Replace the word table by a product of that rank."""
+        """Replace the word table by its factors of rank ``rank``, weighted by token ``counts``."""
         embeddings: Any = self.model.get_input_embeddings()
         self.model.set_input_embeddings(RankTable(embeddings.weight.detach(), counts, rank))
 
     def forward(self, ids: Tensor, types: Tensor, *, dtype: torch.dtype) -> Tensor:
         """Return the logits, float32 (pairs,).
 
-        ``ids`` and ``types`` are int64 (pairs, length) without padding.
+        ``ids`` and ``types`` (token types) are int64 (pairs, length), without padding; ``dtype`` is
+        the arithmetic of the layers.
         """
         if self.fast:
             return self._bert(ids, types, dtype)
@@ -112,7 +114,7 @@ class PairNetwork(nn.Module):
         return logits.squeeze(-1)
 
     def save(self, folder: Path) -> None:
-        """Write the checkpoint as transformers does, with the word table whole again."""
+        """Write the checkpoint with transformers; a factorised word table is multiplied out."""
         table = self.model.get_input_embeddings()
         if isinstance(table, RankTable):
             whole = nn.Embedding(*table.whole().shape)

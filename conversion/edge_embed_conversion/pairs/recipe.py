@@ -1,4 +1,4 @@
-"""How much and how fast a pair model is trained."""
+"""The hyperparameters of training a pair model."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,21 @@ __all__ = ["PairRecipe"]
 
 @dataclass(frozen=True)
 class PairRecipe:
-    """The choices of a run; the rate is warmed up, kept, and decayed at the end.
+    """The hyperparameters of a run.
 
-    So a run may be lengthened or shortened until its decay begins.
+    The learning rate is warmed up, held, and decayed at the end, so that a run may be lengthened or
+    shortened until its decay begins.
     """
 
     steps: int
     seed: int = 1
     learning_rate: float = 1.5e-4
     head_rate: float = 4.0
-    """The head's rate relative to the encoder's: it starts from noise."""
+    """Learning rate of the head relative to the encoder's; the head starts with random weights."""
     warmup: int = 60
     decay: float = 0.35
     batch_tokens: int = 2048
-    """Of each batch: fewer leave more of the time to the optimizer than to the passes."""
+    """Tokens of a batch; with fewer, the optimizer takes a larger share of the time."""
     batches_per_step: int = 2
     max_length: int = 128
     weight_decay: float = 0.01
@@ -36,5 +37,5 @@ class PairRecipe:
             raise InputError(f"max_length is {self.max_length}; it must be at least 8")
 
     def rate(self, step: int) -> float:
-        """Return the share of the learning rate at ``step`` (from 0)."""
+        """Return the factor on the learning rate at ``step`` (from 0), 0 to 1."""
         return share_of_rate(step, steps=self.steps, warm=self.warmup, decay=self.decay)

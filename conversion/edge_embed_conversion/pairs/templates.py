@@ -1,6 +1,6 @@
-"""Sentences from templates: active and passive, comparisons, givers and takers, with roles swapped.
+"""Labelled pairs from templates: active and passive, comparisons, giving and receiving, orders.
 
-What parsing would be needed for in running text is known here by construction.
+The roles of the words are known from the template, where running text would have to be parsed.
 """
 
 import random
@@ -179,7 +179,7 @@ _MAKERS: tuple[Callable[[random.Random], list[Pair]], ...] = (
 
 
 def template_pairs(count: int, *, seed: int) -> list[tuple[str, str, int, str]]:
-    """Return about ``count`` pairs of sentence, sentence, label and kind."""
+    """Return at least ``count`` pairs: sentence1, sentence2, label (0 or 1) and kind."""
     rng = random.Random(seed)  # noqa: S311 - examples, not secrets
     pairs: list[tuple[str, str, int, str]] = []
     while len(pairs) < count:

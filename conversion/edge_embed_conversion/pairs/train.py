@@ -1,4 +1,4 @@
-"""From an encoder and tables of pairs to a pair model folder."""
+"""Train a pair model from an encoder and tables of pairs: ``edge-embed train-pairs``."""
 
 import shutil
 from collections.abc import Sequence
@@ -45,14 +45,14 @@ def train_pairs(
     Args:
         init: an encoder as ``convert`` takes it: a folder, an installed package or a hub id.
         pairs: tables with label (0 to 1), sentence1 and sentence2.
-        output: the checkpoint folder to write, as transformers and CrossEncoder open it.
-        recipe: the numbers of the run.
-        development: tables with labels 0 and 1; measured as it trains, and the network that does
-            best on them on average is kept.
-        rank: of the word table; None to keep it whole.
-        work_dir: checkpoints; a run that was stopped goes on from there. None for ``output`` with
-            ``.work`` at the end of its name.
-        bf16: arithmetic of the passes; weights and losses are float32.
+        output: the checkpoint folder to write, for transformers and CrossEncoder.
+        recipe: the hyperparameters.
+        development: tables with labels 0 and 1, measured during training; the network with the
+            highest mean average precision over them is kept.
+        rank: width of the factorised word table; None keeps it whole.
+        work_dir: folder of checkpoints, from which an interrupted run resumes. None for ``output``
+            with ``.work`` appended to its name.
+        bf16: compute the layers in bfloat16 instead of float32; weights and losses are float32.
         force: replace an existing output folder.
 
     Raises:
@@ -101,7 +101,7 @@ def train_pairs(
 def _identity(
     init: str, table: PairTable, recipe: PairRecipe, rank: int | None
 ) -> dict[str, object]:
-    """Return what must stay the same when a run goes on: all but its number of steps."""
+    """Return what must be the same when a run is resumed: everything but the number of steps."""
     numbers = {name: value for name, value in asdict(recipe).items() if name != "steps"}
     labels = float(table.labels.astype(np.float64).sum())
     return {"init": init, "pairs": len(table), "labels": labels, "rank": rank, **numbers}

@@ -1,4 +1,4 @@
-"""The training loop of a pair model: soft labels, checkpoints, early choice."""
+"""The training loop of a pair model: soft labels, checkpoints, and the best step is kept."""
 
 import time
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _EVALUATED_TOKENS = 4096
 
 @dataclass(frozen=True)
 class DevelopmentPairs:
-    """A labelled set that is measured as the model trains, and never trained on."""
+    """A labelled development set, measured during training."""
 
     name: str
     store: PairStore
@@ -43,7 +43,7 @@ class DevelopmentPairs:
 
 @dataclass(frozen=True)
 class PairRun:
-    """Where a run computes, and how often it reports."""
+    """The folder and arithmetic of a run, and every how many steps it logs, measures and saves."""
 
     work_dir: Path
     dtype: torch.dtype
@@ -78,9 +78,20 @@ def train_network(
     run: PairRun,
     development: list[DevelopmentPairs],
 ) -> Log:
-    """Train ``network`` in place, from the last checkpoint where there is one; return the log.
+    """Train ``network`` in place, resuming from a checkpoint in ``run.work_dir``; return the log.
 
-    With development sets, the network ends as it was when their mean average precision was best.
+    Args:
+        network: The network to train.
+        store: The tokenized pairs.
+        labels: Float32 (pairs,), 0 to 1.
+        recipe: The hyperparameters.
+        run: The folder of the run, and how often it logs, measures and saves.
+        development: Sets to measure; the network ends with the weights of the step whose mean
+            average precision over them was highest. Without any, with those of the last step.
+
+    Raises:
+        InputError: no two pairs have the same number of tokens.
+        ModelFormatError: the checkpoint is damaged.
     """
     optimizer = _optimizer(network, recipe)
     progress = load_checkpoint(run.work_dir, student=network, optimizer=optimizer)
@@ -151,7 +162,7 @@ def _is_head(name: str) -> bool:
 
 
 def _plan(store: PairStore, recipe: PairRecipe) -> list[list[npt.NDArray[np.int64]]]:
-    """Return the rows of every batch of every step."""
+    """Return, for each step, the indices of the pairs of each of its batches."""
     width = recipe.batches_per_step
     batches: list[npt.NDArray[np.int64]] = []
     epoch = 0
@@ -176,7 +187,7 @@ def _batch(
     labels: npt.NDArray[np.float32],
     generator: np.random.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    # Saying the same has no direction.
+    # Being a paraphrase is symmetric: train on both orders.
     swapped = generator.random(len(rows)) < 0.5
     return (*store.batch(rows, swapped), torch.from_numpy(labels[rows]))
 
@@ -185,7 +196,7 @@ _Job = tuple[PairNetwork, Tensor, Tensor, Tensor, PairRecipe, torch.dtype]
 
 
 def _part(job: _Job) -> tuple[tuple[Tensor, ...], float, int]:
-    """Return gradients, loss and tokens of one batch, as its share of a step."""
+    """Return gradients (divided by the batches of a step), loss and tokens of one batch."""
     network, ids, types, wanted, recipe, dtype = job
     logits = network(ids, types, dtype=dtype)
     loss = functional.binary_cross_entropy_with_logits(logits, wanted)
@@ -196,7 +207,7 @@ def _part(job: _Job) -> tuple[tuple[Tensor, ...], float, int]:
 def _measure(
     network: PairNetwork, development: list[DevelopmentPairs], log: Log, run: PairRun
 ) -> dict[str, float]:
-    """Return each set's average precision times 100 and their mean; keep the best network."""
+    """Return each set's average precision x 100 and their mean; save the network if it is best."""
     scores = {}
     for pairs in development:
         logits = predict_logits(network, pairs.store, run.dtype)

@@ -1,8 +1,8 @@
 """Synonyms, antonyms and sister terms of inflected English words, from WordNet's own files.
 
 Reads the folder that the Debian package ``wordnet-base`` installs (``data.*``, ``index.*``,
-``*.exc``, ``cntlist.rev``; format: wndb(5WN)). Only words whose first sense is meant most of the
-time are used, so that a substitution is seldom wrong.
+``*.exc``, ``cntlist.rev``; format: wndb(5WN)). Synonyms are given only for words that mostly occur
+in their first sense, so that a substitution is seldom wrong.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ class WordNet:
     """The words of one WordNet folder.
 
     Raises:
-        InputError: the folder has not WordNet's files.
+        InputError: the folder does not have WordNet's files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,9 +97,9 @@ class WordNet:
                 forms[lemma, pos].append(form)
         return forms
 
-    @lru_cache(maxsize=100_000)  # noqa: B019 - one WordNet lives as long as its run
+    @lru_cache(maxsize=100_000)  # noqa: B019 - a program has one WordNet, until it ends
     def part_of_speech(self, lemma: str) -> str | None:
-        """Return the part that ``lemma`` is nearly always of, or None."""
+        """Return ``n``, ``v``, ``a`` or ``r`` if ``lemma`` occurs mostly as that, else None."""
         totals = {pos: sum(self._counts.get((lemma, pos), ())) + 0.1 for pos in _FILES}
         totals = {pos: n for pos, n in totals.items() if lemma in self._senses[pos]}
         if not totals:
@@ -135,7 +135,7 @@ class WordNet:
         return None
 
     def inflect(self, lemma: str, pos: str, form: str) -> str | None:
-        """Return ``lemma`` in ``form``; None where an irregular form is not known for sure."""
+        """Return ``lemma`` in ``form``; None if there are several irregular forms."""
         if not form:
             return lemma
         irregular = self._forms.get((lemma, pos), [])
@@ -147,12 +147,12 @@ class WordNet:
             return _plural(lemma)
         known = [word for word in irregular if word.endswith("ing") == (form == "ing")]
         if known:
-            # Past and participle differ ("took", "taken"): which one is meant is not known.
+            # Past tense and participle may differ ("took", "taken"), and "ed" is either.
             return known[0] if len(known) == 1 else None
         return _suffixed(lemma, form)
 
     def synonyms(self, lemma: str, pos: str) -> list[str]:
-        """Return words whose first sense is the first sense of ``lemma``."""
+        """Return words that share their first sense with ``lemma``."""
         senses = self._senses[pos].get(lemma, [])
         if not senses or not self._first_sense_rules(lemma, pos):
             return []
@@ -174,7 +174,7 @@ class WordNet:
         return sorted(word.lower() for word in found if word.isalpha())
 
     def sisters(self, lemma: str) -> list[str]:
-        """Return nouns of the same kind as ``lemma`` that are not the same, as cat and dog."""
+        """Return nouns with the same hypernym as ``lemma``, as dog for cat."""
         senses = self._senses["n"].get(lemma, [])
         if not senses or senses[0] not in self._parents:
             return []

@@ -7,7 +7,6 @@ graph where links are few. Memory grows with the number of rows. Rows that are f
 cluster are kept apart.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
