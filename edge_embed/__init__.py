@@ -46,7 +46,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Load what few programs need when it is asked for."""
+    """Import PairScorer on first use, as few programs need it."""
     if name == "PairScorer":
         from edge_embed.pairs.scorer import PairScorer
 

@@ -1,4 +1,4 @@
-"""The library's front door: texts in, vectors out."""
+"""The main class of the library, :class:`Embedder`: texts to vectors."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,8 +51,8 @@ class Embedder(SentenceTransformersApi):
     (2, 384)
 
     ``encode`` may be called from several threads at once. Vectors do not depend on batch size,
-    order or threads (beyond rounding). A process that was forked from one with a model compiles it
-    anew at its first call; a model that is pickled is loaded again from the same folder or name.
+    order or threads (beyond rounding). A forked process compiles the model again at its first call;
+    a pickled model is stored as its arguments and loaded again from the same folder or name.
     """
 
     def __init__(
@@ -76,23 +76,24 @@ class Embedder(SentenceTransformersApi):
         Args:
             model: A model folder, a shipped model's name, or a hub id; None is the model that
                 ships with the package.
-            variant: Which weights, where the folder has several: ``int8``, ``w8``, ``fp16`` or
-                ``fp32``. None takes the first of these that is there. ``static`` derives token
-                vectors from it, once: a text's vector is their mean, tens of thousands of texts a
-                second, much less exact, and not comparable with those of the others.
-            hint: ``throughput`` for bulk alone, ``latency`` for single queries alone; None is for
-                both, by rule or as ``edge-embed bench tune`` has measured on this machine.
-            threads: Inference threads; None takes what the process may use.
-            streams: Batches computed side by side, at most one a thread; None lets the hint or the
-                rule decide.
-            inference_precision: Arithmetic outside the INT8 part. ``bf16`` and ``f16`` are faster
-                where the processor has them, and make vectors differ between machines.
-            layers: Run with so many layers, where the model's folder has an exit of that number:
+            variant: Which weights, if the folder has several: ``int8``, ``w8``, ``fp16`` or
+                ``fp32``; None takes the first of these that the folder has. ``static`` derives a
+                vector for each token from the model, once, and a text's vector is their mean: tens
+                of thousands of texts a second, much less exact, and not comparable with vectors of
+                the other variants.
+            hint: ``throughput`` for many texts, ``latency`` for single queries; None suits both, by
+                a rule or as ``edge-embed bench tune`` has measured on this machine.
+            threads: Inference threads; None takes as many as the process may use.
+            streams: Batches computed in parallel, at most one a thread; None follows ``hint``.
+            inference_precision: Arithmetic outside the INT8 operations. ``bf16`` and ``f16`` are
+                faster on processors that support them; vectors then differ between machines.
+            layers: Run only so many layers, if the model's folder has an exit with that number:
                 faster, less exact. None computes the whole model.
-            packed: Put several texts side by side in a row, which is faster; where the model's
-                graph does not allow it, each text has a row of its own.
-            cache: Keep the compiled model for the next start: True uses the user's cache folder
-                (of which it keeps what was used last, 256 MiB), a path another one, False none.
+            packed: Let several short texts share one row of a batch, which is faster. Ignored if
+                the model's graph does not allow it.
+            cache: Keep the compiled model on disk for the next start: True in the user's cache
+                folder (at most 256 MiB, least recently used removed first), a path in that folder,
+                False nowhere.
             warm_up: Call :meth:`warm_up` at once.
             revision: Branch, tag or commit of a hub id.
             verify: Check every file against the hashes in the model's receipt first.
@@ -102,7 +103,7 @@ class Embedder(SentenceTransformersApi):
             ModelFormatError: the folder is incomplete or damaged.
             InputError: an option has no such value.
         """
-        # What another process makes the same model of; see __getstate__.
+        # For pickling, see __getstate__.
         self._arguments = {name: value for name, value in locals().items() if name != "self"}
         folder = resolve_model(model, revision=revision)
         if model is not None and Path(model).is_dir():
@@ -128,7 +129,7 @@ class Embedder(SentenceTransformersApi):
         """A hash of the table of the variant ``static``; None for all others."""
         if cache is True and cache_dir is not None:
             prune(cache_dir)
-        # A folder's ranges are of its own weights.
+        # The folder's ranges do not hold for vectors of the derived table.
         derived = self.derived is not None
         self.ranges = None if derived else Ranges.load(folder, dim=self.config.dim)
         self.card = ModelCard.from_folder(folder)
@@ -137,17 +138,17 @@ class Embedder(SentenceTransformersApi):
             self.warm_up()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle as the arguments that it was made with; whoever unpickles it loads the model."""
+        """Pickle the constructor's arguments; unpickling loads the model."""
         return {"arguments": self._arguments, "ranges": self.ranges}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Load the model, from the same folder or name as the one that was pickled."""
+        """Load the model from the folder or name of the pickled one."""
         self.__init__(**state["arguments"])  # type: ignore[misc]
         self.ranges = state["ranges"]
 
     @property
     def layers(self) -> int | None:
-        """With how many layers the model runs; None is the whole model."""
+        """How many layers are computed; None is all of them."""
         return self.runtime.layers
 
     @property
@@ -181,25 +182,25 @@ class Embedder(SentenceTransformersApi):
         """Embed one text or several. Names and meaning are those of sentence-transformers.
 
         Args:
-            inputs: One text gives one vector, shape (dim,); a sequence gives (n, dim).
-            prompt_name: Name of one of the model's prompts, put before each text.
-            prompt: Text put before each text; wins over ``prompt_name``.
-            batch_size: Most texts computed together; None fills batches by tokens, which is faster.
+            inputs: A string gives one vector, shape (dim,); a sequence of n gives (n, dim).
+            prompt_name: Name of one of the model's prompts, prepended to each text.
+            prompt: Prompt prepended to each text; overrides ``prompt_name``.
+            batch_size: Most texts of a batch; None fills batches by tokens, which is faster.
             show_progress_bar: Show progress on stderr.
             output_value: ``sentence_embedding``; nothing else is offered.
             precision: Type of the result; see
                 :func:`~edge_embed.model.precision.quantize_embeddings`. int8 and uint8 use the
                 ranges stored with the model.
-            convert_to_numpy: True gives an array; False gives tensors as ``convert_to_tensor``.
-            convert_to_tensor: Give a tensor, where the program has imported torch itself.
+            convert_to_numpy: True returns an array; False a list of tensors, one a text.
+            convert_to_tensor: Return one tensor; the program must have imported torch itself.
             device: ``cpu`` or None; others are refused.
             normalize_embeddings: Scale vectors to unit length (after ``truncate_dim``).
             truncate_dim: Keep the first so many dimensions.
-            pool: Accepted for sentence-transformers' sake: threads share the work already.
-            chunk_size: The same.
-            sentences: What ``inputs`` was called before sentence-transformers 6.
-            truncation: What to do about texts over the token limit: ``warn`` cuts them and warns
-                once with their number, ``error`` refuses, ``ignore`` cuts them.
+            pool: Ignored, as threads share the work already; for sentence-transformers' interface.
+            chunk_size: Ignored likewise.
+            sentences: The former name of ``inputs``, before sentence-transformers 6.
+            truncation: What to do with texts over the token limit: ``warn`` truncates and warns
+                once a call with their number, ``error`` refuses, ``ignore`` truncates.
             normalize: Short for ``normalize_embeddings``.
             dim: Short for ``truncate_dim``.
             show_progress: Short for ``show_progress_bar``.
@@ -208,7 +209,8 @@ class Embedder(SentenceTransformersApi):
             float32 (n, dim), or the type that ``precision`` names. No texts give shape (0, dim).
 
         Raises:
-            InputError: an item is no text, or an option has no such value.
+            InputError: an item is not a string, or an option has no such value.
+            TextTooLongError: a text is over the limit, with ``truncation="error"``.
         """
         check_arguments(
             output_value=output_value,
@@ -247,12 +249,12 @@ class Embedder(SentenceTransformersApi):
         dim: int | None = None,
         truncation: Truncation = "ignore",
     ) -> Encoded:
-        """Embed texts and return what :meth:`encode` only warns about.
+        """Embed texts and return vectors with token counts, of which :meth:`encode` only warns.
 
-        Options mean what they mean there.
+        The options are those of :meth:`encode`.
 
         Raises:
-            InputError: an item is no text or too long, or an option has no such value.
+            InputError: an item is not a string or too long, or an option has no such value.
         """
         texts = list(texts)
         check_choice("precision", precision, Precision)
@@ -272,7 +274,7 @@ class Embedder(SentenceTransformersApi):
         except TextError as error:
             refused = list(rows)[error.index]
             raise error.numbered(texts.index(refused)) from None
-        if len(rows) < len(texts):  # exact repeats were embedded once
+        if len(rows) < len(texts):  # equal texts were embedded once
             index = [rows[text] for text in texts]
             vectors, lengths, full_lengths = vectors[index], lengths[index], full_lengths[index]
         result = finish(
@@ -288,16 +290,16 @@ class Embedder(SentenceTransformersApi):
         return encoded
 
     def warm_up(self) -> None:
-        """Run every shape that a call may need, so that no later call waits for a compilation.
+        """Run every input shape once, so that no later call waits for a compilation.
 
-        Takes seconds: a packed model has some thirty shapes, a padded one some hundred.
+        It takes seconds: a packed model has about thirty shapes, a padded one about a hundred.
         """
         for batch in self.planner.warm_up():
             out = np.empty((len(batch.texts), self.dim), np.float32)
             self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
 
     def fit_ranges(self, texts: Sequence[str]) -> Ranges:
-        """Fit int8 ranges on representative texts and use them from now on.
+        """Fit int8 ranges on representative texts, use them from now on, and return them.
 
         ``model.fit_ranges(texts).save(model.config.folder)`` stores them with the model.
         """
@@ -313,7 +315,7 @@ class Embedder(SentenceTransformersApi):
         batch_size: int | None,
         progress: bool,
     ) -> tuple[Vectors, Counts, Counts]:
-        """Embed distinct texts; return vectors (n, dim), tokens read and whole tokens."""
+        """Embed distinct texts; return vectors (n, dim), tokens read, and tokens untruncated."""
         out = np.empty((len(texts), self.dim), np.float32)
         lengths, full_lengths = np.empty((2, len(texts)), np.int64)
         prompt_length = self.prompt_length(prompt)
@@ -333,11 +335,11 @@ class Embedder(SentenceTransformersApi):
         shown = "text" if progress else None
         run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
         for kind, message in guard.messages():
-            if kind not in self._warned:  # once a model: a server would say it at every request
+            if kind not in self._warned:  # once a model, not at every call
                 self._warned.add(kind)
                 warnings.warn(message, TextWarning, stacklevel=4)
         return out, lengths, full_lengths
 
     def prompt_length(self, prompt: str) -> int:
-        """Return how many leading tokens of each text with ``prompt`` pooling leaves out."""
+        """Return how many leading tokens of a text with ``prompt`` are left out of pooling."""
         return 0 if self.config.include_prompt else self.tokenizer.prompt_length(prompt)

@@ -1,7 +1,7 @@
-"""The spine: texts to token ids before the engine, and after it vectors to what is asked for.
+"""The steps before and after inference: tokenize texts, and convert vectors to the wanted form.
 
-The library, the server and the commands call the same two, :func:`prepare` and :func:`finish`, so
-that a prompt, a truncation or a precision means the same wherever it is given.
+The library, the server and the commands all call :func:`prepare` and :func:`finish`, so that
+prompt, truncation, dimensions and precision mean the same everywhere.
 """
 
 import warnings
@@ -35,27 +35,27 @@ Truncation = Literal["warn", "error", "ignore"]
 
 
 class TruncationWarning(UserWarning):
-    """Some texts were longer than the model reads."""
+    """Some texts were longer than the model's token limit and were truncated."""
 
 
-# Python shows a repeated warning once a program; a truncation must be said at every call.
+# By default Python shows a repeated warning once; a truncation is reported at every call.
 warnings.filterwarnings("always", category=TruncationWarning, append=True)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Vectors of some texts and how many tokens they took."""
+    """The vectors of texts, and their numbers of tokens."""
 
     vectors: npt.NDArray[Any]
     """(n, dim), of the type that the precision names."""
     lengths: npt.NDArray[np.int64]
-    """Tokens read of each text, special tokens included, shape (n,)."""
+    """Tokens embedded of each text, special tokens included, shape (n,)."""
     full_lengths: npt.NDArray[np.int64]
-    """Tokens that each text has, shape (n,)."""
+    """Tokens of each text before truncation, shape (n,)."""
 
     @property
     def truncated(self) -> npt.NDArray[np.int64]:
-        """Indices of the texts that were cut at the token limit."""
+        """Indices of the texts that were truncated, int64."""
         return np.flatnonzero(self.full_lengths > self.lengths)
 
 
@@ -71,16 +71,17 @@ def prepare(
     """Tokenize texts for the batch planner.
 
     Args:
-        tokenizer: The model's.
+        tokenizer: The model's tokenizer.
         texts: n texts.
-        prompt: Put before each.
-        truncation: ``error`` refuses texts over the token limit. Else they are truncated; to warn
-            of it is the caller's, who knows when all texts are done (:func:`truncation_message`).
-        side: Which end of a long text is cut off; None is the side that the tokenizer names.
-        first: The number of the first text in the whole input, for errors.
+        prompt: Prepended to each text.
+        truncation: ``error`` refuses texts over the token limit; else they are truncated. This
+            function never warns: with ``warn`` the caller does, once all its texts are embedded
+            (:func:`truncation_message`).
+        side: Which end of a long text is cut off; None takes the side of the tokenizer's settings.
+        first: The index of ``texts[0]`` in the caller's whole input, for errors.
 
     Raises:
-        TextError: an item is no text.
+        TextError: an item is not a string.
         TextTooLongError: a text is over the limit, with ``truncation="error"``.
     """
     return _refused_by_place(
@@ -95,10 +96,10 @@ def prepare_ids(
     truncation: Truncation = "ignore",
     side: TruncationSide | None = None,
 ) -> TokenizedTexts:
-    """Take texts that are tokenized already, by the same tokenizer; else like :func:`prepare`.
+    """Like :func:`prepare`, for texts given as token ids of this model's tokenizer.
 
     Raises:
-        InputError: the ids are not this model's.
+        InputError: an id is not in the model's vocabulary.
         TextTooLongError: a text is over the limit, with ``truncation="error"``.
     """
     return _refused_by_place(lambda: tokenizer.from_ids(ids, truncation_side=side), truncation, 0)
@@ -112,14 +113,15 @@ def finish(
     precision: Precision = "float32",
     ranges: Ranges | None = None,
 ) -> npt.NDArray[Any]:
-    """Turn the engine's vectors into what is asked for.
+    """Truncate, normalize and quantize the engine's vectors, in this order.
 
     Args:
-        vectors: Float32 (n, dim).
-        dim: Keep the first so many dimensions.
-        normalize: Scale to unit length, after ``dim``.
+        vectors: Float32 (n, model dim).
+        dim: Keep the first so many dimensions; None keeps all.
+        normalize: Scale to unit length.
         precision: Type of the result; see :func:`~edge_embed.model.precision.quantize_embeddings`.
-        ranges: The model's, for int8 and uint8.
+        ranges: The model's stored ranges for int8 and uint8; None takes those of ``vectors``, with
+            a warning.
 
     Returns:
         An array (n, dim) of the type that ``precision`` names, contiguous.
@@ -134,7 +136,11 @@ def finish(
 
 
 def distinct(texts: Sequence[str]) -> dict[str, int]:
-    """Number the distinct texts, in order."""
+    """Map each distinct text to its row, in order of first occurrence.
+
+    Raises:
+        TextError: an item is not a string.
+    """
     try:
         return {text: row for row, text in enumerate(dict.fromkeys(texts))}
     except TypeError:  # such as a list among the texts
@@ -143,7 +149,13 @@ def distinct(texts: Sequence[str]) -> dict[str, int]:
 
 
 def truncation_message(truncated: int, total: int, limit: int) -> str:
-    """Say how many texts were truncated."""
+    """Return the message of a truncation warning.
+
+    Args:
+        truncated: Number of truncated texts.
+        total: Number of all texts.
+        limit: The token limit.
+    """
     return (
         f"{truncated} of {total} texts are longer than {limit} tokens and were cut: shorten or "
         "split them (truncation='error' refuses them)"
@@ -151,10 +163,10 @@ def truncation_message(truncated: int, total: int, limit: int) -> str:
 
 
 def check_choice(name: str, value: str, choices: object) -> None:
-    """Refuse a value that is not among the choices of a Literal.
+    """Check that ``value`` is one of the values of the Literal type ``choices``.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not; ``name`` is what the message calls the option.
     """
     known = get_args(choices)
     if value not in known:
@@ -164,7 +176,7 @@ def check_choice(name: str, value: str, choices: object) -> None:
 def _refused_by_place(
     tokenize: Callable[[], TokenizedTexts], truncation: Truncation, first: int
 ) -> TokenizedTexts:
-    """Tokenize; a text that is refused is named by its number in the whole input."""
+    """Call ``tokenize``; errors name a text by its index in the caller's whole input."""
     try:
         tokenized = tokenize()
     except TextError as error:
@@ -183,7 +195,7 @@ def _refused_by_place(
 def _limits(
     vectors: npt.NDArray[np.float32], ranges: Ranges | None, *, normalize: bool
 ) -> npt.NDArray[np.float32]:
-    """Return the stored int8 ranges, or ones of these vectors with a warning."""
+    """Return the stored int8 ranges, or those of these vectors with a warning: (2, dim)."""
     if ranges is not None:
         return ranges.select(normalize=normalize, dim=vectors.shape[1])
     warnings.warn(

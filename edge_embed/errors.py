@@ -4,16 +4,16 @@
     ├── ModelNotFoundError      no such folder, shipped model or hub repository
     ├── ModelFormatError        the folder is there, but a file in it is missing or broken
     ├── InputError              the caller's text, option or file is wrong (also a ValueError)
-    │   ├── DamagedIndexError   an index holds what this program never writes
-    │   └── TextError           one of several texts is; it is named by its place
-    │       └── TextTooLongError    it has more tokens than the model reads
+    │   ├── DamagedIndexError   an index file is damaged, or was not written by this package
+    │   └── TextError           one text of several is wrong; the message says which
+    │       └── TextTooLongError    it has more tokens than the model's limit
     ├── OutputError             a result cannot be written
     ├── OverloadedError         the queue is full; try again later
     ├── SearchEngineError       a search engine cannot be reached, or refuses
     ├── ClusterError            a Ray cluster cannot be reached, or cannot finish its work
     └── MissingExtraError       an optional dependency is not installed (also an ImportError)
 
-Each message names the thing and the remedy in one line: the command line prints it as it stands.
+Each message is one line that names the thing and the remedy; the command line prints it unchanged.
 """
 
 from functools import partial
@@ -55,33 +55,33 @@ class InputError(EdgeEmbedError, ValueError):
 
 
 class TextError(InputError):
-    """One of several texts that cannot be used as it is; the message names its place."""
+    """One of several texts cannot be used as it is; the message says which."""
 
     def __init__(self, index: int, fault: str, *, place: str | None = None) -> None:
         named = f"text {index}" if place is None else f"{place}: the text"
         super().__init__(f"{named} {fault}")
         self.index = index
-        """The text's number in the caller's input, from 0."""
+        """The text's index in the caller's input, from 0."""
         self.fault = fault
         """What is wrong, such as ``is not a string but int``."""
         self.place = place
-        """Where the text stands, such as ``texts.txt, line 3``; None is its number."""
+        """Where the text is, such as ``texts.txt, line 3``; if None, the message has its index."""
 
     def numbered(self, index: int) -> "Self":
-        """Return the same error of another number."""
+        """Return the same error with another index."""
         return type(self)(index, self.fault)
 
     def at(self, place: str) -> "Self":
-        """Return the same error, named by a place."""
+        """Return the same error with a place."""
         return type(self)(self.index, self.fault, place=place)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let other processes raise it."""
+        """Pickle the error, so that it can be raised in another process."""
         return partial(type(self), place=self.place), (self.index, self.fault)
 
 
 class TextTooLongError(TextError):
-    """A text with more tokens than the model reads, where truncation is refused."""
+    """A text with more tokens than the model's limit, with ``truncation="error"``."""
 
 
 class DamagedIndexError(InputError):

@@ -1,9 +1,8 @@
-"""Fewer dimensions: a principal-component projection fitted on the user's own text.
+"""Dimensionality reduction: a principal-component projection fitted on the user's own texts.
 
-It is stored as a Dense module in a copy of the model folder, so sentence-transformers opens the
-result too, and is fused into the graph when the model is loaded. Components are ordered by how
-much of the texts they carry, so cutting projected vectors further (``--dim``) is a smaller
-projection.
+It is stored as a Dense module in a copy of the model folder, so sentence-transformers can load the
+result too, and becomes part of the graph when the model is loaded. Components are ordered by
+variance, so truncating projected vectors (``--dim``) gives the projection to fewer dimensions.
 """
 
 import hashlib
@@ -41,43 +40,43 @@ __all__ = ["FittedProjection", "Kept", "Projection", "Sample", "project_model", 
 Floats = npt.NDArray[np.float32]
 
 _CHUNK = 4096
-# Every tenth text is held out to measure on, up to so many.
+# Every tenth text is held out for measurement, up to this many.
 _HELD_OUT = 1000
 _NEIGHBOURS = 10
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What is known of a model's vectors on some texts, each scaled to length 1."""
+    """Statistics of a model's vectors of some texts; each vector is scaled to unit length."""
 
     moment: npt.NDArray[np.float64]
     """Mean outer product, (dim, dim)."""
     mean: npt.NDArray[np.float64]
     """Mean vector, (dim,)."""
     fitted: int
-    """Texts that moment and mean are made of."""
+    """Number of texts in ``moment`` and ``mean``."""
     held_out: Floats
-    """Vectors of other texts, (n, dim), to measure on."""
+    """Vectors of other texts, (n, dim), on which projections are measured."""
     texts: TextSetRecord
-    """All of them."""
+    """Name, number and hash of all texts, for the receipt."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What is left of the full vectors at one size, measured on held-out texts."""
+    """How well a projection to ``dim`` dimensions preserves vectors, on held-out texts."""
 
     dim: int
     share: float
-    """Of the squared length of (centred) vectors."""
+    """Share of the squared length of the (centred) vectors that is kept."""
     spearman: float
     """Rank correlation of all pairwise similarities with those of the full vectors."""
     neighbours: float
-    """The share of each text's ten nearest texts that stay."""
+    """Share of each text's ten nearest neighbours that are still among them."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """A linear map from a model's vectors of length 1 to fewer dimensions."""
+    """A linear map from a model's unit vectors to fewer dimensions."""
 
     weight: Floats
     """(new dim, dim); rows ordered from the most important component."""
@@ -94,12 +93,13 @@ class Projection:
         Args:
             sample: From :func:`sample_vectors`.
             dim: Components to keep.
-            center: Subtract the mean first, as principal component analysis does. Without, the
-                projection keeps lengths and angles as they are, as far as it can.
-            whiten: Scale every component to the same spread.
+            center: Subtract the mean first, as principal component analysis does. Without, lengths
+                and angles of the vectors are preserved best.
+            whiten: Scale every component to unit variance.
 
         Raises:
-            InputError: ``dim`` is not from 1 to the dimensions that the texts span.
+            InputError: ``dim`` is not from 1 to the model's dimensions, or the texts are too few
+                for it.
         """
         full = len(sample.mean)
         if not 1 <= dim <= full:
@@ -109,7 +109,7 @@ class Projection:
             matrix = matrix - np.outer(sample.mean, sample.mean)
         values, vectors = np.linalg.eigh(matrix)
         values, vectors = values[::-1], vectors[:, ::-1]
-        # A component that the texts do not use is harmless, but cannot be scaled to any spread.
+        # A component without variance is harmless, but cannot be scaled to unit variance.
         rank = int(np.count_nonzero(values > 1e-9 * values[0])) if whiten else sample.fitted
         if dim > rank:
             raise InputError(
@@ -130,16 +130,19 @@ class Projection:
 
     @property
     def dim(self) -> int:
-        """Number of dimensions that are left."""
+        """Number of dimensions after projection."""
         return len(self.weight)
 
     def apply(self, vectors: Floats) -> Floats:
-        """Project vectors of length 1, (n, dim), to (n, new dim)."""
+        """Project unit vectors, float32 (n, dim), to float32 (n, new dim)."""
         projected = vectors @ self.weight.T
         return np.asarray(projected if self.bias is None else projected + self.bias, np.float32)
 
     def kept(self, sample: Sample) -> list[Kept]:
-        """Measure this projection and its truncations by halves on the held-out texts."""
+        """Measure this projection, and its truncations to 1/2, 1/4, ... of its dimensions.
+
+        Empty if there are too few held-out texts.
+        """
         full = sample.held_out
         if len(full) <= _NEIGHBOURS:
             return []
@@ -166,21 +169,23 @@ class Projection:
 
 @dataclass(frozen=True)
 class FittedProjection:
-    """A projection and what it was fitted on."""
+    """A projection with the sample it was fitted on."""
 
     projection: Projection
     sample: Sample
     variant: str
-    """The weights that embedded the texts."""
+    """The variant of the model that embedded the texts."""
 
 
 def sample_vectors(model: Embedder, texts: Iterable[str], *, name: str) -> Sample:
-    """Embed texts chunk by chunk and keep what a projection needs; memory does not grow.
+    """Embed texts chunk by chunk and gather the statistics that a projection needs.
+
+    Memory does not grow with the number of texts.
 
     Args:
         model: The model to project.
-        texts: Representative texts; ten times the model's dimensions or more are good.
-        name: What the receipt calls them.
+        texts: Representative texts, best at least ten times the model's dimensions.
+        name: The name of the texts in the receipt.
 
     Raises:
         InputError: there are fewer than two texts.
@@ -213,10 +218,17 @@ def project_model(
 ) -> None:
     """Write a copy of the model in ``folder`` whose vectors are projected.
 
-    Stored int8 ranges, pair thresholds and the card are of the old dimensions and are left out.
+    Stored int8 ranges, the pair threshold and the card are left out, as they hold for the old
+    dimensions.
+
+    Args:
+        folder: The model.
+        output: The folder to write.
+        fitted: The projection.
+        force: Replace an existing folder.
 
     Raises:
-        InputError: the output lies where the model is.
+        InputError: the output contains the model, or the model truncates its vectors.
         OutputError: the output exists, or cannot be written.
     """
     if folder.resolve().is_relative_to(output.resolve()):
@@ -232,7 +244,7 @@ def project_model(
     modules = list(listed) if isinstance(listed, list) else []
     added = ["Dense"]
     if projection.bias is not None and not config.normalize:
-        added.insert(0, "Normalize")  # the mean was taken of vectors of length 1
+        added.insert(0, "Normalize")  # the mean is that of unit vectors
     if config.normalize:
         added.append("Normalize")
     with atomic_folder(output, force=force) as target:
@@ -268,7 +280,7 @@ def project_model(
 
 
 def _not_of(folder: Path) -> Callable[[str, list[str]], set[str]]:
-    """Name what a projected copy leaves out: what was measured before, and torch's weights."""
+    """Return the ``ignore`` of shutil.copytree: files of the old vectors, and torch's weights."""
     left_out = {RANGES_FILE, PAIR_THRESHOLD, "README.md", "training.png", "model.safetensors"}
 
     def ignored(directory: str, names: list[str]) -> set[str]:

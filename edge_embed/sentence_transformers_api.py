@@ -1,7 +1,7 @@
-"""What programs written for ``SentenceTransformer`` expect of an ``Embedder`` besides vectors.
+"""The parts of ``SentenceTransformer``'s interface that an ``Embedder`` has besides ``encode``.
 
-Arguments that change nothing here are accepted; those that would need torch, or another processor,
-are refused by name. Where a program has loaded torch itself, tensors are given to it: so
+Arguments without effect here are accepted; arguments that would need torch, or another device, are
+refused by name. If the program itself has imported torch, tensors can be returned, so that
 ``sentence_transformers.util.paraphrase_mining(Embedder(), texts)`` runs. This module never imports
 torch.
 """
@@ -33,10 +33,10 @@ def check_arguments(
     convert_to_tensor: bool,
     device: object,
 ) -> None:
-    """Refuse what an ``Embedder`` cannot give, before anything is computed.
+    """Check the arguments of ``encode`` that an ``Embedder`` supports only in part.
 
     Raises:
-        InputError: tensors are wanted and torch is not loaded, or token states, or another device.
+        InputError: another output or device is asked for, or tensors without torch imported.
     """
     if output_value != "sentence_embedding":
         raise InputError(
@@ -55,7 +55,10 @@ def check_arguments(
 def as_tensors(
     vectors: npt.NDArray[Any], *, convert_to_numpy: bool, convert_to_tensor: bool
 ) -> Any:  # noqa: ANN401
-    """Return vectors as ``SentenceTransformer.encode`` would: an array, a tensor, or tensors."""
+    """Return vectors as ``SentenceTransformer.encode`` does: an array, a tensor, or several.
+
+    ``vectors`` is (n, dim) or (dim,).
+    """
     if convert_to_numpy and not convert_to_tensor:
         return vectors
     tensor = sys.modules["torch"].from_numpy(vectors)
@@ -63,7 +66,7 @@ def as_tensors(
 
 
 class SentenceTransformersApi:
-    """The methods of ``SentenceTransformer`` that follow from ``encode`` and the model's folder."""
+    """Methods of ``SentenceTransformer`` that build on ``encode`` and the model's configuration."""
 
     config: ModelConfig
     tokenizer: Tokenizer
@@ -92,7 +95,10 @@ class SentenceTransformersApi:
         *args: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> npt.NDArray[Any]:
-        """Embed documents to be found: :meth:`encode` with their prompt, or with none."""
+        """Embed documents: :meth:`encode` with the model's document prompt, or with none.
+
+        The prompt is the first of ``document``, ``passage`` and ``corpus`` that the model has.
+        """
         if prompt_name is None and prompt is None:
             prompt_name = self.role_prompt("document", "passage", "corpus")
             prompt = None if prompt_name else ""
@@ -105,7 +111,7 @@ class SentenceTransformersApi:
         *args: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> npt.NDArray[Any]:
-        """Embed texts; the same as :meth:`encode`, since one process uses every processor it may.
+        """Embed texts; the same as :meth:`encode`, since one process uses all its processors.
 
         Args:
             sentences: Texts.
@@ -135,14 +141,17 @@ class SentenceTransformersApi:
     def similarity(
         self, first: npt.NDArray[Any] | Sequence[str], second: npt.NDArray[Any] | Sequence[str]
     ) -> Floats:
-        """Compare each pair, float32 (len(first), len(second)): more is more alike.
+        """Return the similarity of each row of ``first`` with each of ``second``, float32 (n, m).
 
-        It is the cosine, or what the model's folder says (``similarity_fn_name``): the dot product,
-        or the negative Euclidean or Manhattan distance.
+        It is the cosine, or the measure that the model's folder states (``similarity_fn_name``):
+        the dot product, or the negated Euclidean or Manhattan distance.
 
         Args:
-            first: Vectors (n, dim) or (dim,), or texts.
-            second: The same.
+            first: Vectors (n, dim) or (dim,), or texts, which are embedded.
+            second: The same, m of them.
+
+        Raises:
+            InputError: the two have different numbers of dimensions.
         """
         a, b = self._vectors(first), self._vectors(second)
         if a.shape[1] != b.shape[1]:
@@ -173,7 +182,7 @@ class SentenceTransformersApi:
         return np.asarray(np.sum(first * second, axis=1), np.float32)
 
     def prompt(self, prompt: str | None = None, *, name: str | None = None) -> str:
-        """Return the text put before each input: as given, by its name, or the model's default.
+        """Return the prompt to prepend: ``prompt``, or that of ``name``, or the model's default.
 
         Raises:
             InputError: the model has no prompt of this name.
@@ -190,33 +199,33 @@ class SentenceTransformersApi:
         return self.config.prompts[name]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return each text's pieces as the model reads them: cut at the limit."""
+        """Return each text's tokens as strings, with special tokens, truncated at the limit."""
         return self.tokenizer.tokens(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return each whole text's number of tokens, special tokens included, before any cut."""
+        """Return each text's number of tokens, special ones included, untruncated: int64 (n,)."""
         return self.tokenizer.count(texts)
 
     @property
     def query_prompt(self) -> str:
-        """What :meth:`encode_query` puts before each text."""
+        """The prompt that :meth:`encode_query` prepends; "" for none."""
         return self.config.prompts.get(self.role_prompt("query") or "", "")
 
     @property
     def document_prompt(self) -> str:
-        """What :meth:`encode_document` puts before each text."""
+        """The prompt that :meth:`encode_document` prepends; "" for none."""
         name = self.role_prompt("document", "passage", "corpus")
         return self.config.prompts.get(name or "", "")
 
     def role_prompt(self, *names: str) -> str | None:
-        """Return the first of these names that the model has a prompt of."""
+        """Return the first of ``names`` that the model has a prompt for, or None."""
         return next((name for name in names if name in self.config.prompts), None)
 
     def check_dim(self, dim: int | None) -> None:
-        """Refuse to keep more dimensions than a vector has, or none; None keeps all.
+        """Check the number of dimensions to keep; None keeps all.
 
         Raises:
-            InputError: ``dim`` is not from 1 to the model's number.
+            InputError: ``dim`` is not from 1 to the model's number of dimensions.
         """
         if dim is not None and not 1 <= dim <= self.config.dim:
             raise InputError(f"cannot keep {dim} dimensions: choose from 1 to {self.config.dim}")
@@ -238,10 +247,10 @@ class SentenceTransformersApi:
 
     @property
     def max_seq_length(self) -> int:
-        """Longest text in tokens, special tokens included.
+        """Longest text in tokens, special tokens included; set by the model's folder.
 
         Raises:
-            InputError: another is set; it is the model folder that says it.
+            InputError: assigned another value.
         """
         return self.config.max_seq_length
 
@@ -271,7 +280,7 @@ class SentenceTransformersApi:
         return self.config.max_seq_length
 
     def get_backend(self) -> str:
-        """Return what computes: ``openvino``."""
+        """Return the inference library's name, ``openvino``."""
         return "openvino"
 
     def _vectors(self, side: npt.NDArray[Any] | Sequence[str] | str) -> Floats:

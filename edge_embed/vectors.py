@@ -8,10 +8,11 @@ import numpy.typing as npt
 __all__ = ["ROUNDING", "Similarity", "similarities", "unit_length"]
 
 ROUNDING = 1e-6
-"""How far two computations of one cosine may be apart: what equals a threshold is above it."""
+"""Tolerance for rounding when a cosine is compared with a threshold: two computations of the same
+cosine may differ by this much."""
 
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
-"""How vectors are compared; distances are negative, so that more is more alike."""
+"""How vectors are compared; distances are negated, so that a larger value is more similar."""
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
@@ -38,7 +39,7 @@ def similarities(
     Args:
         first: Float32 (n, dim).
         second: Float32 (m, dim).
-        by: Distances, ``euclidean`` and ``manhattan``, are returned negative.
+        by: The measure; the distances, ``euclidean`` and ``manhattan``, are negated.
 
     Returns:
         Float32 (n, m).
@@ -47,7 +48,7 @@ def similarities(
         return np.asarray(first @ second.T)
     if by == "cosine":
         cosines = unit_length(first) @ unit_length(second).T
-        return np.asarray(np.clip(cosines, -1, 1))  # rounding goes a little beyond
+        return np.asarray(np.clip(cosines, -1, 1))  # rounding may exceed the range
     order = 1 if by == "manhattan" else 2
     out = np.empty((len(first), len(second)), np.float32)
     for row, vector in enumerate(first):

@@ -15,7 +15,7 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "a
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return the processor, what it can do, the load on it, and versions, as JSON values."""
+    """Return processor, instruction sets, load and versions of packages, as JSON values."""
     return {
         "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
@@ -32,15 +32,16 @@ def processor_name() -> str:
 
 
 def instructions() -> list[str]:
-    """Return which of the instruction sets that matter here the processor has."""
+    """Return those instruction sets of the processor that inference uses, such as ``avx2``."""
     flags = _processor().get("flags", "").split()
     return [name for name in _INSTRUCTIONS if name in flags]
 
 
 def free_memory_mb(root: Path = Path("/")) -> int | None:
-    """Return how many MB this process may still take: of the machine, or of its cgroup.
+    """Return how much memory in MB (10^6 bytes) this process can still allocate.
 
-    None off Linux.
+    It is the least of what is free on the machine and in the process's cgroup; None if not on
+    Linux.
 
     Args:
         root: Where ``proc`` and ``sys`` are mounted; another folder in tests.
@@ -50,14 +51,14 @@ def free_memory_mb(root: Path = Path("/")) -> int | None:
         for line in _lines(str(root / "proc/meminfo"))
         if line.startswith("MemAvailable:")
     ]
-    # As a container sees its own group: mounted at the root of the hierarchy.
+    # A container sees its own cgroup as the root of the hierarchy.
     for folder, limit, used in (
         ("sys/fs/cgroup", "memory.max", "memory.current"),
         ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         numbers = [_lines(str(root / folder / name)) for name in (limit, used)]
         if all(number and number[0].isdigit() for number in numbers):
-            # Files that were read count as used, and make room when it is needed.
+            # The page cache counts as used, but is freed when memory is needed.
             stat = dict(line.split() for line in _lines(str(root / folder / "memory.stat")))
             files = int(stat.get("inactive_file", 0))
             free.append(int(numbers[0][0]) - int(numbers[1][0]) + files)
@@ -65,9 +66,9 @@ def free_memory_mb(root: Path = Path("/")) -> int | None:
 
 
 def memory_mb(process: int | str = "self") -> dict[str, float]:
-    """Return a process's resident memory and its greatest so far, in MiB.
+    """Return a process's ``resident`` memory and its ``peak`` so far, in MiB.
 
-    Empty off Linux, and where the process has ended.
+    Empty if not on Linux, or if the process has ended.
     """
     names = {"VmRSS": "resident", "VmHWM": "peak"}
     found = {}
@@ -80,7 +81,7 @@ def memory_mb(process: int | str = "self") -> dict[str, float]:
 
 @cache
 def _processor() -> dict[str, str]:
-    """Return what the system tells of the first processor; the others are not read."""
+    """Return the fields of the first processor in /proc/cpuinfo."""
     facts: dict[str, str] = {}
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
         for line in takewhile(str.strip, lines):

@@ -1,7 +1,7 @@
-"""How many processors may this process use? Affinity and the container's quota decide.
+"""How many processors this process may use: by CPU affinity and the container's CPU quota.
 
-A thread pool as large as the machine, inside a container that may use two processors of it, is
-stopped by the kernel for most of each period: slower than two threads, with a long tail.
+With a thread for each of the machine's processors, a container with a quota of two of them is
+throttled by the kernel for most of each period: slower than two threads, with a long tail latency.
 """
 
 import os
@@ -13,18 +13,18 @@ __all__ = ["Processors", "usable_processors"]
 
 @dataclass(frozen=True)
 class Processors:
-    """What this process may use."""
+    """The processors that this process may use."""
 
     count: int
     """Threads that can run at once."""
     machine: int
     """Processors of the machine."""
     why: str
-    """What decided, for people."""
+    """What determines ``count``, as text for a user."""
 
     @property
     def limited(self) -> bool:
-        """Whether others have a claim to the machine; threads are then not tied to processors."""
+        """Whether other processes may use part of the machine; threads are not pinned then."""
         return self.count < self.machine
 
 
@@ -43,7 +43,7 @@ def usable_processors(root: Path = Path("/")) -> Processors:
     except AttributeError:  # not on every system
         affinity = machine
     quota = _quota(root)
-    # Rounded down: a thread more than the quota is a thread that is stopped.
+    # Rounded down: a thread beyond the quota would be throttled.
     allowed = affinity if quota is None else max(1, min(affinity, int(quota)))
     if quota is not None and allowed < affinity:
         return Processors(allowed, machine, f"the cgroup's quota of {quota:g} processors")
@@ -67,7 +67,10 @@ def _quota(root: Path) -> float | None:
 
 
 def _groups(mount: Path, path: str) -> list[Path]:
-    """Return the group's folder and those above it. In a container only the mount may be there."""
+    """Return the cgroup's folder and its parents up to the mount.
+
+    Inside a container perhaps only the mount exists.
+    """
     parts = [part for part in path.split("/") if part not in ("", "..")]
     return [mount.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
 

@@ -1,8 +1,8 @@
-"""Both texts read together: do they say the same, does the one answer the other?
+"""Score pairs of texts with a cross-encoder: are they paraphrases, does one answer the other?
 
-A cosine compares two summaries, made apart; a pair model sees every word beside every other, and so
-tells "three days late" from "five days late". It takes a pass for each pair, so candidates are
-found by vectors first.
+Embeddings are computed for each text alone; a cross-encoder (pair model) reads both texts together,
+and so can tell "three days late" from "five days late". It needs a forward pass for each pair, so
+candidates are found with embeddings first.
 """
 
 import warnings
@@ -36,7 +36,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Ranked:
-    """A document of a ranking."""
+    """A document and its score in a ranking."""
 
     row: int
     """Its index among the documents."""
@@ -44,7 +44,7 @@ class Ranked:
 
 
 class PairScorer:
-    """A model that reads two texts together, on the CPU. Safe to share between threads.
+    """A cross-encoder on the CPU: a score for two texts. Safe to share between threads.
 
     >>> judge = PairScorer()
     >>> judge.predict([("The door is open", "The door is not open")])
@@ -68,18 +68,19 @@ class PairScorer:
 
         Args:
             model: A folder, a shipped model's name, or a hub id; None is the pair model that ships.
-            variant: Which weights, where the folder has several; None takes INT8 first.
-            hint: ``throughput`` for many pairs, ``latency`` for few; None is for both.
-            threads: Inference threads; None takes what the process may use.
-            streams: Batches computed side by side; None lets the hint or the rule decide.
-            inference_precision: Arithmetic outside the INT8 part.
-            packed: Put several pairs side by side in a row where the graph allows it.
-            cache: Keep the compiled model for the next start.
+            variant: Which weights, if the folder has several; None takes INT8 first.
+            hint: ``throughput`` for many pairs, ``latency`` for few; None suits both.
+            threads: Inference threads; None takes as many as the process may use.
+            streams: Batches computed in parallel; None follows ``hint``.
+            inference_precision: Arithmetic outside the INT8 operations.
+            packed: Let several pairs share one row of a batch, if the graph allows it.
+            cache: Keep the compiled model on disk for the next start, as in
+                :class:`~edge_embed.Embedder`.
             revision: Branch, tag or commit of a hub id.
 
         Raises:
             ModelNotFoundError: no such model.
-            ModelFormatError: the folder is incomplete, damaged, or no pair model's.
+            ModelFormatError: the folder is incomplete, damaged, or not that of a pair model.
         """
         folder = resolve_model(DEFAULT_PAIR_MODEL if model is None else model, revision=revision)
         self.config = PairConfig.from_folder(folder)
@@ -126,7 +127,7 @@ class PairScorer:
 
     @property
     def threshold(self) -> float:
-        """Score from which a pair counts as the same: the folder's, else one half."""
+        """Score from which a pair counts as a paraphrase: the folder's, else one half."""
         return 0.5 if self.config.threshold is None else self.config.threshold
 
     @property
@@ -147,17 +148,19 @@ class PairScorer:
 
         Args:
             pairs: n pairs of texts; or one pair, which gives one score.
-            batch_size: Most pairs computed together; None fills batches by tokens.
+            batch_size: Most pairs of a batch; None fills batches by tokens.
             show_progress_bar: Show progress on stderr.
-            activation: What turns the model's outputs into scores; None takes the folder's.
-            truncation: What to do about pairs over the token limit: ``warn`` cuts the longer text
-                and warns once with their number, ``error`` refuses, ``ignore`` cuts.
+            activation: The function from logits to scores; None takes the folder's.
+            truncation: What to do with pairs over the token limit: ``warn`` truncates the longer
+                text and warns once with their number, ``error`` refuses, ``ignore`` truncates.
 
         Returns:
-            float32 (n,) for a model of one output, (n, labels) for others.
+            float32 (n,) for a model with one output, (n, labels) for others; without the first
+            dimension for one pair.
 
         Raises:
-            InputError: an item is not two texts, or an option has no such value.
+            InputError: an item is not two strings, or an option has no such value.
+            TextTooLongError: a pair is over the limit, with ``truncation="error"``.
         """
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; it must be at least 1")
@@ -188,10 +191,18 @@ class PairScorer:
         batch_size: int | None = None,
         truncation: Truncation = "warn",
     ) -> list[Ranked]:
-        """Order documents by how well each goes with the query, best first.
+        """Order documents by the score of (query, document), highest first.
+
+        Args:
+            query: The first text of every pair.
+            documents: The second texts.
+            top_k: How many to return; None returns all.
+            batch_size: As in :meth:`predict`.
+            truncation: As in :meth:`predict`.
 
         Raises:
-            InputError: the model has several outputs, so that there is no one order.
+            InputError: the model has several outputs, an item is not a string, or an option has no
+                such value.
         """
         if self.config.dim != 1:
             raise InputError(
@@ -204,7 +215,7 @@ class PairScorer:
         return [Ranked(int(row), float(scores[row])) for row in order]
 
     def cosine_share(self, pairs: Sequence[Sequence[str]]) -> Scores | None:
-        """Return what the encoder's cosine adds to each output, float32 (n, 1); None for nothing.
+        """Return the encoder's part of each logit, float32 (n, 1); None if the model has none.
 
         See :class:`edge_embed.model.pair_config.CosineShare`.
         """
@@ -218,10 +229,10 @@ class PairScorer:
         return np.asarray(share.weight * cosines + share.intercept, np.float32)[:, None]
 
     def refuse_cut(self, cut: npt.NDArray[np.int64]) -> None:
-        """Refuse pairs that were cut, given their indices.
+        """Raise if pairs were truncated; ``cut`` holds their indices.
 
         Raises:
-            TextTooLongError: there are some.
+            TextTooLongError: ``cut`` is not empty.
         """
         if len(cut):
             fault = (
@@ -231,7 +242,7 @@ class PairScorer:
             raise TextTooLongError(int(cut[0]), fault, place=f"pair {cut[0]}")
 
     def warm_up(self) -> None:
-        """Run every shape that a call may need, so that no later call waits for a compilation."""
+        """Run every input shape once, so that no later call waits for a compilation."""
         for batch in self.planner.warm_up():
             out = np.empty((len(batch.texts), self.config.dim), np.float32)
             self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
@@ -241,7 +252,7 @@ class PairScorer:
     def _logits(
         self, pairs: list[Any], batch_size: int | None, *, progress: bool
     ) -> tuple[Scores, npt.NDArray[np.int64]]:
-        """Return the outputs of every pair, (n, labels), and the indices of those that were cut."""
+        """Return the logits of every pair, (n, labels), and the indices of truncated pairs."""
         out = np.empty((len(pairs), self.config.dim), np.float32)
         cut: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
 
@@ -259,7 +270,7 @@ class PairScorer:
 
 
 def activated(logits: Scores, activation: Activation) -> Scores:
-    """Turn a model's outputs (pairs, labels) into scores.
+    """Return the scores of logits, both float32 (pairs, labels).
 
     Raises:
         InputError: there is no such activation.
