@@ -18,7 +18,7 @@ def check(name: str) -> float:
     """
     golden = GoldenValues.from_folder(shipped_models()[name])
     assert golden is not None, f"{name}: the card has no golden values"
-    apart = golden.apart(Embedder(name).encode(golden.texts, normalize=True))
+    apart = golden.largest_difference(Embedder(name).encode(golden.texts, normalize=True))
     assert apart < TOLERANCE, f"{name}: vectors differ from the card's by {apart:.4f}"
     return apart
 

@@ -178,7 +178,7 @@ def _vectors(model: Embedder) -> Finding:
     golden = GoldenValues.from_folder(model.config.folder)
     if golden is None:
         return Finding("vectors", "note", "the model's card has no golden values to compare with")
-    apart = golden.apart(model.encode(golden.texts, normalize=True))
+    apart = golden.largest_difference(model.encode(golden.texts, normalize=True))
     facts = {"apart": round(apart, 6), "tolerance": TOLERANCE}
     if apart < TOLERANCE:
         detail = f"those of the model's card, up to {apart:.4f}"

@@ -1,1 +1,1 @@
-"""What a model folder holds and says: found, checked, read."""
+"""Model folders: finding one by name, reading its files, and checking them."""

@@ -1,7 +1,7 @@
-"""The activations that a Dense module may name: torch's of elements, with their usual numbers.
+"""The activations that a Dense module may name: torch's element-wise ones, with their defaults.
 
-Each is here in numpy, by its torch class; the graph's are in :mod:`edge_embed.runtime.head`, and
-tests hold both against torch.
+These are in numpy, by the name of the torch class. Those of the graph are in
+:mod:`edge_embed.runtime.head`; tests compare both with torch.
 """
 
 import math
@@ -65,16 +65,20 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "Tanh": lambda x: np.tanh(x),
     "Tanhshrink": lambda x: x - np.tanh(x),
 }
-"""torch's class to the function, float64 to float64."""
+"""Name of torch's class to the function, from float64 to float64 of the same shape."""
 
 
 def activation_name(path: str, file: str) -> str:
-    """Return which of :data:`ACTIVATIONS` a class is, such as ``torch.nn.modules.linear.Identity``.
+    """Return the key of :data:`ACTIVATIONS` for a class: ``torch.nn.modules.activation.Tanh``.
 
-    A class of another library is never taken for torch's of the same name.
+    A class of another library with the same name is refused.
+
+    Args:
+        path: The dotted path of the class.
+        file: The file that names it, for the error.
 
     Raises:
-        ModelFormatError: it is none of them; ``file`` names it.
+        ModelFormatError: it is none of them.
     """
     name = path.rsplit(".", 1)[-1]
     if not path.startswith("torch.nn.") or name not in ACTIVATIONS:

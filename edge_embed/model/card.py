@@ -1,6 +1,7 @@
-"""What a model says of itself for people: licence, languages, what it was trained for.
+"""Facts about a model for its users: licence, languages, what it was trained for.
 
-From the receipt of a conversion, else from the front matter of its README.md (the model card).
+They come from the receipt of its conversion, else from the front matter of its model card
+(README.md).
 """
 
 import re
@@ -14,10 +15,10 @@ from edge_embed.model.receipt import read_receipt
 __all__ = ["ModelCard", "Training"]
 
 Training = Literal["paraphrase", "search", "general"]
-"""``paraphrase``: texts that say the same; ``search``: a short query and what answers it;
+"""``paraphrase``: texts with the same meaning; ``search``: a query and documents that answer it;
 ``general``: both."""
 
-# How sentence-transformers' and other well-known models are named by what they were trained for
+# Parts of the names of well-known models that tell what a model was trained for
 # (https://www.sbert.net/docs/sentence_transformer/pretrained_models.html).
 _NAMES: Mapping[Training, re.Pattern[str]] = {
     "paraphrase": re.compile(r"\b(paraphrase|stsb|nli|quora|simcse)\b"),
@@ -28,17 +29,17 @@ _NAMES: Mapping[Training, re.Pattern[str]] = {
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Facts for people; nothing here changes how a model is run."""
+    """Facts about a model; none of them changes how it is run."""
 
     licence: str | None
     languages: tuple[str, ...]
     """ISO 639 codes, such as ``en``."""
     training: Training | None
-    """What the model was trained for, told by its name; None where the name does not tell."""
+    """What the model was trained for, guessed from its name; None if the name does not tell."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "ModelCard":
-        """Read what is known of the model in ``folder``.
+        """Read the facts about the model in ``folder``.
 
         Raises:
             ModelFormatError: the receipt is damaged.
@@ -63,7 +64,7 @@ def _training(name: str) -> Training | None:
 
 
 def _front_matter(readme: Path) -> dict[str, list[str]]:
-    """Read the flat part of a card's YAML: scalars and lists of scalars, each as a list."""
+    """Read the top-level scalars and lists of scalars of a card's YAML, each as a list."""
     try:
         lines = readme.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a model folder says about itself, read from its files; nothing is guessed."""
+"""The configuration of a model folder, read from its files; nothing is guessed."""
 
 import os
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
-"""Files of a model folder that must agree with one another, each pair looked at once.
+"""Check that the files of a model folder agree with one another.
 
-A graph reads any row of a table that it is given, and does not report a missing one; so a tokenizer
-or a configuration of another model would give wrong vectors in silence. Called when a model is
-loaded and when one is converted. What concerns a single file, and the widths of the modules, is
-refused where the file is read (:mod:`edge_embed.model.config`, :mod:`edge_embed.model.dense`,
+OpenVINO does not report a token id or a position beyond the last row of a table, so the tokenizer
+or the configuration of another model would silently give wrong vectors. The check runs when a model
+is loaded or converted. Faults of a single file, and widths of modules that do not fit, are refused
+where the file is read (:mod:`edge_embed.model.config`, :mod:`edge_embed.model.dense`,
 :mod:`edge_embed.model.precision`, :mod:`edge_embed.runtime.graph`).
 """
 
@@ -25,7 +25,7 @@ __all__ = ["EmbeddingTables", "as_converted", "check_consistency"]
 
 @dataclass(frozen=True)
 class EmbeddingTables:
-    """Rows of the tables that a graph reads; None where it has none that can be told."""
+    """Number of rows of a graph's embedding tables; None for a table that was not found."""
 
     words: int | None = None
     positions: int | None = None
@@ -42,12 +42,12 @@ def check_consistency(
     """Refuse a folder whose tokenizer, configuration and graph are not of one model.
 
     Args:
-        config: What the folder's JSON files say.
-        tables: Of the graph.
-        graph: Its .xml.
-        highest_id: Finds the highest token id that the tokenizer can give, which is slow; not asked
-            where tokenizer and graph are the very files of a conversion, which has asked.
-        pad_id: The id of the tokenizer's padding token, where it names one.
+        config: The folder's configuration.
+        tables: The sizes of the graph's embedding tables.
+        graph: The graph's .xml file.
+        highest_id: Returns the highest token id of the tokenizer. It is slow, and not called if
+            tokenizer and graph are unchanged since their conversion, which has checked it.
+        pad_id: The id of the tokenizer's padding token; None if it names none.
 
     Raises:
         ModelFormatError: two files contradict each other; the message names both.
@@ -79,13 +79,13 @@ def check_consistency(
             f"{folder}: texts of {config.max_seq_length} tokens need {needed} rows of positions, "
             f"the model has {tables.positions}: lower max_seq_length in sentence_bert_config.json"
         )
-    # With fewer words than the model has rows it would fit by its numbers.
+    # A tokenizer with a smaller vocabulary passes the checks above: compare its hash.
     if tokenizer is False:
         raise ModelFormatError(
             f"{folder}: tokenizer.json is not the one that the model was converted with "
             f"({RECEIPT} has another hash): copy that, or convert again"
         )
-    # Only where positions are counted by it does another padding id change a vector.
+    # The padding id changes vectors only of models whose positions start after it.
     if config.first_position and pad_id is not None and pad_id != config.pad_token_id:
         raise ModelFormatError(
             f"{folder}: config.json says pad_token_id {config.pad_token_id}, the tokenizer's "
@@ -94,9 +94,9 @@ def check_consistency(
 
 
 def as_converted(folder: Path, file: Path) -> bool | None:
-    """Return whether a file of a model folder is, byte for byte, that of its conversion.
+    """Return whether a file of a model folder is unchanged since the conversion.
 
-    None where the receipt does not say.
+    None if the receipt has no hash of it.
     """
     files = read_json(folder / RECEIPT, optional=True).get("files")
     said = files.get(file.relative_to(folder).as_posix()) if isinstance(files, dict) else None

@@ -25,11 +25,11 @@ __all__ = ["WEIGHTS", "DenseLayer", "DenseWeights", "read_safetensors", "save_de
 Floats = npt.NDArray[np.float32]
 
 WEIGHTS = "model.safetensors"
-"""Where a module keeps its arrays, in its folder."""
+"""The file of a module's arrays, in its folder."""
 
-# bfloat16 is the upper half of float32; numpy has no name for it.
-# Bytes; that of a model with thousands of arrays has some hundred thousand.
+# Bytes of a header; that of a model with thousands of arrays has a few hundred thousand.
 _LONGEST_HEADER = 1 << 24
+# bfloat16, which numpy lacks, is the upper half of float32 and is read as integers.
 _DTYPES: Mapping[str, str] = {
     "F64": "<f8",
     "F32": "<f4",
@@ -49,12 +49,12 @@ class DenseWeights(NamedTuple):
     bias: Floats | None
     """(out_features,)"""
     residual: Floats | None
-    """(out_features, in_features), where the input is added and has another width."""
+    """(out_features, in_features): projects the input before it is added; None without that."""
 
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """What a Dense module's config.json says; the weights stay on disk until they are asked for."""
+    """A Dense module as its config.json describes it; the weights are read by :meth:`weights`."""
 
     folder: Path
     in_features: int
@@ -63,14 +63,15 @@ class DenseLayer:
     activation: str
     """The name of torch's class, one of :data:`edge_embed.model.activations.ACTIVATIONS`."""
     residual: bool = False
-    """Whether the input is added to what the activation gives."""
+    """Whether the input is added to the activation's output."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "DenseLayer":
         """Read ``config.json`` of a Dense module.
 
         Raises:
-            ModelFormatError: the file is missing or damaged, or asks for what is not supported.
+            ModelFormatError: the file is missing or damaged, or states a setting that is not
+                supported.
         """
         path = folder / "config.json"
         config = read_json(path)
@@ -117,7 +118,7 @@ class DenseLayer:
         )
 
     def apply(self, vectors: Floats) -> Floats:
-        """Return the layer's output for ``vectors``, float32 (n, out_features)."""
+        """Return the layer's output, float32 (n, out_features), for float32 (n, in_features)."""
         weight, bias, residual = self.weights()
         wide = vectors.astype(np.float64)
         output = ACTIVATIONS[self.activation](wide @ weight.T + (0 if bias is None else bias))
@@ -162,7 +163,7 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
     """Read every array of a safetensors file as float32.
 
     Raises:
-        ModelFormatError: the file is missing or damaged, or holds other than numbers.
+        ModelFormatError: the file is missing or damaged, or has an unsupported data type.
     """
     try:
         content = path.read_bytes()
@@ -184,7 +185,7 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
 
 
 def table_width(path: Path) -> int:
-    """Return the columns of a table of token vectors, from the head of its file alone.
+    """Return the number of columns of a table of token vectors; reads only the file's header.
 
     Raises:
         ModelFormatError: the file is missing or damaged, or holds no such table.

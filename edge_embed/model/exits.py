@@ -1,8 +1,8 @@
-"""``exits.json``: with how few layers a model can run, and how its graph is shortened for that.
+"""``exits.json``: how a model's graph is run with fewer layers.
 
-A shorter pass ends early, leaves out layers in the middle, or both. Models of which all layers are
-one (ALBERT), or that were trained with exits, end early. Others keep far more of their quality
-without some of their middle layers (Sajjad et al. 2020, "On the Effect of Dropping Layers of
+A graph ends early, skips layers in the middle, or both. Models whose layers share their weights
+(ALBERT), or that were trained with exits, end early. Others keep far more of their quality if some
+of their middle layers are skipped (Sajjad et al. 2020, "On the Effect of Dropping Layers of
 Pre-trained Transformer Models", arXiv:2004.03844).
 """
 
@@ -25,19 +25,20 @@ class Exit:
     """How a graph runs with fewer layers; nodes are named as in the graph."""
 
     end: str | None = None
-    """The node with the token states at which it ends; None for the whole model's."""
+    """The node with the token states that are pooled; None for those of the last layer."""
     bypasses: tuple[tuple[str, str], ...] = ()
-    """Nodes (from, to): what reads the second one's token states reads the first one's instead."""
+    """Pairs of nodes (from, to): consumers of the second get the token states of the first, so that
+    the layers between them are skipped."""
     agreement: float | None = None
-    """Correlation of texts' similarities with those of the whole model, as converted."""
+    """Correlation of texts' similarities with the whole model's, measured at conversion."""
 
     def nodes(self) -> tuple[str, ...]:
-        """Return the name of every node that must be there."""
+        """Return the names of all nodes that the graph must have."""
         ends = () if self.end is None else (self.end,)
         return (*ends, *(name for pair in self.bypasses for name in pair))
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``exits.json`` holds of it."""
+        """Return the entry of ``exits.json``."""
         entry: dict[str, Any] = {}
         if self.end is not None:
             entry["end"] = self.end

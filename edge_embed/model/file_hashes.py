@@ -1,4 +1,4 @@
-"""Hashes of a model folder's files, by which a changed or damaged one is told."""
+"""Hashes of a model folder's files, by which changes and damage are detected."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["FileHash", "file_hash", "known_sha256"]
 
 @dataclass(frozen=True)
 class FileHash:
-    """A file's content, so that damage and change can be told."""
+    """The hash and the size in bytes of a file."""
 
     sha256: str
     size: int
@@ -26,7 +26,7 @@ def file_hash(path: Path) -> FileHash:
 
 
 def known_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file; the process reads it again only after it has changed."""
+    """Return the SHA-256 of a file, cached in this process until the file changes."""
     facts = path.stat()
     return _sha256(path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
 

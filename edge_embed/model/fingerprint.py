@@ -1,7 +1,7 @@
-"""Which model made these vectors: a hash of every file that shapes them.
+"""Identify the model that made some vectors: a hash of every file that affects vectors.
 
-Vectors of different models cannot be compared, and nothing in them says so. Whatever stores vectors
-stores this beside them, and refuses those of another model.
+Vectors of different models cannot be compared, and the vectors themselves do not show it. So an
+index, for example, stores this hash, and refuses vectors of a model with another.
 """
 
 import hashlib
@@ -16,32 +16,35 @@ from edge_embed.model.variants import TABLES, weights_of
 
 __all__ = ["model_fingerprint"]
 
-# What may change without changing a vector.
-_BESIDE = frozenset({RECEIPT, RANGES_FILE, PAIR_THRESHOLD, "README.md", "LICENSE"})
+# Files that do not affect vectors.
+_IGNORED = frozenset({RECEIPT, RANGES_FILE, PAIR_THRESHOLD, "README.md", "LICENSE"})
 
 
 class LoadedModel(Protocol):
-    """What is asked of a model: :class:`edge_embed.Embedder` has it."""
+    """The attributes of a model that are used, such as those of :class:`edge_embed.Embedder`."""
 
     @property
     def config(self) -> ModelConfig:
-        """What its folder says."""
+        """The folder's configuration."""
 
     @property
     def variant(self) -> str:
-        """Which of the folder's weights it runs."""
+        """The variant of the weights that it runs."""
 
     @property
     def layers(self) -> int | None:
-        """With how many layers it runs; None is the whole model."""
+        """How many layers are computed; None is all of them."""
 
     @property
     def derived(self) -> str | None:
-        """A hash of what was derived from the files when it was loaded; None where nothing was."""
+        """A hash of the table that was derived when the model was loaded; None if there is none."""
 
 
 def model_fingerprint(model: LoadedModel) -> str:
-    """Return 64 hexadecimal digits: equal for copies of a model folder, its variant and exit."""
+    """Return a SHA-256 as 64 hexadecimal digits.
+
+    It is the same for copies of a model folder that run the same variant and exit.
+    """
     folder = model.config.folder
     _, graph = model.config.variant_file(model.variant)
     chosen = {graph, weights_of(graph)}
@@ -53,7 +56,7 @@ def model_fingerprint(model: LoadedModel) -> str:
             file.is_file()
             and not hidden
             and place.parts[0] != graph.parent.name
-            and file.name not in _BESIDE
+            and file.name not in _IGNORED
             and not (model.config.is_table and file.name in TABLES.values())
             and file.suffix in (".json", ".txt", ".model", ".safetensors", ".bin")
         ):

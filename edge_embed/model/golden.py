@@ -1,6 +1,6 @@
-"""Golden values: vectors that a model gave where it was made, kept on its card.
+"""Golden values: vectors that a model gave on the machine where it was made, kept on its card.
 
-An installation that gives others is broken, or its processor computes wrongly.
+If an installation gives others, it is broken, or its processor computes wrongly.
 """
 
 import json
@@ -16,7 +16,7 @@ from edge_embed.errors import ModelFormatError
 __all__ = ["TOLERANCE", "GoldenValues"]
 
 TOLERANCE = 0.01
-"""INT8 arithmetic rounds a little differently on processors with other instructions."""
+"""Largest accepted difference: INT8 arithmetic rounds differently on other instruction sets."""
 
 _CARD = "README.md"
 _BLOCK = re.compile(r"## Golden values\n.*?```json\n(.*?)```", re.DOTALL)
@@ -25,13 +25,13 @@ _COMPONENTS = 6
 
 @dataclass(frozen=True)
 class GoldenValues:
-    """What a card states of a few texts."""
+    """Vectors of a few texts, as the card states them."""
 
     texts: tuple[str, ...]
     first_components: npt.NDArray[np.float64]
     """The first six components of each unit vector: (texts, 6)."""
     cosines: npt.NDArray[np.float64]
-    """(texts, texts)."""
+    """Cosines of all pairs of texts: (texts, texts)."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "GoldenValues | None":
@@ -65,8 +65,8 @@ class GoldenValues:
             )
         return cls(texts, components, cosines)
 
-    def apart(self, unit: npt.NDArray[np.float32]) -> float:
-        """Return the greatest difference of components and cosines.
+    def largest_difference(self, unit: npt.NDArray[np.float32]) -> float:
+        """Return the largest absolute difference of components and cosines.
 
         Args:
             unit: Vectors of :attr:`texts`, of unit length, float32 (texts, dim).

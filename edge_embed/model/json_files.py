@@ -1,4 +1,4 @@
-"""JSON files of a model folder, and one line about what is wrong with them."""
+"""Read the JSON files of a model folder; a damaged one is an error of one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,10 +57,13 @@ def load_json(path: Path, *, optional: bool = False) -> object:
 
 @contextmanager
 def malformed(place: Path) -> Iterator[None]:
-    """Turn what a value of another type or size leads to into one line.
+    """Turn errors that a wrong type or value causes within the block into a ModelFormatError.
+
+    Args:
+        place: The folder or file that is read, for the message.
 
     Raises:
-        ModelFormatError: the block met such a value.
+        ModelFormatError: the block raised such an error.
     """
     try:
         yield
@@ -74,10 +77,12 @@ def malformed(place: Path) -> Iterator[None]:
 
 
 def number_of(values: dict[str, Any], *names: str) -> int | None:
-    """Return the whole number of the first of several fields that is there; None where it is null.
+    """Return the integer value of the first of the fields ``names`` that ``values`` has.
+
+    None if it has none of them, or the value is null.
 
     Raises:
-        ValueError: it is none that a model can have.
+        ValueError: the value is not an integer from -1 to 2^31 - 1.
     """
     name = next((name for name in names if name in values), names[0])
     value = typed(float | None, values.get(name), name)

@@ -1,4 +1,4 @@
-"""Folders that hold another kind of model than a sentence encoder: named, with what takes them."""
+"""Recognise folders with another kind of model than a sentence encoder, and refuse them by name."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ _LATE_INTERACTION = ("ColBERT", "HF_ColBERT")
 
 
 def is_pair_model(folder: str | Path) -> bool:
-    """Whether the folder holds a sequence classifier, and no encoder of sentences."""
+    """Return whether the folder holds a sequence classifier (a cross-encoder)."""
     folder = Path(folder)
     if (folder / "modules.json").is_file() and _stated_kind(folder) != "CrossEncoder":
         return False
@@ -21,10 +21,10 @@ def is_pair_model(folder: str | Path) -> bool:
 
 
 def require_encoder(folder: Path) -> None:
-    """Refuse what is no encoder of sentences.
+    """Raise if the folder holds another kind of model than a sentence encoder.
 
     Raises:
-        ModelFormatError: it is another kind of model, or no model's folder.
+        ModelFormatError: it does, or it is the hub cache's folder around a model.
     """
     refuse_other_kinds(folder)
     if is_pair_model(folder):
@@ -36,10 +36,10 @@ def require_encoder(folder: Path) -> None:
 
 
 def refuse_other_kinds(folder: Path) -> None:
-    """Refuse what is neither an encoder of sentences nor a model that reads pairs.
+    """Raise if the folder holds neither a sentence encoder nor a cross-encoder.
 
     Raises:
-        ModelFormatError: it is another kind of model, or the hub cache's folder around one.
+        ModelFormatError: it does not, or it is the hub cache's folder around a model.
     """
     if snapshot := _snapshot(folder):
         raise ModelFormatError(
@@ -68,7 +68,7 @@ def refuse_other_kinds(folder: Path) -> None:
 
 
 def _stated_kind(folder: Path) -> str | None:
-    """Return which class of sentence-transformers saved the folder, where it says so."""
+    """Return the class of sentence-transformers that saved the folder; None if it is not stated."""
     extra = read_json(folder / "config_sentence_transformers.json", optional=True)
     kind = extra.get("model_type")
     return kind if isinstance(kind, str) else None
@@ -80,7 +80,7 @@ def _architectures(folder: Path) -> list[str]:
 
 
 def _snapshot(folder: Path) -> Path | None:
-    """Return the snapshot that a repository's folder in the hub's cache would be opened at."""
+    """Return the snapshot to use of a repository's folder in the hub's cache; None for others."""
     snapshots = folder / "snapshots"
     if not snapshots.is_dir() or (folder / "config.json").is_file():
         return None

@@ -1,4 +1,4 @@
-"""The LayerNorm module of a model folder, https://arxiv.org/abs/1607.06450: after pooling."""
+"""The LayerNorm module of a model folder, after pooling (https://arxiv.org/abs/1607.06450)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ __all__ = ["EPSILON", "LayerNorm", "ScaleAndShift"]
 Floats = npt.NDArray[np.float32]
 
 EPSILON = 1e-5
-"""Added to the variance; torch's, which the module's configuration does not change."""
+"""Added to the variance: torch's default, which the module's configuration cannot change."""
 
 
 class ScaleAndShift(NamedTuple):
-    """What a vector of mean 0 and variance 1 is multiplied by, and then what is added."""
+    """The learned factors and summands of a LayerNorm, float32."""
 
     scale: Floats
     """(dimension,)"""
@@ -30,19 +30,19 @@ class ScaleAndShift(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """What a LayerNorm module's config.json says; the weights stay on disk."""
+    """A LayerNorm module as its config.json describes it; :meth:`weights` reads the weights."""
 
     folder: Path
     dimension: int
 
     @property
     def in_features(self) -> int:
-        """Dimensions that it takes."""
+        """Number of input dimensions."""
         return self.dimension
 
     @property
     def out_features(self) -> int:
-        """Dimensions that it gives."""
+        """Number of output dimensions."""
         return self.dimension
 
     @classmethod
@@ -72,7 +72,7 @@ class LayerNorm:
         return ScaleAndShift(arrays["norm.weight"], arrays["norm.bias"])
 
     def apply(self, vectors: Floats) -> Floats:
-        """Return the module's output for ``vectors``, float32 (n, dimension)."""
+        """Return the module's output for ``vectors``, both float32 (n, dimension)."""
         scale, shift = self.weights()
         wide = vectors.astype(np.float64)
         centred = wide - wide.mean(axis=1, keepdims=True)

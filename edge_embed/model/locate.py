@@ -1,4 +1,4 @@
-"""From a model's name to its folder: a folder, a model that ships, or a hub repository."""
+"""Find the folder of a model by its name: a folder, a shipped model, or a hub repository."""
 
 import warnings
 from pathlib import Path
@@ -15,18 +15,18 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = "edge-embed-small"
-"""The shipped model that is meant where none is named."""
+"""The shipped model that is used if none is named."""
 
 DEFAULT_PAIR_MODEL = "edge-embed-pairs"
-"""The shipped model that reads two texts together."""
+"""The shipped pair model (cross-encoder)."""
 
-# Names of former versions, and what has taken their place.
+# Shipped models of former versions, and the models that replaced them.
 _REPLACED = {"edge-embed-albert-mini": "edge-embed-tiny"}
 
-# In a clone, but not in the package: its size is kept for models that more people need.
+# In the repository, but not in the package, to keep that small.
 _IN_REPOSITORY = ("edge-embed-albert",)
 
-# What the runtime reads of a hub repository; weights in other formats stay there.
+# The files of a hub repository that the runtime reads; weights in other formats are not fetched.
 _HUB_FILES = ["*.json", "*/config.json", "openvino/*", "README.md"]
 
 
@@ -37,14 +37,14 @@ def shipped_models() -> dict[str, Path]:
 
 
 def shipped_pair_models() -> dict[str, Path]:
-    """Return the models of pairs that come with the package: name to folder."""
+    """Return the pair models that come with the package: name to folder."""
     encoders = shipped_models()
     return {name: folder for name, folder in _shipped_folders().items() if name not in encoders}
 
 
 def _shipped_folders() -> dict[str, Path]:
     package = Path(__file__).resolve().parents[1]
-    # In a wheel the models lie inside the package, in a checkout beside it.
+    # In a wheel the models are inside the package, in a checkout beside it.
     for parent in (package / "models", package.parent / "models"):
         folders = sorted(file.parent for file in parent.glob("*/edge_embed.json"))
         if folders:
@@ -55,13 +55,16 @@ def _shipped_folders() -> dict[str, Path]:
 def resolve_model(model: str | Path | None, *, revision: str | None = None) -> Path:
     """Return the folder of ``model``: a path, a shipped model's name, or a hub id.
 
-    None is :data:`DEFAULT_MODEL`.
+    None is :data:`DEFAULT_MODEL`. A hub id is looked up in the local hub cache first and downloaded
+    only if it is not there. A shipped model of a former version gives the one that replaced it,
+    with a warning.
 
-    A hub id is looked up in the local hub cache first and downloaded only when it is not there. A
-    name of a former version gives what has taken its place, with a warning.
+    Args:
+        model: The folder, name or hub id.
+        revision: Branch, tag or commit of a hub id.
 
     Raises:
-        ModelNotFoundError: none of the three fits, or the hub cannot be reached.
+        ModelNotFoundError: it is none of the three, or the hub cannot be reached.
     """
     if model is None:
         default = shipped_models().get(DEFAULT_MODEL)
@@ -102,7 +105,7 @@ def resolve_model(model: str | Path | None, *, revision: str | None = None) -> P
 
 
 def _from_hub(repository: str, revision: str | None) -> Path:
-    # Imported here: most runs never need it, and it costs more than everything else together.
+    # Imported here: most runs do not need it, and it is the slowest import of all.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -124,7 +127,7 @@ def _from_hub(repository: str, revision: str | None) -> Path:
             )
 
         folder = fetch(_HUB_FILES)
-        layers = _layer_files(folder)  # known only when modules.json is there
+        layers = _layer_files(folder)  # known once modules.json has been fetched
         return fetch([*_HUB_FILES, *layers]) if layers else folder
 
     try:
@@ -154,7 +157,7 @@ def _layer_files(folder: Path) -> list[str]:
     """Return the weights of the layers after pooling that a repository's modules.json names."""
     try:
         listed = load_json(folder / "modules.json")
-    except ModelFormatError:  # told when the model is loaded
+    except ModelFormatError:  # raised again when the model is loaded
         return []
     modules = listed if isinstance(listed, list) else []
     return [
@@ -167,7 +170,7 @@ def _layer_files(folder: Path) -> list[str]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a copy in the cache has all that a model needs; a download may have been ended."""
+    """Return whether a cached copy has all files of a model; a download may have been aborted."""
     graphs = [file for file in folder.glob("openvino/*.xml") if file.with_suffix(".bin").is_file()]
     needed = ["modules.json", "config.json", "tokenizer.json", *_layer_files(folder)]
     return bool(graphs) and all((folder / name).is_file() for name in needed)

@@ -1,4 +1,4 @@
-"""modules.json: the steps of a sentence-transformers model, and which of them are run."""
+"""modules.json: the modules of a sentence-transformers model, and which of them are supported."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ __all__ = [
 
 HeadStep = DenseLayer | LayerNorm | Literal["normalize"]
 
-_RUN = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "StaticEmbedding")
+_SUPPORTED = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "StaticEmbedding")
 
 _IMAGES = ("a model of images and texts", "take an encoder of texts")
 _ROUTED = (
@@ -43,7 +43,7 @@ _WORDS = (
     "take an encoder with a Transformer, which is as small today",
 )
 
-# Modules of sentence-transformers that are not run: what their models are, and what to do.
+# Modules of sentence-transformers that are not supported: the kind of model, and a remedy.
 _REFUSED: Mapping[str, tuple[str, str]] = {
     "Asym": _ROUTED,
     "BoW": _WORDS,
@@ -72,10 +72,10 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
 
 
 def check_modules(folder: Path) -> list[tuple[str, Path]]:
-    """Return kind and folder of every module of a model, in order.
+    """Return kind (such as ``Pooling``) and folder of every module of a model, in order.
 
     Raises:
-        ModelFormatError: modules.json is missing or damaged, or names one that is not run.
+        ModelFormatError: modules.json is missing or damaged, or names one that is not supported.
     """
     file = folder / "modules.json"
     if not file.is_file():
@@ -90,11 +90,11 @@ def check_modules(folder: Path) -> list[tuple[str, Path]]:
         ]
     except (TypeError, KeyError, ValueError, AttributeError):
         raise ModelFormatError(f"{file} should list modules with 'type' and 'path'") from None
-    return [module for module in modules if module[0] != "Dropout"]  # for training alone
+    return [module for module in modules if module[0] != "Dropout"]  # no effect at inference
 
 
 def _remedy(folder: Path) -> str:
-    """Say what to do about a folder without modules.json, where something can be done."""
+    """Return what to do about a folder without modules.json, for an error message, or ""."""
     inner = sorted(path.parent for path in folder.glob("*/modules.json"))
     if inner:
         return f"; the folder {inner[0].name} in it is a model: give {inner[0]}"
@@ -110,20 +110,20 @@ class TableModules(NamedTuple):
     """The modules of a model that is a table of token vectors."""
 
     folder: Path
-    """Where the table is."""
+    """The folder of the table."""
     head: list[tuple[str, Path]]
-    """Kind and folder of what follows the mean of a text's vectors."""
+    """Kind and folder of the modules after the mean of a text's token vectors."""
 
 
 def table_modules(folder: Path, *, anywhere: bool = False) -> TableModules | None:
-    """Return the modules of a model without a transformer (StaticEmbedding); None of others.
+    """Return the modules of a model without a transformer (StaticEmbedding); None for others.
 
     Args:
         folder: The model.
-        anywhere: The table may lie in a folder of its own, as in a source.
+        anywhere: Accept a table in a subfolder, as sources of a conversion have it.
 
     Raises:
-        ModelFormatError: modules.json is missing or damaged, or names one that is not run.
+        ModelFormatError: modules.json is missing or damaged, or names one that is not supported.
     """
     modules = check_modules(folder)
     if not modules or modules[0][0] != "StaticEmbedding":
@@ -144,7 +144,11 @@ def table_modules(folder: Path, *, anywhere: bool = False) -> TableModules | Non
 
 
 def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
-    """Return the folders of Transformer and Pooling, and kind and folder of what comes after."""
+    """Return the folders of Transformer and Pooling, and kind and folder of the modules after them.
+
+    Raises:
+        ModelFormatError: modules.json is missing or damaged, or has another order of modules.
+    """
     file = folder / "modules.json"
     modules = check_modules(folder)
     kinds = [kind for kind, _ in modules]
@@ -164,26 +168,39 @@ def read_modules(folder: Path) -> tuple[Path, Path, list[tuple[str, Path]]]:
 
 
 def _kind(name: str, file: Path) -> str:
-    """Return which module a class of modules.json is: of sentence-transformers, and one we run."""
+    """Return the kind of a class in modules.json, such as ``Pooling``.
+
+    Raises:
+        ModelFormatError: it is not a supported module of sentence-transformers.
+    """
     library, kind = name.split(".", 1)[0], name.rsplit(".", 1)[-1]
     if library != "sentence_transformers":
         raise ModelFormatError(
             f"{file} names the class {name!r:.80}, code that comes with the model: edge_embed runs "
             "sentence-transformers' own modules and never takes another class for one of them"
         )
-    if kind not in (*_RUN, "Dropout"):
+    if kind not in (*_SUPPORTED, "Dropout"):
         if kind in _REFUSED:
             what, remedy = _REFUSED[kind]
             raise ModelFormatError(f"{file} names the module {kind!r}: it is {what}; {remedy}")
         raise ModelFormatError(
             f"{file} names the module {kind!r:.80}, which edge_embed does not run; it runs "
-            f"{', '.join(_RUN)}"
+            f"{', '.join(_SUPPORTED)}"
         )
     return kind
 
 
 def read_head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ...]:
-    """Read the steps after pooling; each layer must take what the step before it gives."""
+    """Read the steps after pooling.
+
+    Args:
+        modules: Kind and folder of each, in order.
+        width: Number of dimensions after pooling.
+
+    Raises:
+        ModelFormatError: a file is missing or damaged, or a layer's input has another width than
+            the output before it.
+    """
     steps: list[HeadStep] = []
     for kind, folder in modules:
         if kind == "Normalize":
@@ -204,7 +221,7 @@ def read_head(modules: list[tuple[str, Path]], width: int) -> tuple[HeadStep, ..
 
 
 def _require_sentence_embedding(file: Path) -> None:
-    """Refuse a Normalize of token states, which later versions can state in a config.json."""
+    """Refuse a Normalize of token states, which newer models can state in a config.json."""
     config = read_json(file, optional=True)
     for name in ("module_input_name", "module_output_name"):
         if config.get(name) not in (None, "sentence_embedding"):

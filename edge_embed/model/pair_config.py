@@ -1,4 +1,4 @@
-"""What the folder of a model that reads pairs says about itself."""
+"""The configuration of a pair model's folder (a cross-encoder), read from its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ _ACTIVATIONS: Mapping[str, Activation] = {
 
 @dataclass(frozen=True)
 class CosineShare:
-    """An encoder's part in a pair's score: ``output + weight * cosine + intercept``.
+    """An encoder's part in a pair's score: the logit is ``output + weight * cosine + intercept``.
 
-    Reading both texts tells what changes the meaning, a cosine how near the subjects are; on
-    ordinary paraphrases the cosine knows more, on opposites nothing.
+    The cross-encoder is better at small changes of meaning, such as a negation; the cosine of two
+    embeddings is better on ordinary paraphrases.
     """
 
     encoder: str
-    """The encoder's name or folder; a folder is meant relative to the pair model's."""
+    """The encoder's name or folder; in the file, a folder is relative to the pair model's."""
     weight: float
     intercept: float
 
@@ -43,17 +43,17 @@ class CosineShare:
 class PairConfig(ModelConfig):
     """A folder in the layout of sentence-transformers' CrossEncoder, as its files describe it.
 
-    For the engine it is an encoder whose first token becomes one number a label.
+    For the engine it is an encoder with ``cls`` pooling whose vectors have one dimension a label.
     """
 
     labels: tuple[str, ...]
     """Names of the outputs, in order."""
     activation: Activation
-    """What turns the outputs into scores."""
+    """The function from logits to scores."""
     threshold: float | None
-    """Score from which a pair counts as the same, where the folder states one."""
+    """Score from which a pair counts as a paraphrase; None if the folder states none."""
     cosine: "CosineShare | None" = None
-    """What an encoder's cosine adds to the output, where the folder states it."""
+    """An encoder's part in the score; None if the folder states none."""
 
     @property
     def dim(self) -> int:
@@ -65,7 +65,7 @@ class PairConfig(ModelConfig):
         """Read the configuration of a pair model's folder.
 
         Raises:
-            ModelFormatError: a file is missing or damaged, or the folder is no pair model's.
+            ModelFormatError: a file is missing or damaged, or it is not a pair model's folder.
         """
         with malformed(Path(folder)):
             return cls._read(Path(folder))
@@ -118,7 +118,7 @@ def _cosine_share(folder: Path) -> CosineShare | None:
 
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:
-    """Return the outputs' names; transformers has two labels where nothing is said."""
+    """Return the outputs' names; without any, two as in transformers."""
     names = config.get("id2label")
     if isinstance(names, dict) and names:
         return tuple(str(names[key]) for key in sorted(names, key=int))
@@ -126,7 +126,7 @@ def _labels(config: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _activation(folder: Path, config: dict[str, Any], outputs: int) -> Activation:
-    """Return what CrossEncoder would apply: what the folder states, else by the outputs."""
+    """Return the activation that CrossEncoder would apply: as stated, else by the outputs."""
     extra = read_json(folder / "config_sentence_transformers.json", optional=True)
     stated = (
         extra.get("activation_fn")

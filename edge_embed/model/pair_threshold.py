@@ -1,7 +1,7 @@
-"""From a cosine to "the same or not": a threshold and a probability, stored with a model.
+"""A threshold on the cosine from which two texts are paraphrases, stored with a model.
 
-Fitted on labelled pairs by ``edge-embed eval pairs --save-threshold``, read by whatever decides
-whether two texts say the same. The probability is a logistic curve of the cosine (Platt 1999).
+It is fitted on labelled pairs by ``edge-embed eval pairs --save-threshold``, together with the
+probability of a paraphrase as a logistic function of the cosine (Platt 1999).
 """
 
 import json
@@ -50,23 +50,23 @@ class Logistic:
             curvature = probability * (1 - probability)
             hessian = (design * curvature[:, None]).T @ design + 1e-9 * np.eye(2)
             step = np.linalg.solve(hessian, gradient)
-            # A long step from a flat start would overshoot.
+            # Limit the step, as Newton's method may overshoot from the start.
             parameters += step / max(1.0, float(np.abs(step).max()) / 10)
             if np.abs(step).max() < 1e-9:
                 break
         return cls(float(parameters[0]), float(parameters[1]))
 
     def probability(self, cosines: npt.ArrayLike) -> Floats:
-        """Return the probability of each cosine."""
+        """Return the probability for each cosine, float64 of the same shape."""
         return _sigmoid(self.slope * np.asarray(cosines, np.float64) + self.intercept)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairThreshold:
-    """What decides whether two texts are a pair, and what it was fitted on."""
+    """A fitted threshold, and the data that it was fitted on."""
 
     threshold: float
-    """Pairs whose cosine is at least this are positive; the best F1 on the fitting data."""
+    """Pairs with at least this cosine are positive; it has the best F1 on the fitting data."""
     logistic: Logistic
     f1: float
     average_precision: float
@@ -79,11 +79,11 @@ class PairThreshold:
     positives: int
 
     def probability(self, cosines: npt.ArrayLike) -> Floats:
-        """Return the probability that pairs with these cosines are positive."""
+        """Return the probability that pairs with these cosines are positive, float64."""
         return self.logistic.probability(cosines)
 
     def save(self, folder: Path) -> Path:
-        """Write ``pair_threshold.json`` into a model folder.
+        """Write ``pair_threshold.json`` into a model folder and return its path.
 
         Raises:
             OutputError: it cannot be written.
@@ -122,5 +122,5 @@ class PairThreshold:
 
 
 def _sigmoid(values: Floats) -> Floats:
-    # Through tanh, which does not overflow.
+    # By tanh, as exp may overflow.
     return 0.5 * (1 + np.tanh(0.5 * values))

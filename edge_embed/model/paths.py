@@ -1,4 +1,4 @@
-"""Names that come out of a file, as paths: none of them leaves its folder."""
+"""Turn paths that a file names into real ones, and refuse those that lead out of the folder."""
 
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
@@ -9,15 +9,16 @@ __all__ = ["path_inside"]
 
 
 def path_inside(folder: Path, name: object, file: Path) -> Path:
-    """Return the path that ``name``, read from ``file``, has in ``folder``.
+    """Return the path of ``name``, which was read from ``file``, in ``folder``.
 
-    A file may be a link, as those of a hub's cache are; a folder on the way must not lead out.
+    The file itself may be a symbolic link, as in a hub's cache; its folder must not be one that
+    leads out of ``folder``.
 
     Raises:
-        ModelFormatError: it is no name, or leads out of the folder.
+        ModelFormatError: it is not a path, or it leads out of the folder.
     """
     if isinstance(name, str) and "\0" not in name:
-        # Read as Windows does, which takes both slashes and drives.
+        # As a Windows path, since Windows accepts both slashes and drive letters.
         parts = PureWindowsPath(name)
         if not (parts.is_absolute() or parts.drive or parts.root or ".." in parts.parts):
             path = folder / name

@@ -1,7 +1,7 @@
 """Smaller output vectors: int8, uint8, binary and ubinary, with sentence-transformers' meaning.
 
-int8 and uint8 cut each dimension's range into 255 steps. A range taken from the texts at hand
-would make vectors of two calls incomparable, so ranges are fitted once on representative text and
+int8 and uint8 divide each dimension's range into 255 steps. With ranges of the texts of each call,
+vectors of two calls could not be compared, so ranges are fitted once on representative texts and
 stored with the model, in ``embedding_ranges.json``.
 """
 
@@ -82,12 +82,12 @@ def fit_ranges(embeddings: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Ranges:
-    """Fitted ranges of a model's vectors, as they are and scaled to unit length."""
+    """Fitted ranges (minimum and maximum a dimension) of a model's vectors."""
 
     plain: Floats
-    """Float32 (2, dim)."""
+    """Of the vectors as the model gives them: float32 (2, dim)."""
     normalized: Floats
-    """Float32 (2, dim)."""
+    """Of the vectors scaled to unit length: float32 (2, dim)."""
     texts: int
     """How many texts they were fitted on."""
 
@@ -101,8 +101,8 @@ class Ranges:
         """Return the ranges for vectors of ``dim`` dimensions, float32 (2, dim).
 
         Raises:
-            InputError: the vectors are both truncated and normalized, whose scale depends on the
-                truncation.
+            InputError: the vectors are truncated and then normalized, for which no ranges are
+                stored.
         """
         full = self.plain.shape[1]
         if normalize and dim < full:
@@ -114,7 +114,11 @@ class Ranges:
         return (self.normalized if normalize else self.plain)[:, :dim]
 
     def save(self, folder: Path) -> Path:
-        """Write ``embedding_ranges.json`` into a model folder."""
+        """Write ``embedding_ranges.json`` into a model folder and return its path.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         path = folder / RANGES_FILE
         content = {
             "texts": self.texts,

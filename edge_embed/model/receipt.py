@@ -1,7 +1,7 @@
-"""The receipt of a conversion, ``edge_embed.json``: what a model folder is and where it is from.
+"""The receipt of a conversion, ``edge_embed.json``: a model's origin, settings and file hashes.
 
-The converter writes it; ``info`` shows it; ``verify`` holds the folder against its hashes. A model
-without one loads all the same.
+The converter writes it, ``info`` shows it, and ``verify`` compares the folder with its hashes. A
+model without a receipt can be loaded too.
 """
 
 import json
@@ -38,14 +38,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """What was converted."""
+    """The source of a conversion."""
 
     name: str
     """The hub id, the package's name, or the last part of a folder's path."""
     kind: str
     """``folder``, ``package`` or ``hub``."""
     weights: str
-    """``checkpoint``, ``openvino`` or ``onnx``."""
+    """``checkpoint``, ``openvino``, ``onnx`` or ``table``."""
     weights_sha256: str
     revision: str | None = None
     """The hub's commit or the package's version."""
@@ -55,7 +55,7 @@ class SourceRecord:
 
 @dataclass(frozen=True)
 class TextSetRecord:
-    """A set of texts that was used: its name, number of texts, and the hash of their lines."""
+    """A set of texts: its name, the number of texts, and the SHA-256 of their lines."""
 
     name: str
     size: int
@@ -68,19 +68,19 @@ class Fidelity:
 
     cosine_mean: float
     cosine_p1: float
-    """The first percentile: 99 of 100 texts are closer."""
+    """The first percentile of the texts' cosines: 99 of 100 are higher."""
     cosine_min: float
     spearman: float
     """Rank correlation of all pairwise similarities with the source's."""
     neighbour_overlap: float | None = None
-    """The share of each text's ten nearest texts that are the source's too."""
+    """Mean share of each text's ten nearest neighbours that are the same as the source's."""
     threshold_drift: float | None = None
-    """How far the best threshold between paraphrases and others moves, as a cosine."""
+    """Difference of the best cosine threshold for paraphrases from the source's."""
 
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """How far the outputs of a pair model's variant agree with the FP32 source's."""
+    """How close the outputs of a pair model's variant are to the FP32 source's."""
 
     difference_mean: float
     """Mean absolute difference of the outputs, before any activation."""
@@ -98,15 +98,15 @@ class VariantReceipt:
     origin: str
     """``exported``, ``traced``, ``converted``, ``adopted``, ``quantized`` or ``compressed``."""
     recipe: Mapping[str, Any]
-    """The quantization's choices; empty where there was none."""
+    """The settings of quantization and factorisation; empty without either."""
     ignored_layers: tuple[str, ...]
     """Layers that were left in floating point."""
     fidelity: Fidelity | None
     """Measured on the evaluation texts; None for the reference itself, and for pair models."""
     packed: bool | None = None
-    """Whether texts side by side in a row were proved not to see each other; None: not tried."""
+    """Whether several texts may share a row without a change of their vectors; None if untested."""
     agreement: PairAgreement | None = None
-    """Of a pair model, measured on the evaluation pairs."""
+    """Measured on the evaluation pairs; only for a pair model."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ class ProjectionRecord:
     centered: bool
     whitened: bool
     variant: str
-    """The weights that embedded the texts."""
+    """The variant that embedded the texts."""
     texts: TextSetRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """Everything that ``edge_embed.json`` says."""
+    """The content of ``edge_embed.json``."""
 
     created: str
     """UTC, ISO 8601."""
@@ -132,11 +132,11 @@ class Receipt:
     licence: str | None
     languages: tuple[str, ...]
     precision: str
-    """What was asked for: int8, w8, fp16 or fp32."""
+    """The ``--precision`` of the conversion: int8, w8, fp16 or fp32."""
     tokenizer: str
-    """``copied``, or what tokenizer.json was made with."""
+    """``copied``, or the file and library that tokenizer.json was made with."""
     reference: str
-    """What the variants were measured against."""
+    """The model that the variants' fidelity was measured against."""
     variants: Mapping[str, VariantReceipt]
     calibration: TextSetRecord | None
     evaluation: TextSetRecord
@@ -147,7 +147,7 @@ class Receipt:
 
 
 def read_receipt(folder: Path) -> Receipt | None:
-    """Read the receipt of ``folder``; None where there is none.
+    """Read the receipt of ``folder``; None if it has none.
 
     Raises:
         ModelFormatError: the receipt is damaged, or newer than this version reads.
@@ -181,16 +181,16 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
 
 
 def hash_files(folder: Path) -> dict[str, FileHash]:
-    """Hash every file below ``folder`` but the receipt; paths are relative, with ``/``."""
+    """Hash every file below ``folder`` but the receipt: relative path, with ``/``, to hash."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: file_hash(path) for name, path in named.items() if name != RECEIPT}
 
 
 def check_files(folder: Path, receipt: Receipt) -> list[str]:
-    """Hold the files of ``folder`` against the receipt; return one line for each that differs.
+    """Compare the files of ``folder`` with the receipt; return one line for each that differs.
 
-    Files that the receipt does not name are nobody's fault and are passed over.
+    Files that the receipt does not name are ignored.
     """
     problems = []
     for name, expected in receipt.files.items():
@@ -212,7 +212,7 @@ def verify_folder(folder: Path) -> None:
     """Check every file of a model folder against the hashes in its receipt.
 
     Raises:
-        ModelFormatError: there is no receipt, or a file is missing or another.
+        ModelFormatError: there is no receipt, or a file is missing or has another hash.
     """
     receipt = read_receipt(folder)
     if receipt is None:

@@ -1,8 +1,8 @@
-"""What a Transformer module's own file may ask for, and what of it is done here.
+"""Settings of a Transformer module, and which of them are supported.
 
-Later versions of sentence-transformers keep more in ``sentence_bert_config.json`` than a token
-limit: the output that is taken, limits for queries and documents, a chat template. What is not
-done here is refused, so that no vector differs in silence.
+Newer versions of sentence-transformers store more in ``sentence_bert_config.json`` than a token
+limit: which output is used, limits for queries and documents, a chat template. Settings that are
+not supported here and would change vectors are refused.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,21 +13,21 @@ from edge_embed.errors import ModelFormatError
 
 __all__ = ["check_settings"]
 
-# Options of a tokenizer's call that change no token.
+# Options of a tokenizer's call that do not change token ids.
 _HARMLESS = frozenset({"padding", "return_tensors", "truncation"})
 
 
 def check_settings(settings: Mapping[str, Any], file: Path) -> None:
-    """Refuse settings of a Transformer module that would change vectors and are not followed.
+    """Refuse settings of a Transformer module that would change vectors and are not supported.
 
     Args:
         settings: The content of ``sentence_bert_config.json``.
         file: Its path, for the error.
 
     Raises:
-        ModelFormatError: there is one.
+        ModelFormatError: there is such a setting.
     """
-    for name, value in _not_followed(settings):
+    for name, value in _unsupported(settings):
         raise ModelFormatError(
             f"{file} sets {name} to {value!r:.60}, which edge_embed does not follow: it takes the "
             "states of each token of a feature-extraction model, of plain texts; choose another "
@@ -35,7 +35,7 @@ def check_settings(settings: Mapping[str, Any], file: Path) -> None:
         )
 
 
-def _not_followed(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _unsupported(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for name, usual in (
         ("transformer_task", "feature-extraction"),
         ("module_output_name", "token_embeddings"),

@@ -1,4 +1,4 @@
-"""Which weights a model folder holds, by the names of the variants that run them."""
+"""The variants of a model (int8, fp32, ...) and the files of their weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,18 +14,21 @@ VARIANTS: Mapping[str, str] = {
     "fp16": "openvino/openvino_model.xml",
     "fp32": "openvino/openvino_model.xml",
 }
-"""Variant name to file below the folder of a transformer, in order of preference. The main IR is
-fp32 unless the folder's receipt says that its precision is fp16."""
+"""Variant name to file below the model folder, in order of preference. ``openvino_model.xml`` is
+fp32 unless the folder's receipt states the precision fp16."""
 
 TABLES: Mapping[str, str] = {"int8": "model_int8.safetensors", "fp32": "model.safetensors"}
 """The same for a folder whose model is a table of token vectors."""
 
 STATIC = "static"
-"""The variant that no folder holds: token vectors derived from the model's other weights."""
+"""The variant that is derived when a model is loaded: a vector for each token."""
 
 
 def variants_of(folder: Path, *, table: bool) -> dict[str, Path]:
-    """Return the weights that are there: variant name to its .xml or table, the preferred first."""
+    """Return the weights in the folder: variant name to .xml file or table, the preferred first.
+
+    ``table`` tells that the model is a table of token vectors, without a transformer.
+    """
     if table:
         files = {name: folder / file for name, file in TABLES.items()}
     else:
@@ -38,7 +41,8 @@ def variants_of(folder: Path, *, table: bool) -> dict[str, Path]:
 def choose_variant(folder: Path, variant: str | None, *, table: bool) -> tuple[str, Path]:
     """Return name and file of ``variant``, or of the preferred one.
 
-    Of :data:`STATIC` it is the file that the vectors are derived from; a table is static itself.
+    For :data:`STATIC` it is the file that the vectors are derived from; a model that is a table
+    already keeps its variant's name.
 
     Raises:
         InputError: the name is unknown.
@@ -64,5 +68,5 @@ def choose_variant(folder: Path, variant: str | None, *, table: bool) -> tuple[s
 
 
 def weights_of(file: Path) -> Path:
-    """Return where a variant's numbers are: beside its .xml, or in the table itself."""
+    """Return the file with the weights: the .bin beside an .xml, or the table itself."""
     return file.with_suffix(".bin") if file.suffix == ".xml" else file
