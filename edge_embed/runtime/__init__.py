@@ -1,1 +1,1 @@
-"""From texts to vectors: tokens, batches, the graph and the engine that runs it."""
+"""Inference: tokenization, batching, the model graph, and the engine that runs it."""

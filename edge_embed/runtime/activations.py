@@ -1,8 +1,8 @@
-"""Activations in float where the engine's INT8 arithmetic is not that of x86.
+"""Float activations on processors whose INT8 arithmetic differs from that of x86.
 
-The same INT8 graph gives other vectors on ARM: of edge-embed-albert-mini they were at a cosine of
-0.976 to those of x86. So there the weights stay INT8, and only they: vectors are then those of the
-FP32 source, as near as x86's are.
+On ARM the engine gives other vectors for the same INT8 graph: with edge-embed-albert-mini their
+cosine to those on x86 was 0.976. So there only the weights stay INT8, and activations are computed
+in float; the vectors are then as close to the FP32 source's as those on x86.
 """
 
 import platform
@@ -15,12 +15,12 @@ _X86 = ("x86_64", "amd64", "i386", "i686")
 
 
 def int8_as_on_x86() -> bool:
-    """Return whether this processor is of the kind for which INT8 graphs are calibrated."""
+    """Return whether this processor is an x86, for which INT8 graphs are calibrated."""
     return platform.machine().lower() in _X86
 
 
 def float_activations(model: ov.Model) -> int:
-    """Take the rounding of activations out of a quantized ``model``; return of how many."""
+    """Remove the quantization of activations from ``model``, in place; return their number."""
     rounded = [
         node
         for node in model.get_ops()
@@ -32,7 +32,7 @@ def float_activations(model: ov.Model) -> int:
 
 
 def _constant(node: ov.Node) -> bool:
-    """Return whether a node's value is known, as that of weights is, through any conversion."""
+    """Return whether a node depends on constants only, as weights do."""
     if node.get_type_name() == "Constant":
         return True
     return node.get_input_size() > 0 and all(

@@ -1,4 +1,4 @@
-"""Where masks meet attention scores in a transformer's graph, and what they hide."""
+"""Find the attention masks in a transformer's graph, and what they hide."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,21 +17,26 @@ __all__ = [
     "lets_all_through",
 ]
 
-# A mask for more tokens is not computed to see what it hides: it has their square many values.
+# Masks for more tokens are not evaluated, as their size is the square of that.
 _LONGEST_PROBE = 1024
 
 
 @dataclass(frozen=True)
 class AttentionMask:
-    """An input at which a mask (rows, 1, width, width) meets the attention scores."""
+    """A node's input at which a mask (rows, 1, width, width) is applied to attention scores."""
 
     port: ov.Input
     kind: Literal["allows", "hides", "adds", "unknown"]
-    """Whether true means that a token is seen or that it is hidden, or numbers are added."""
+    """``allows``: true for visible tokens; ``hides``: true for hidden tokens; ``adds``: numbers
+    that are added to the scores; ``unknown``: another use."""
 
 
 def attention_masks(model: ov.Model) -> list[AttentionMask]:
-    """Find every input at which something made of the attention mask alone meets the tokens."""
+    """Find every input where a mask is applied.
+
+    It has rank 4 and depends on the attention mask but not on the token ids, and its node depends
+    on the token ids.
+    """
     tokens = _depend_on(model, "input_ids")
     masks = _depend_on(model, "attention_mask") - tokens
     found = []
@@ -62,10 +67,14 @@ def _kind(port: ov.Input, tokens: set[str]) -> Literal["allows", "hides", "adds"
 
 
 def keep_each_token_visible(model: ov.Model, longest: int) -> None:
-    """Let every token see itself, in place, where a mask hides more than padding.
+    """Make every token attend to itself, in place, if a mask hides more than padding.
 
-    A padding token far from its text sees nothing through a sliding window. The softmax of nothing
-    is not a number, and from one layer to the next that spreads to every token.
+    With a sliding window, a padding token far from its text attends to no token; its softmax is
+    NaN, which spreads to every token in the following layers.
+
+    Args:
+        model: The graph.
+        longest: The model's token limit.
     """
     width = ops.gather(ops.shape_of(model.input("input_ids")), np.int64(1), np.int64(0))
     place = ops.range(np.int64(0), width, np.int64(1), output_type="i64")
@@ -84,9 +93,9 @@ def keep_each_token_visible(model: ov.Model, longest: int) -> None:
 
 
 def lets_all_through(mask: ov.Output, model: ov.Model, longest: int) -> bool:
-    """Say whether a mask hides nothing where there is no padding, by computing it.
+    """Return whether a mask hides no token of a text without padding, by evaluating it.
 
-    Exported graphs make theirs in dozens of steps; each takes time in every call.
+    If so, packing can replace it, which saves the dozens of operations that compute it.
     """
     if longest > _LONGEST_PROBE:
         return False
@@ -94,10 +103,10 @@ def lets_all_through(mask: ov.Output, model: ov.Model, longest: int) -> bool:
 
 
 def _hides(mask: ov.Output, model: ov.Model, shape: tuple[int, int]) -> bool:
-    """Compute a mask for tokens (rows, width) without padding: does it hide any?"""
+    """Return whether a mask for tokens of ``shape`` (rows, width) without padding hides any."""
     values = computed(mask, model, np.ones(shape, np.int64))
     if values is None:
-        return True  # not known: as good as hidden
+        return True  # unknown: assume that it does
     hidden = ~values if values.dtype == bool else values != 0
     return bool(hidden.any())
 
@@ -105,15 +114,15 @@ def _hides(mask: ov.Output, model: ov.Model, shape: tuple[int, int]) -> bool:
 def computed(
     value: ov.Output, model: ov.Model, tokens: npt.NDArray[np.int64]
 ) -> npt.NDArray[Any] | None:
-    """Compute a value inside a graph for texts without padding.
+    """Evaluate an intermediate value of a graph for texts without padding, on the host.
 
     Args:
-        value: What to compute.
+        value: The value.
         model: The graph that it is part of.
-        tokens: What each of the graph's inputs but the attention mask is, int64 (rows, width).
+        tokens: Given to all of the graph's inputs but the attention mask, int64 (rows, width).
 
     Returns:
-        The value; None where a step cannot be computed outside of the engine.
+        The value; None if one of its operations cannot be evaluated on the host.
     """
     inputs = [port.get_node() for port in model.inputs]
     try:
@@ -134,11 +143,11 @@ def computed(
 def _make_computable(steps: ov.Model) -> None:
     for node in steps.get_ordered_ops():
         kind = node.get_type_name()
-        if kind == "ShapeOf":  # known here; its input may be the embeddings, which take long
+        if kind == "ShapeOf":  # shapes are static here, so its input need not be evaluated
             known = ops.constant(np.array(node.input(0).get_shape(), np.int64))
             replace_node(node, ops.convert(known, node.get_element_type().to_dtype()))
         elif kind == "BitwiseAnd" and node.get_element_type() == ov.Type.boolean:
-            # The same of truth values, and one that can be evaluated.
+            # The same for booleans, and it can be evaluated on the host.
             replace_node(node, ops.logical_and(node.input_value(0), node.input_value(1)))
 
 

@@ -1,4 +1,4 @@
-"""A batch: what the engine computes in one go."""
+"""A batch: the inputs of one inference."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ __all__ = ["POOLING_MASK", "TOKENS_A_SLOT", "Batch", "slots_in"]
 
 Ints = npt.NDArray[np.int64]
 
-# A packed row of so many tokens holds one text at most, on average: the number of results a row
-# must be fixed with its shape.
+# A packed row has one slot (place for a text's result) for this many tokens, since the number of
+# results of a row must follow from its width.
 TOKENS_A_SLOT = 4
 
-# The extra input of models whose prompt does not take part in pooling.
+# The extra input of models whose prompt is left out of pooling.
 POOLING_MASK = "pooling_mask"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Model inputs, and where in the output each text's vector is."""
+    """Model inputs, and the place of each text's vector in the output."""
 
     inputs: dict[str, Ints]
     """Input name to int64 (rows, width)."""
@@ -30,5 +30,5 @@ class Batch:
 
 
 def slots_in(width: int) -> int:
-    """Return how many texts a packed row of ``width`` tokens can hold."""
+    """Return how many texts a packed row of ``width`` tokens can hold at most."""
     return max(1, width // TOKENS_A_SLOT)

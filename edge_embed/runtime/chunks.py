@@ -1,4 +1,4 @@
-"""A call's items chunk by chunk: the next is tokenized while earlier batches are computed."""
+"""Run a call's items in chunks: the next chunk is tokenized while earlier batches are computed."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_in_chunks"]
 
-# Items tokenized at a time: enough to fill batches of equal length, few enough that the first
-# batch starts at once and memory stays flat.
+# Items tokenized at a time: enough to fill batches with texts of equal length, few enough that the
+# first batch starts soon and memory is bounded.
 _CHUNK = 2048
 
 
@@ -37,11 +37,12 @@ def run_in_chunks(
     """Compute all items of a call.
 
     Args:
-        engine: What computes.
-        plan: Tokenizes the items of a slice and puts them into batches, numbered within it.
+        engine: Runs the batches.
+        plan: Tokenizes the items of a slice and puts them into batches; the indices in its batches
+            count from the start of the slice.
         out: Float32 (items, dim), written in place.
-        batch_size: Most items computed together; None fills batches by tokens.
-        progress: What an item is called on the progress bar; None shows none.
+        batch_size: Most items of a batch; None fills batches by tokens.
+        progress: The name of an item on the progress bar; None shows no bar.
     """
     total = len(out)
     size = min(batch_size or _CHUNK, _CHUNK)
@@ -53,7 +54,7 @@ def run_in_chunks(
                 if bar is not None:
                     bar.update(len(batch.texts))
 
-    # A bar that is not shown would still take as long as half a tokenization of a query.
+    # Even a bar that is not shown takes half as long as the tokenization of a query.
     with _bar(total, progress) if progress else nullcontext() as bar:
         engine.run(batches(), out)
 
@@ -61,5 +62,5 @@ def run_in_chunks(
 def _bar(total: int, unit: str) -> "tqdm[NoReturn]":
     from tqdm import tqdm  # here, as few calls show a bar
 
-    absent = sys.stderr is None  # a daemon or a windowed program
+    absent = sys.stderr is None  # as in a daemon or a windowed program
     return tqdm(total=total, unit=unit, leave=False, file=sys.stderr, disable=absent)

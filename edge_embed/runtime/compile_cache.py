@@ -1,8 +1,8 @@
-"""The folder of compiled models: what is taken from it, and how it is kept from growing.
+"""The on-disk cache of compiled models.
 
-Each model, version and setting has an entry, a folder with the engine's file and its checksum. An
-entry appears whole under its name and is not changed after that, so that processes need not wait
-for each other. What is damaged, or was written by another user, is compiled anew.
+Each model, version and setting has an entry: a folder with the engine's file and its checksum. An
+entry is written under a temporary name and renamed when complete, and is not changed afterwards, so
+processes need no locks. Entries that are damaged, or that another user wrote, are not used.
 """
 
 import json
@@ -25,7 +25,7 @@ __all__ = ["cache_folder", "cached", "default_cache_dir", "prune", "why_not_safe
 
 _MAX_BYTES = 256 * 2**20
 _UNUSED_SECONDS = 24 * 3600.0
-# Longest that a model may take to compile; an unfinished entry that is older was abandoned.
+# The longest time that compiling may take; an older unfinished entry was abandoned.
 _COMPILING_SECONDS = 3600.0
 _SUMS = "checksums.json"
 _CHUNK = 2**20
@@ -36,7 +36,7 @@ Compiled = TypeVar("Compiled")
 def default_cache_dir() -> Path | None:
     """Return the user's cache folder for compiled models (XDG base directory specification).
 
-    None for a user without a home, as containers with an arbitrary user id have.
+    None if there is no home folder, as in a container with an arbitrary user id.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
@@ -46,9 +46,9 @@ def default_cache_dir() -> Path | None:
 
 
 def cache_folder(cache: bool | str | Path) -> Path | None:
-    """Return the folder that ``cache`` means: True the user's, a path another, False none.
+    """Return the cache folder: for True the user's, for a path that, for False None.
 
-    Where the user has none, a warning says so.
+    If the user has none, a warning is given.
     """
     if cache is not True:
         return Path(cache) if cache else None
@@ -63,27 +63,30 @@ def cache_folder(cache: bool | str | Path) -> Path | None:
 
 
 def cached(root: Path, key: str, compile_in: Callable[[Path | None], Compiled]) -> Compiled:
-    """Compile a model, or take what an earlier process has compiled.
+    """Compile a model, or load what an earlier process has compiled.
 
     Args:
-        root: The cache; made where it is missing.
-        key: Name of the entry. Models that share one cost time, but are not mixed up: the engine
-            finds its file by the content of the model.
-        compile_in: What compiles, reading and writing in the folder that it is given; None compiles
-            without one.
+        root: The cache folder; created if missing.
+        key: Name of the entry. If two models had the same, they would be slow but not confused, as
+            the engine finds its file by the content of the model.
+        compile_in: Compiles the model, with the given folder as the engine's cache; None is no
+            cache.
+
+    Returns:
+        What ``compile_in`` returned.
     """
     entry = root / key
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if why_not := why_not_safe(root):
-            _say_uncached(f"{root} {why_not}")
+            _warn_uncached(f"{root} {why_not}")
             return compile_in(None)
         if _is_whole(entry):
-            return _from(entry, compile_in)
+            return _load(entry, compile_in)
         _remove_abandoned(root, key)
         folder = Path(tempfile.mkdtemp(prefix=f".{key}.", suffix=".part", dir=root))
     except OSError as error:
-        _say_uncached(f"{root}: {error.strerror}")
+        _warn_uncached(f"{root}: {error.strerror}")
         return compile_in(None)
     try:
         compiled = compile_in(folder)
@@ -94,7 +97,7 @@ def cached(root: Path, key: str, compile_in: Callable[[Path | None], Compiled]) 
 
 
 def why_not_safe(root: Path) -> str:
-    """Say what lets others change the cache; the empty text where nothing does.
+    """Return why other users could change the cache folder, for a message; "" if they cannot.
 
     Raises:
         OSError: there is no such folder.
@@ -110,19 +113,19 @@ def why_not_safe(root: Path) -> str:
 def prune(
     folder: Path, *, max_bytes: int = _MAX_BYTES, unused_seconds: float = _UNUSED_SECONDS
 ) -> None:
-    """Remove compiled models that were not used for long, the oldest first.
+    """Remove the compiled models that were not used for longest, while the cache is too large.
 
-    Every model, version, number of threads and hint that was ever loaded leaves an entry. What is
-    removed while another process reads it stays there for that process; the next one compiles anew.
+    Every combination of model, version, threads and hint has an entry. A process that reads an
+    entry while it is removed is not affected; the next one compiles again.
 
     Args:
-        folder: The cache; other files in it are left alone.
-        max_bytes: Nothing is removed while the whole takes less.
-        unused_seconds: Nothing that was used since is removed, whatever the whole takes.
+        folder: The cache folder; other files in it are left alone.
+        max_bytes: The size in bytes up to which nothing is removed.
+        unused_seconds: Entries used within this time are kept, whatever the size.
     """
     found = []
     with suppress(OSError):
-        # Files of the root itself were left by versions before entries were folders.
+        # Files in the root itself are from earlier versions, whose entries were files.
         for file in [*folder.glob("*.blob"), *folder.glob("*/*.blob")]:
             ours = file.parent == folder or (file.parent / _SUMS).exists()
             with suppress(OSError):
@@ -141,8 +144,8 @@ def prune(
                 file.parent.rmdir()
 
 
-def _from(entry: Path, compile_in: Callable[[Path | None], Compiled]) -> Compiled:
-    """Compile from a whole entry; remove it if the engine has written another file into it."""
+def _load(entry: Path, compile_in: Callable[[Path | None], Compiled]) -> Compiled:
+    """Load a complete entry; remove it if the engine did not use it and wrote another file."""
     before = _stamps(entry)
     compiled = compile_in(entry)
     if _stamps(entry) != before:
@@ -151,11 +154,11 @@ def _from(entry: Path, compile_in: Callable[[Path | None], Compiled]) -> Compile
 
 
 def _publish(folder: Path, entry: Path) -> None:
-    """Sign what the engine has written and give it its name; another process may be first."""
+    """Add checksums to what the engine wrote and rename it, unless another process was first."""
     try:
         sums = {file.name: _sum(file) for file in folder.iterdir()}
         if not sums:
-            _say_uncached(f"nothing could be written to {entry.parent}")
+            _warn_uncached(f"nothing could be written to {entry.parent}")
             return
         (folder / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
         if not _is_whole(entry):
@@ -163,11 +166,11 @@ def _publish(folder: Path, entry: Path) -> None:
             folder.rename(entry)
     except OSError as error:
         if not _is_whole(entry):
-            _say_uncached(f"{entry.parent}: {error.strerror}")
+            _warn_uncached(f"{entry.parent}: {error.strerror}")
 
 
 def _is_whole(entry: Path) -> bool:
-    """Whether an entry is there, ours, and as it was written."""
+    """Return whether an entry exists, has trusted owners, and matches its checksums."""
     try:
         files = {file.name: file for file in entry.iterdir()}
         if not all(_is_ours(path) for path in (entry, *files.values())):
@@ -185,12 +188,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def _is_trusted(owner: int) -> bool:
-    """Whether files of a user may be believed: our own, and those of root, who may do anything."""
+    """Return whether files of this user id are used: our own and those of root."""
     return sys.platform == "win32" or owner in (0, os.geteuid())
 
 
 def _sum(file: Path) -> str:
-    """Return a checksum against damage. Against malice there is the owner, and none would help."""
+    """Return a checksum that detects damage; against manipulation the file's owner is checked."""
     total = 0
     with file.open("rb") as content:
         while chunk := content.read(_CHUNK):
@@ -213,7 +216,7 @@ def _remove_abandoned(root: Path, key: str) -> None:
                 shutil.rmtree(part, ignore_errors=True)
 
 
-def _say_uncached(why: str) -> None:
+def _warn_uncached(why: str) -> None:
     warnings.warn(
         f"compiled models are not cached, every start will be slower: {why}", stacklevel=4
     )

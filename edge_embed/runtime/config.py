@@ -1,6 +1,6 @@
-"""How the caller wants a model run on this machine.
+"""The options of the engine: how a model is run on this machine.
 
-A new option of the engine is a field here (with ``help`` it is on the command line, and in the
+To add an option, add a field here (with ``help`` it becomes an option of the command line and the
 server), a keyword of :class:`edge_embed.embedder.Embedder`, and a property in
 :mod:`edge_embed.runtime.engine`.
 """
@@ -26,36 +26,36 @@ class RuntimeConfig:
         default=None,
         metadata={"help": "Tune for bulk or for single texts alone; else for both."},
     )
-    """``throughput``: as many streams as the engine takes for bulk. ``latency``: one stream. None
-    is for both (:mod:`edge_embed.runtime.streams`)."""
+    """``throughput``: as many streams as OpenVINO chooses for that. ``latency``: one stream. None:
+    a compromise (:mod:`edge_embed.runtime.streams`)."""
     threads: int | None = field(
         default=None,
         metadata={"help": "Inference threads; else what affinity and the container's quota allow."},
     )
-    """Inference threads; None lets the engine use what this process may use."""
+    """Inference threads; None takes as many as this process may use."""
     streams: int | None = field(
         default=None,
         metadata={"help": "Batches computed side by side, at most one a thread; else by rule."},
     )
-    """Batches computed side by side, at most one a thread; None lets the hint or rule decide."""
+    """Batches computed in parallel, at most one a thread; None follows ``hint``."""
     inference_precision: InferencePrecision = field(
         default="f32",
         metadata={
             "help": "Arithmetic outside the INT8 part. f32 gives the same vectors everywhere."
         },
     )
-    """Arithmetic outside the INT8 part. f32 gives the same vectors on every processor."""
+    """Arithmetic outside the INT8 operations. f32 gives the same vectors on every processor."""
     layers: int | None = field(
         default=None,
         metadata={
             "help": "Run with so many layers, where the model has an exit of that number: faster."
         },
     )
-    """An exit that the folder names in exits.json; None computes the whole model."""
+    """Run the early exit with so many layers, of those in exits.json; None runs all layers."""
     packed: bool = True
-    """Put several texts side by side in a row where the model's graph allows it."""
+    """Let several texts share a row, if the model's graph allows it."""
     cache_dir: Path | None = None
-    """Folder of compiled models; None compiles anew at every load."""
+    """Folder of compiled models; None compiles at every load."""
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -63,7 +63,7 @@ class RuntimeConfig:
             if value is not None or option.default is not None:
                 _check(option.name.replace("_", " "), value, choices_of(option.name))
         if self.streams is not None:
-            # The engine would take fewer without a word.
+            # OpenVINO would silently use fewer streams.
             threads = self.threads or usable_processors().count
             if self.streams > threads:
                 raise InputError(
@@ -72,7 +72,7 @@ class RuntimeConfig:
 
 
 def choices_of(option: str) -> tuple[str, ...]:
-    """Return the values that an option may have; none where it is not a choice."""
+    """Return the allowed values of an option whose type is a Literal; () for other options."""
     kind = get_type_hints(RuntimeConfig)[option]
     kinds = (kind, *get_args(kind))  # such as Hint | None
     return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())

@@ -1,12 +1,12 @@
 """Dynamic batching: texts of concurrent requests share batches.
 
-A few threads, as many as the engine computes batches side by side, each take waiting texts up to
-the token budget, plan them with the one batch planner and run them. Whatever comes in meanwhile
-waits for the next turn: an idle engine starts at once, a busy one gets fuller batches by itself,
-and nothing ever sleeps.
+There are as many worker threads as the engine computes batches in parallel. Each takes waiting
+texts up to the token budget, plans batches with the same planner as the library, and runs them.
+There is no timer: an idle engine starts at once, and while it is busy, texts gather for fuller
+batches.
 
-Requests take turns (deficit round robin, Shreedhar and Varghese 1995, in tokens): each gets the
-same share of the work while it waits, so a large one cannot hold up small ones, nor they it.
+The queue is fair among requests (deficit round robin, Shreedhar and Varghese 1995, in tokens): each
+waiting request gets the same share of the batches, so large and small ones do not block each other.
 """
 
 import math
@@ -29,29 +29,29 @@ from edge_embed.runtime.row_widths import TOKEN_BUDGET
 
 __all__ = ["BatchEngine", "BatchReport", "DynamicBatcher"]
 
-# Float32 (n, dim); or (n,) objects, where the results of texts differ in shape.
+# Float32 (n, dim); or object arrays (n,), if the results of texts differ in shape.
 Results = npt.NDArray[Any]
 
-# Tokens taken in a turn: a little under the budget, as best fit leaves gaps, and what does not fit
-# the full batch becomes a second, nearly empty one.
+# Tokens taken at a time: a little below the budget, as packing leaves gaps, and what does not fit
+# into a full batch would become a second, nearly empty one.
 _TAKEN = TOKEN_BUDGET - TOKEN_BUDGET // 16
 
-# Tokens that a request gets before it is the next one's turn.
+# Tokens that a request may take before the next request's turn (the quantum of the round robin).
 _SHARE = TOKEN_BUDGET // 8
 
 
 class BatchEngine(Protocol):
-    """What computes batches: :class:`edge_embed.runtime.engine.Engine`, or a fake one in tests."""
+    """Computes batches, as :class:`edge_embed.runtime.engine.Engine` does."""
 
     requests: int
-    """Batches computed side by side."""
+    """Batches computed in parallel."""
 
     def run(self, batches: Iterable[Batch], out: Results) -> None:
-        """Embed ``batches``, writing each text's result to its row of ``out``."""
+        """Compute ``batches``, writing each text's result to its row of ``out``."""
 
 
 class Planner(Protocol):
-    """What puts texts into batches: :class:`edge_embed.runtime.planner.BatchPlanner`, for one."""
+    """Puts texts into batches, as :class:`edge_embed.runtime.planner.BatchPlanner` does."""
 
     def plan(self, ids: Sequence[Any], *, prompt_length: int = 0) -> Iterator[Batch]:
         """Yield batches that hold every text once."""
@@ -59,7 +59,7 @@ class Planner(Protocol):
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What one batch was, for metrics."""
+    """Figures of one batch, for metrics."""
 
     texts: int
     tokens: int
@@ -71,7 +71,7 @@ class BatchReport:
 
 
 class DynamicBatcher:
-    """Batches texts of several callers; all methods may be called from any thread."""
+    """Batches texts of several callers. Safe to share between threads."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class DynamicBatcher:
         Args:
             engine: Computes batches.
             planner: Puts token ids into batches.
-            dim: Dimensions of a vector; None where results are arrays of differing shapes.
+            dim: Dimensions of a vector; None if results are arrays of different shapes.
             queue_tokens: Most tokens that may wait.
-            observe: Called after each batch, from its thread.
+            observe: Called after each batch, in the worker thread.
         """
         self._engine, self._planner, self._dim = engine, planner, dim
         self._observe = observe
@@ -100,7 +100,7 @@ class DynamicBatcher:
         self._closed = False
         self._computed = 0
         self._busy_seconds = 0.0
-        # An RLock, as cancelling a future runs its callback in the thread that cancels.
+        # Reentrant, as cancelling a future runs its callback in the thread that cancels.
         self._changed = threading.Condition(threading.RLock())
         self._process = os.getpid()
         self._threads = [
@@ -116,23 +116,23 @@ class DynamicBatcher:
         return self._waiting
 
     def submit(self, ids: Sequence[Sized], *, prompt_length: int = 0) -> "Future[Results]":
-        """Queue some texts and return at once.
+        """Queue texts and return at once.
 
-        Cancelling the future takes the texts that are not yet at work out of the queue.
+        Cancelling the future removes those texts from the queue that are not in a batch yet.
 
         Args:
-            ids: Token ids of each text, int64 (tokens,), from 1 to the model's limit of them; or
-                whatever else the planner takes, whose length is its tokens.
-            prompt_length: Leading tokens of each text that pooling leaves out.
+            ids: Token ids of each text, int64 (tokens,), at least one and at most the model's
+                limit; or other items that the planner accepts, whose length is in tokens.
+            prompt_length: Leading tokens of each text that are left out of pooling.
 
         Returns:
-            A future of float32 (n, dim), or of (n,) arrays without ``dim``. If a batch with one of
-            the texts fails, it has that error.
+            A future of float32 (n, dim); without ``dim``, of objects (n,), an array each. If a
+            batch with one of the texts fails, the future has its error.
 
         Raises:
-            InputError: the texts have more tokens than may ever wait.
-            OverloadedError: too many tokens wait already, or the batcher is closed.
-            EdgeEmbedError: this process was forked from the one that has the batcher's threads.
+            InputError: the texts have more tokens than ``queue_tokens``.
+            OverloadedError: too many tokens are waiting, or the batcher is closed.
+            EdgeEmbedError: this process was forked from the one with the worker threads.
         """
         if os.getpid() != self._process:
             raise EdgeEmbedError(
@@ -159,20 +159,20 @@ class DynamicBatcher:
             self._waiting += request.tokens
             self._turns.append(request)
             self._changed.notify()
-        # Weak: a future keeps its callbacks, and a request its future.
+        # A weak reference, as a future holds its callbacks, and the request its future.
         waiting = weakref.ref(request)
         request.future.add_done_callback(lambda _: self._leave(waiting()))
         return request.future
 
     def seconds_to_drain(self) -> int:
-        """Estimate how long the waiting tokens take, from the speed so far."""
+        """Estimate the seconds until the queue is empty, at least 1, from the speed so far."""
         if not self._computed:
             return 1
         speed = len(self._threads) * self._computed / self._busy_seconds
         return max(1, math.ceil(self._waiting / speed))
 
     def close(self) -> None:
-        """Take no more requests, finish those that wait, and end the threads."""
+        """Refuse new requests, finish the waiting ones, and end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -180,13 +180,13 @@ class DynamicBatcher:
             thread.join()
 
     def _room(self, texts: int) -> Results:
-        """Return where the results of ``texts`` texts go."""
+        """Return an empty array for the results of ``texts`` texts."""
         if self._dim is None:
             return np.empty(texts, np.object_)
         return np.empty((texts, self._dim), np.float32)
 
     def _leave(self, request: "_Request | None") -> None:
-        """Take a request that is cancelled or has failed out of the queue."""
+        """Remove a request that was cancelled or has failed from the queue."""
         with self._changed:
             if request is not None and request.pending:
                 self._waiting -= sum(len(request.ids[row]) for row in request.pending)
@@ -198,7 +198,7 @@ class DynamicBatcher:
             self._run(group)
 
     def _next_group(self) -> "list[_Text]":
-        """Wait for texts and take some; none when the batcher is closed and nothing waits."""
+        """Wait for texts and take some; [] when the batcher is closed and the queue empty."""
         with self._changed:
             while not self._turns:
                 if self._closed:
@@ -212,7 +212,7 @@ class DynamicBatcher:
             return group
 
     def _take(self) -> "list[_Text]":
-        """Take texts, turn by turn, up to the budget; leave idle threads their share."""
+        """Take texts from the requests in turn, up to the budget; leave idle threads a share."""
         group: list[_Text] = []
         room = min(_TAKEN, -(-self._waiting // (self._idle + 1)))
         while self._turns:
@@ -232,13 +232,13 @@ class DynamicBatcher:
         return group
 
     def _run(self, group: "list[_Text]") -> None:
-        # Planned apart: pooling leaves out equally many tokens of all texts of a batch.
+        # Each prompt length has batches of its own, as it applies to all texts of a batch.
         for prompt_length in {text.request.prompt_length for text in group}:
             texts = [text for text in group if text.request.prompt_length == prompt_length]
             ids = [text.request.ids[text.row] for text in texts]
             try:
                 batches = list(self._planner.plan(ids, prompt_length=prompt_length))
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear it
+            except Exception as error:  # noqa: BLE001 - any error must reach the waiting callers
                 self._reject(texts, error)
                 continue
             for batch in batches:
@@ -284,15 +284,15 @@ class DynamicBatcher:
 
 @dataclass(eq=False)
 class _Request:
-    """The texts of one caller. The batcher's lock guards what changes."""
+    """The texts of one caller. The batcher's lock guards its mutable fields."""
 
     ids: Sequence[Sized]
     prompt_length: int
     results: Results
-    """Filled text by text."""
+    """Filled as texts are computed."""
     future: "Future[Results]" = field(default_factory=Future)
     credit: int = _SHARE
-    """Tokens that it may still put into batches in this turn; less than 0 after a long text."""
+    """Tokens that it may still take in this turn; negative after a long text."""
     failed: bool = False
 
     def __post_init__(self) -> None:
@@ -302,7 +302,7 @@ class _Request:
 
 
 class _Text(NamedTuple):
-    """A text at work: a row of a request."""
+    """A text that is being computed: a row of a request."""
 
     request: _Request
     row: int

@@ -1,4 +1,4 @@
-"""The tables that a graph reads rows of: how many rows they have, and how they stay small."""
+"""The embedding tables of a graph: their numbers of rows, and how INT8 tables stay INT8."""
 
 import numpy as np
 import openvino as ov
@@ -9,19 +9,19 @@ from edge_embed.model.consistency import EmbeddingTables
 
 __all__ = ["embedding_tables", "keep_tables_compressed"]
 
-# Values of a table that is worth it: below, one product more is dearer than the memory.
+# Values of a table from which the memory saved outweighs the extra multiplication.
 _LARGE_TABLE = 1 << 20
 
 
 def embedding_tables(model: ov.Model) -> EmbeddingTables:
-    """Return how many rows the tables of words and of positions have, in a graph as it was read."""
+    """Return the numbers of rows of the tables of words and positions, in an unchanged graph."""
     named = {name: port.get_node() for port in model.inputs for name in port.get_names()}
     words = [gather for gather in _reads_of("input_ids", named) if _table_shape(gather)]
     if not words:
         return EmbeddingTables()
     rows, width = _table_shape(words[0]) or (0, 0)
     known = {gather.get_friendly_name() for gather in (*words, *_reads_of("token_type_ids", named))}
-    # What else is as wide and read by row, but for the few rows of types, is of positions.
+    # Another table of the same width, with more rows than that of token types, is for positions.
     positions = [
         shape[0]
         for gather in model.get_ordered_ops()
@@ -32,7 +32,7 @@ def embedding_tables(model: ov.Model) -> EmbeddingTables:
 
 
 def _reads_of(name: str, inputs: dict[str, ov.Node]) -> list[ov.Node]:
-    """Return the nodes that read rows of a table by the ids of an input."""
+    """Return the Gather nodes that are indexed by an input."""
     found: list[ov.Node] = []
     waiting = [inputs[name]] if name in inputs else []
     while waiting:
@@ -46,7 +46,7 @@ def _reads_of(name: str, inputs: dict[str, ov.Node]) -> list[ov.Node]:
 
 
 def _table_shape(gather: ov.Node) -> tuple[int, int] | None:
-    """Return rows and width of the table that is read, where both are known."""
+    """Return rows and width of a Gather's table; None if they are not static."""
     shape = gather.input_value(0).get_partial_shape()
     if shape.rank.is_dynamic or shape.rank.get_length() != 2 or shape.is_dynamic:
         return None
@@ -54,10 +54,10 @@ def _table_shape(gather: ov.Node) -> tuple[int, int] | None:
 
 
 def keep_tables_compressed(model: ov.Model) -> None:
-    """Scale what is read of an INT8 table, not the table, in place; the values are the same.
+    """Apply the scales of an INT8 table after its rows are gathered, in place; the result is equal.
 
-    The engine computes what depends on no input when it compiles, so it would keep a vocabulary's
-    embeddings as float32: 47 instead of 12 MB in all-MiniLM-L6-v2.
+    OpenVINO folds constants when it compiles, so otherwise it would keep the whole table as
+    float32: 47 instead of 12 MB in all-MiniLM-L6-v2.
     """
     for gather in model.get_ordered_ops():
         table = _compressed_table(gather)
@@ -71,7 +71,7 @@ def keep_tables_compressed(model: ov.Model) -> None:
 
 
 def _compressed_table(gather: ov.Node) -> tuple[ov.Output, ov.Output] | None:
-    """Return codes (rows, width) and scales (rows, 1) of the large table whose rows are read."""
+    """Return codes (rows, width) and scales (rows, 1) if ``gather`` reads a large INT8 table."""
 
     def source(node: ov.Node, number: int, kind: str) -> ov.Node | None:
         found = node.input_value(number).get_node()

@@ -1,6 +1,7 @@
-"""What embeds the texts of a model folder: its tokenizer, its planner and its engine, as one.
+"""Load a model folder: tokenizer, batch planner and engine.
 
-A transformer in OpenVINO, a table of token vectors, or such a table derived from the transformer.
+The model is a transformer in OpenVINO, a table of token vectors, or a table derived from the
+transformer.
 """
 
 from dataclasses import dataclass
@@ -25,18 +26,18 @@ class Encoder:
     """The parts of a loaded model."""
 
     config: ModelConfig
-    """What its folder says; of a derived table, what it would say of that."""
+    """The folder's configuration; for a derived table, changed to describe that."""
     runtime: RuntimeConfig
     variant: str
     tokenizer: Tokenizer
     planner: BatchPlanner | StaticRows
     engine: Engine | StaticEngine
     derived: str | None = None
-    """A hash of a derived table; None of a model that is all in its folder."""
+    """A hash of the derived table; None if the model is not derived."""
 
     @property
     def layers(self) -> int | None:
-        """After how many layers it ends; None is the whole model."""
+        """How many layers are computed; None is all of them."""
         return self.runtime.layers
 
 
@@ -47,7 +48,7 @@ def load_encoder(config: ModelConfig, runtime: RuntimeConfig, variant: str, file
         config: The model folder's configuration.
         runtime: How to run it.
         variant: Which of its weights, or ``static``.
-        file: The file of the weights; for ``static`` that of what the table is derived from.
+        file: The file of the weights; for ``static`` those that the table is derived from.
 
     Raises:
         ModelFormatError: the files are missing, damaged or do not fit together.

@@ -1,7 +1,8 @@
 """The compiled model and its pool of infer requests.
 
-Requests are handed out one batch each; several threads may share an engine. Several batches run
-asynchronously, one alone in the caller's thread, which spares it two changes of threads.
+Each infer request computes one batch at a time; several threads may share an engine. Several
+batches run asynchronously; a single batch runs in the caller's thread, which saves two thread
+switches.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import Graph, GraphBuilder, build_graph, read_ir
 from edge_embed.runtime.packing_proof import packing_fault, recorded_packing
-from edge_embed.runtime.program_end import computing, may_go_on
+from edge_embed.runtime.program_end import computing, stop_at_shutdown
 from edge_embed.runtime.streams import choose_streams
 
 __all__ = ["Engine", "compile_graph"]
@@ -58,7 +59,7 @@ class Engine:
             config: The model folder's configuration.
             runtime: How to compute.
             file: The .xml of the weights.
-            build: What makes the graph that runs of the one in the file.
+            build: Makes the graph that is run from the one in the file.
 
         Raises:
             ModelFormatError: the files are missing, damaged or do not fit together.
@@ -68,14 +69,14 @@ class Engine:
         self.why_not_packed = made.graph.why_not_packed
         self.packed = made.graph.packed
         self.tables = made.graph.tables
-        """Rows of the tables that the graph reads."""
+        """Numbers of rows of the graph's embedding tables."""
         self._dim = config.dim
         self._inputs = [port.get_any_name() for port in made.model.inputs]
         self.requests = made.requests
 
     @property
     def properties(self) -> dict[str, str]:
-        """What the engine chose: streams, threads, precision and hint, as text."""
+        """Streams, threads, precision and hint of the compiled model, as text."""
         names = (
             props.num_streams,
             props.inference_num_threads,
@@ -88,12 +89,14 @@ class Engine:
     def run(self, batches: Iterable[Batch], out: Vectors) -> None:
         """Embed ``batches``, writing each text's vector to its row of ``out``.
 
-        The next batch is made while earlier ones are computed.
+        The next batch is taken from ``batches`` while earlier ones are computed.
 
         Args:
-            batches: Inputs in the engine's layout (packed or padded); consumed one at a time, but
-                for the first two.
+            batches: Batches in the engine's layout (packed or padded).
             out: Float32 (texts, dim), written in place.
+
+        Raises:
+            EdgeEmbedError: inference failed.
         """
         with computing():
             self._run(iter(batches), out)
@@ -114,7 +117,7 @@ class Engine:
             while running:
                 self._collect(idle, running.popleft(), out)
         finally:
-            # After an error or an interrupt: requests still at work go back when they are done.
+            # After an error or an interrupt: wait for the running requests and release them.
             for left in running:
                 with suppress(RuntimeError):
                     left.request.wait()
@@ -129,9 +132,9 @@ class Engine:
             self._scatter(request, batch, out)
 
     def _inputs_of(self, batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
-        may_go_on()
+        stop_at_shutdown()
         inputs = {name: batch.inputs[name] for name in self._inputs}
-        # Not left to the engine: after it has failed on a shape, it may give wrong vectors for it.
+        # Checked here, since OpenVINO may give wrong vectors for a shape on which it failed before.
         shapes = {array.shape for array in inputs.values()}
         if len(shapes) != 1:
             raise EdgeEmbedError(f"a batch's inputs have different shapes: {sorted(shapes)}")
@@ -142,9 +145,9 @@ class Engine:
         out[batch.texts] = vectors[batch.slots]
 
     def _acquire(self, idle: "_Idle", running: "deque[_Running]", out: Vectors) -> ov.InferRequest:
-        """Take an idle request; while there is none, finish our own oldest batch first.
+        """Return an idle request; while there is none, collect this call's oldest batch.
 
-        A caller blocks only while it holds no request, so callers cannot wait for each other.
+        A caller blocks only while it holds no request, so that callers cannot deadlock.
         """
         while True:
             try:
@@ -172,7 +175,7 @@ def _given_back(request: ov.InferRequest, idle: _Idle) -> Iterator[None]:
 
 
 class _Compiled(NamedTuple):
-    """What one process has of a model: its threads are not those of another."""
+    """A compiled model with its infer requests; every process has its own."""
 
     graph: Graph
     model: ov.CompiledModel
@@ -192,7 +195,7 @@ class _Compiled(NamedTuple):
 
 
 class _Running(NamedTuple):
-    """A batch at work, which keeps the memory alive that the request reads."""
+    """A request and the batch that it computes, whose arrays must stay alive meanwhile."""
 
     request: ov.InferRequest
     batch: Batch
@@ -201,7 +204,7 @@ class _Running(NamedTuple):
 def _compiled(
     config: ModelConfig, runtime: RuntimeConfig, file: Path, build: GraphBuilder
 ) -> tuple[ov.CompiledModel, Graph]:
-    """Compile the packed graph where it is proved right, else the padded one, which says why."""
+    """Compile the packed graph if its vectors are right, else the padded one, with the reason."""
     core = ov.Core()
     proved = recorded_packing(config.folder, file) if runtime.packed else None
     if runtime.packed and proved is not False:
@@ -228,10 +231,10 @@ def _compiled(
 
 @contextmanager
 def _readable(file: Path) -> Iterator[None]:
-    """Turn what damaged bytes of a graph lead to into one line.
+    """Turn errors that a damaged graph causes within the block into a ModelFormatError.
 
     Raises:
-        ModelFormatError: the block met such bytes.
+        ModelFormatError: the block raised such an error.
     """
     try:
         with malformed(file):
@@ -248,17 +251,17 @@ def _kind(build: GraphBuilder, runtime: RuntimeConfig) -> str:
 def compile_graph(
     core: ov.Core, graph: ov.Model, runtime: RuntimeConfig, *, file: Path, kind: str
 ) -> ov.CompiledModel:
-    """Compile a graph for the CPU, or take it from the cache.
+    """Compile a graph for the CPU, or load it from the cache.
 
     Args:
-        core: The engine.
-        graph: What is compiled.
-        runtime: How, and where the cache is.
-        file: What the graph was made from.
-        kind: Which of the graphs that are made from it.
+        core: OpenVINO.
+        graph: The graph.
+        runtime: The options, and the cache folder.
+        file: The file that the graph was made from.
+        kind: Tells the graphs that are made from one file apart, for the cache.
 
     Raises:
-        ModelFormatError: the engine cannot.
+        ModelFormatError: OpenVINO cannot compile the graph for this processor.
     """
     properties = _properties(runtime)
 
@@ -285,7 +288,7 @@ def _properties(runtime: RuntimeConfig) -> dict[str, object]:
     if runtime.threads is not None or processors.limited:
         properties[props.inference_num_threads()] = runtime.threads or processors.count
     if processors.limited:
-        # Several processes that tie their threads to the same processors wait for each other.
+        # Processes that pin their threads to the same processors would wait for each other.
         properties[hints.enable_cpu_pinning()] = False
     if streams.count is not None:
         properties[props.num_streams()] = streams.count
@@ -293,7 +296,7 @@ def _properties(runtime: RuntimeConfig) -> dict[str, object]:
 
 
 def _cache_key(properties: dict[str, object], file: Path, kind: str) -> str:
-    """Return what tells one compiled model from another, as a name."""
+    """Return a name that is different for every compiled model."""
     facts = file.stat()
     parts = (file.resolve(), facts.st_size, facts.st_mtime_ns, kind, properties, ov.__version__)
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -1,8 +1,8 @@
-"""What lives in one process only: made anew in a process that was forked from its owner.
+"""Values that belong to one process, and are made again in a forked one.
 
-A forked process has the memory of its parent but none of its threads, so whatever the engine left
-there waits for ever for threads that do not exist. multiprocessing's default on Linux forks, and so
-do gunicorn --preload and Celery.
+A forked process has its parent's memory but not its threads, so a compiled model of the parent
+would wait for ever for threads that do not exist. multiprocessing forks by default on Linux before
+Python 3.14, and so do gunicorn --preload and Celery.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ class PerProcess(Generic[_T]):
     """A value that each process makes for itself; safe to share between threads."""
 
     def __init__(self, make: Callable[[], _T]) -> None:
-        """Make the value of this process."""
+        """Make the value of this process with ``make``."""
         self._make = make
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -29,18 +29,18 @@ class PerProcess(Generic[_T]):
         _every.add(self)
 
     def get(self) -> _T:
-        """Return this process's value; made now, where another process made the last one."""
+        """Return this process's value; after a fork it is made at the first call."""
         if self._process != os.getpid():
             with self._lock:
                 if self._process != os.getpid():
-                    # Its destructor would wait for the parent's threads.
+                    # Never destroyed, as its destructor would wait for the parent's threads.
                     ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._value))
                     self._value = self._make()
                     self._process = os.getpid()
         return self._value
 
-    def forked(self) -> None:
-        """Take a lock that nobody holds: a thread of the parent may have held the other one."""
+    def reset_lock(self) -> None:
+        """Replace the lock, which a thread of the parent may have held at the fork."""
         self._lock = threading.Lock()
 
 
@@ -49,7 +49,7 @@ _every: "weakref.WeakSet[PerProcess[Any]]" = weakref.WeakSet()
 
 def _forked() -> None:
     for value in list(_every):
-        value.forked()
+        value.reset_lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,10 +1,9 @@
-"""The model graph: read the IR, pack, pool and normalise, so that it outputs embeddings.
+"""The model graph: read the IR and add packing, pooling and normalisation.
 
-The files stay as they are on disk, so any other runtime can open them; what is changed here exists
-in memory only. A row holds one text (``attention_mask`` says how long it is) or, where the graph
-allows it, several side by side (:mod:`edge_embed.runtime.packing`). Either way a matrix of ones and
-zeros says which tokens belong to which text, and pooling is written once, on that matrix. It
-follows sentence-transformers' Pooling module, mode by mode.
+The graph is changed in memory only, so that other runtimes can use the files. A row holds one text
+(``attention_mask`` gives its length) or, if the graph allows it, several
+(:mod:`edge_embed.runtime.packing`). In both cases a matrix of ones and zeros tells which tokens
+belong to which text, and pooling uses that matrix.
 """
 
 from dataclasses import dataclass, field
@@ -43,19 +42,22 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Graph:
-    """A model that outputs ``sentence_embedding``, float32 (rows, texts a row, dim)."""
+    """A graph that outputs ``sentence_embedding``, float32 (rows, slots, dim).
+
+    A slot is the place for the result of one text of a row; padded rows have one.
+    """
 
     model: ov.Model
     packed: bool
     """Whether a row holds several texts. Inputs are then ``input_ids``, ``segment_ids`` and
     ``position_ids``; otherwise ``input_ids`` and ``attention_mask``, and ``pooling_mask`` for
-    models whose prompt does not take part in pooling."""
+    models whose prompt is left out of pooling."""
     why_not_packed: str = ""
     tables: EmbeddingTables = field(default_factory=EmbeddingTables)
 
 
 class GraphBuilder(Protocol):
-    """Makes the graph that runs of a transformer's."""
+    """Makes the graph that is run from a transformer's graph."""
 
     def __call__(
         self,
@@ -65,11 +67,11 @@ class GraphBuilder(Protocol):
         packed: bool = True,
         layers: int | None = None,
     ) -> Graph:
-        """Take over ``model``; see :func:`build_graph`."""
+        """Change ``model`` and return the result; see :func:`build_graph`."""
 
 
 def read_ir(core: ov.Core, file: Path) -> ov.Model:
-    """Read an OpenVINO IR, with activations in float where INT8 is computed otherwise (ARM).
+    """Read an OpenVINO IR; on other processors than x86, activations are computed in float.
 
     Raises:
         ModelFormatError: the .xml or its .bin is missing or damaged.
@@ -97,18 +99,18 @@ def build_graph(
 
     Args:
         model: A transformer whose output is token states, float (rows, width, hidden). It is
-            taken over and changed.
-        config: What the folder says of pooling and normalise.
-        packed: Pack where the graph allows it.
-        layers: Run with so many layers, as an exit that the folder names; None for all.
+            changed and must not be used afterwards.
+        config: The folder's configuration: pooling, the steps after it, and exits.
+        packed: Pack texts into rows, if the graph allows it.
+        layers: Run the early exit with so many layers; None runs all.
 
     Raises:
-        InputError: the folder names no such exit.
+        InputError: the folder has no such exit.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     check_inputs(model, config)
     tables = embedding_tables(model)
-    # A result, since packing may replace the node that it reads.
+    # The Result node, since packing may replace the node that it reads.
     end = _end(model, config, layers)
     input_ids = model.input("input_ids").get_node()
     drop_token_types(model, input_ids)
@@ -122,7 +124,7 @@ def build_graph(
         parameters, members, positions = padded_inputs(model, config)
     states = ops.convert(end.input_value(0), np.float32)
     if why_not:
-        # What a graph makes of padding may be anything, also no number, which no product removes.
+        # States of padding may be NaN, which a multiplication by zero does not remove.
         of_text = ops.unsqueeze(ops.greater(parameters[0], np.int64(0)), np.int64(2))
         states = ops.select(of_text, states, np.float32(0))
     pooled = [pool(mode, states, members, positions) for mode in config.pooling]
@@ -140,11 +142,11 @@ def build_token_graph(
 ) -> ov.Model:
     """Turn a transformer into a model that outputs each token's state, before any pooling.
 
-    Inputs are ``input_ids`` and ``attention_mask``, one text a row; the output is float32
-    (rows, width, hidden). ``layers`` is an exit, as for :func:`build_graph`.
+    Inputs are ``input_ids`` and ``attention_mask``, int64 (rows, width), one text a row; the output
+    is float32 (rows, width, hidden). The arguments are those of :func:`build_graph`.
 
     Raises:
-        InputError: the folder names no such exit.
+        InputError: the folder has no such exit.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     check_inputs(model, config)
@@ -160,7 +162,7 @@ def build_token_graph(
 
 
 def _token_states(model: ov.Model, config: ModelConfig) -> ov.Node:
-    """Return the output with a state a token, and check its width against the folder."""
+    """Return the output of token states, and check its width against the configuration."""
     for output in model.outputs:
         shape = output.get_partial_shape()
         if shape.rank.is_static and shape.rank.get_length() == 3:
@@ -178,7 +180,7 @@ def _token_states(model: ov.Model, config: ModelConfig) -> ov.Node:
 
 
 def _end(model: ov.Model, config: ModelConfig, layers: int | None) -> ov.Node:
-    """Return the output with the token states of the whole model, or of so many layers."""
+    """Return the output of token states, after ``layers`` layers or after all."""
     shorter = None if layers is None else shorten(model, config, layers)
     return shorter or _token_states(model, config)
 

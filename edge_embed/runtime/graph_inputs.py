@@ -1,4 +1,4 @@
-"""What a graph is given: token ids, and which of them belong together, packed or padded."""
+"""The inputs of a graph: token ids, and which tokens belong to which text, packed or padded."""
 
 import numpy as np
 import openvino as ov
@@ -14,7 +14,14 @@ __all__ = ["check_inputs", "drop_token_types", "packed_inputs", "padded_inputs"]
 
 
 def packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
-    """Return new parameters, membership (rows, slots, width) and positions (rows, width)."""
+    """Pack ``model``, in place, and return its new parameters, membership and positions.
+
+    Membership is float32 (rows, slots, width), 1 where a token belongs to a slot's text; positions
+    are int64 (rows, width), from 0 in each text.
+
+    Raises:
+        CannotPackError: the graph is not one that can be packed; ``model`` is unchanged.
+    """
     if not config.include_prompt:
         raise CannotPackError("the prompt does not take part in pooling")
     segment_ids, position_ids = _parameter("segment_ids"), _parameter("position_ids")
@@ -30,7 +37,7 @@ def packed_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], 
 
 
 def padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], ov.Node, ov.Node]:
-    """Return parameters, membership (rows, 1, width) and positions (rows, width)."""
+    """Return parameters, membership (rows, 1, width) and positions (rows, width) of padded rows."""
     keep_each_token_visible(model, config.max_seq_length)
     mask = model.input("attention_mask").get_node()
     parameters, pooled = [mask], mask
@@ -42,7 +49,7 @@ def padded_inputs(model: ov.Model, config: ModelConfig) -> tuple[list[ov.Node], 
 
 
 def drop_token_types(model: ov.Model, input_ids: ov.Node) -> None:
-    """Replace the input ``token_type_ids`` by zeros: a text on its own is of type 0."""
+    """Replace the input ``token_type_ids`` by zeros, the type of a single text."""
     for parameter in model.inputs:
         if "token_type_ids" in parameter.get_names():
             zeros = ops.broadcast(np.int64(0), ops.shape_of(input_ids))
@@ -52,7 +59,7 @@ def drop_token_types(model: ov.Model, input_ids: ov.Node) -> None:
 
 
 def _reads_table(port: ov.Input) -> bool:
-    """Whether what comes in here says which rows of a table are read, and nothing else."""
+    """Return whether a value is only used to index a table."""
     node = port.get_node()
     if node.get_type_name() == "Convert":
         return all(_reads_table(further) for further in node.output(0).get_target_inputs())
@@ -60,7 +67,7 @@ def _reads_table(port: ov.Input) -> bool:
 
 
 def check_inputs(model: ov.Model, config: ModelConfig) -> None:
-    """Refuse a model that wants inputs which no text has.
+    """Refuse a model with inputs that an encoder of texts does not have.
 
     Raises:
         ModelFormatError: an input is missing, or unknown.

@@ -1,6 +1,6 @@
-"""What follows pooling, in the graph: layers, scaling, and the dimensions that are kept.
+"""The steps after pooling, in the graph: layers, normalisation, and truncation of dimensions.
 
-A new activation is a function here and one in :mod:`edge_embed.model.activations`.
+To add an activation, add a function here and one in :mod:`edge_embed.model.activations`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ def apply_head(embedding: ov.Node, head: Sequence[HeadStep], keep: int | None) -
     Args:
         embedding: Float (rows, slots, width).
         head: The steps, in order.
-        keep: How many dimensions stay; None for all.
+        keep: How many dimensions to keep; None keeps all.
 
     Returns:
         Float (rows, slots, dim).
@@ -66,7 +66,7 @@ def _first_dimensions(embedding: ov.Node, count: int) -> ov.Node:
 
 
 def _axis() -> ov.Node:
-    """Return the axis of a vector's dimensions."""
+    """Return the axis of the dimensions."""
     return ops.constant(np.array([2], np.int64))
 
 
@@ -111,4 +111,4 @@ ACTIVATION_NODES: Mapping[str, Callable[[ov.Node], ov.Node]] = {
     "Tanh": lambda x: ops.tanh(x),
     "Tanhshrink": lambda x: ops.subtract(x, ops.tanh(x)),
 }
-"""torch's class of an activation to the nodes that compute it."""
+"""Name of torch's class of an activation to the function that adds its nodes."""

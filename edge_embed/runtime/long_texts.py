@@ -1,4 +1,4 @@
-"""How much of a long text is tokenized: a token takes a hundred times its characters' memory.
+"""Shorten long texts before tokenization, which takes a hundred times a text's memory.
 
 A text is shortened at white space, where its tokens do not depend on what follows.
 """
@@ -8,30 +8,30 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["MAX_CHARACTERS", "SPARE_TOKENS", "beginning", "ending", "first_window", "groups"]
 
-# Characters that are tokenized at first of a long text, for each token that the model reads: three
-# times as many as English has. And of any text.
+# The first attempt at a long text tokenizes this many characters for each token of the limit, three
+# times as many as English has, and at least the second number.
 _CHARACTERS = 16
 _MIN_CHARACTERS = 8192
 MAX_CHARACTERS = 1 << 20
-"""Characters that are tokenized together at most."""
+"""The largest number of characters that are tokenized together."""
 SPARE_TOKENS = 16
-"""Tokens beyond the limit that are made, as the last ones of a shortened text may be others."""
+"""Tokens that a shortened text must have beyond the limit, as its last tokens may differ."""
 _NEAR = 200
-# Longer ones are cut: their pieces may then be others than the published tokenizer's.
+# Longer words are split, and their tokens may differ from the published tokenizer's.
 _LONGEST_WORD = 1 << 16
 _SPACE = re.compile(r"\s")
 
 
 def first_window(max_length: int) -> int:
-    """Return how many characters are tokenized at first for a limit of ``max_length`` tokens."""
+    """Return how many characters the first attempt tokenizes, for a limit of ``max_length``."""
     return max(_CHARACTERS * max_length, _MIN_CHARACTERS)
 
 
 def beginning(text: str, size: int) -> str:
-    """Return the first characters of a text, about ``size``, up to white space.
+    """Return about the first ``size`` characters of a text, ending before white space.
 
-    White space itself belongs to what follows. A word that goes on at ``size`` is read whole up to
-    65,536 characters: some tokenizers begin it otherwise by how it ends.
+    A word that continues past ``size`` is kept whole up to 65,536 characters, as its first tokens
+    may depend on how it ends.
     """
     if len(text) <= size:
         return text
@@ -44,7 +44,7 @@ def beginning(text: str, size: int) -> str:
 
 
 def ending(text: str, size: int) -> str:
-    """Return the last characters of a text, about ``size``, from white space on."""
+    """Return about the last ``size`` characters of a text, starting with white space."""
     if len(text) <= size:
         return text
     start = len(text) - size
@@ -52,13 +52,13 @@ def ending(text: str, size: int) -> str:
         if text[place].isspace():
             return text[place:]
     longest = max(len(text) - max(size, _LONGEST_WORD), 0)
-    words = _SPACE.split(text[longest:start])  # the last of them goes on
+    words = _SPACE.split(text[longest:start])  # the last of them continues past start
     space = len(words) > 1
     return text[start - len(words[-1]) - space :]
 
 
 def groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield texts that are tokenized together: one, or as many as take bounded memory."""
+    """Yield groups of texts to tokenize together, each of one text or of bounded length."""
     start = size = 0
     for number, text in enumerate(texts):
         size += len(text)

@@ -1,9 +1,9 @@
-"""OpenVINO without what embedding does not need. Must be imported before it is.
+"""Import OpenVINO without its telemetry and its model converters. Import this before openvino.
 
-It reports its own import through the package ``openvino_telemetry`` where that can be imported, and
-does without where it cannot; ``None`` in ``sys.modules`` is Python's way to say that it cannot. In
-the same way it does without its converters of other formats, whose import takes a third of its own
-and loads the frontend of TensorFlow. A program that asks for them gets them all the same.
+``None`` in ``sys.modules`` makes an import fail, and OpenVINO works without both. It would report
+its own import through the package ``openvino_telemetry``. The import of its converters for other
+formats takes a third of the whole time and loads TensorFlow's frontend; ``openvino.convert_model``
+is imported when a program first uses it.
 """
 
 import sys
@@ -15,7 +15,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def _later(name: str) -> Any:  # noqa: ANN401
-    """Return what the package would hold already."""
+    """Import an attribute of the package openvino on first use."""
     if name == "convert_model":
         from openvino.tools.ovc import convert_model
 

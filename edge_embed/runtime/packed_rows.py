@@ -1,4 +1,4 @@
-"""Several texts side by side in each row, which hardly pads."""
+"""Batches of packed rows: several texts in each row, with little padding."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator, Sequence
@@ -21,19 +21,19 @@ from edge_embed.runtime.row_widths import (
 
 __all__ = ["PackedRows"]
 
-# Two rows are taken where they are filled to so much of them.
+# Batches of two rows are used if at least this share of their tokens is not padding.
 _FILLED = 0.8
-
-# Positions are read from here instead of being counted anew.
+# Positions are slices of this array.
 _COUNT = np.arange(1 << 16)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackedRows:
-    """Puts texts side by side into rows, longest first, always the longest that still fits.
+    """Packs texts into rows by best fit: the longest text first, then the longest that still fits.
 
     Batches have the inputs ``input_ids``, ``segment_ids`` (1, 2, … in each row; 0 is padding) and
-    ``position_ids`` (from 0 in each text).
+    ``position_ids`` (from 0 in each text). The fields are those of
+    :class:`~edge_embed.runtime.planner.BatchPlanner`.
     """
 
     max_length: int
@@ -45,7 +45,7 @@ class PackedRows:
     ) -> Iterator[Batch]:
         """Yield batches that hold every text once.
 
-        ``prompt_length`` is without effect: only models that pool the prompt too are packed.
+        ``prompt_length`` is ignored: only models whose prompt is pooled too are packed.
         """
         lengths = [len(text) for text in ids]
         if snug := self._snug_rows(lengths, side_by_side):
@@ -90,7 +90,7 @@ class PackedRows:
     def _short_rows(
         self, ids: Sequence[Ints], lengths: Sequence[int]
     ) -> Generator[Batch, None, list[int]]:
-        """Yield full batches of short rows without padding; return the texts that are left."""
+        """Yield full batches of rows of ``SHORT_ROW`` tokens without padding; return the rest."""
         if self.max_length < SHORT_ROW:
             return list(range(len(ids)))
         rest = [text for text, length in enumerate(lengths) if length > SHORT_ROW]
@@ -107,9 +107,9 @@ class PackedRows:
         return rest + [text for row in rows for text in row]
 
     def _snug_rows(self, lengths: Sequence[int], count: int) -> list[tuple[int, list[list[int]]]]:
-        """Deal few texts out to ``count`` batches of a row or two, about equally long.
+        """Distribute a few texts over ``count`` batches of one or two rows of about equal length.
 
-        Returns width and rows of texts of each; none where the texts are too many or too uneven.
+        Returns width and rows of each batch; [] if the texts are too many or too unequal.
         """
         room = _room_for(lengths)
         height = -(-room // (count * SNUG_ROW))
@@ -176,5 +176,5 @@ def _fill_rows(
 
 
 def _room_for(lengths: Sequence[int]) -> int:
-    """Return the tokens that a row needs for texts: theirs, and enough for a slot each."""
+    """Return the width that a row needs for texts: their tokens, and enough for a slot each."""
     return max(sum(lengths), TOKENS_A_SLOT * len(lengths))

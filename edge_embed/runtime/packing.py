@@ -1,17 +1,17 @@
-"""Several texts side by side in each row of a fixed shape.
+"""Sequence packing: several texts in each row of a fixed shape.
 
-Padding is wasted work, and each new input shape costs the engine time and memory for good. Packed,
-a few fixed shapes serve every length at a few percent of padding. ``segment_ids`` says which text
-of its row a token belongs to (0 is padding), and ``position_ids`` counts from 0 in each text.
+Padding is wasted work, and each new input shape costs OpenVINO compilation time, and memory that it
+keeps. With packing, a few fixed shapes serve texts of every length at a few percent of padding.
+``segment_ids`` tells which text of its row a token belongs to (0 is padding), and ``position_ids``
+counts from 0 in each text.
 
-It is done on the standard IR in memory: the mask of every attention becomes block-diagonal, and
-the position table is read at ``position_ids``. Relative positions (rotary ones, biases by distance)
-are the same wherever in its row a text lies, and stay as they are. A graph that is not as expected
-is refused with the reason, and the caller stays with padded rows. Whether texts really do not see
-each other in the result is not decided here: a graph may mix tokens by other means than attention.
-:mod:`edge_embed.runtime.packing_proof` runs it.
+The standard IR is changed in memory: the mask of every attention becomes block-diagonal, and the
+position table is indexed by ``position_ids``. Relative positions (rotary embeddings, biases by
+distance) do not depend on where in its row a text starts, and stay as they are. A graph of another
+form is refused with the reason, and the caller uses padded rows. A graph may mix tokens by other
+means than attention; :mod:`edge_embed.runtime.packing_proof` tests for that.
 
-The idea is known from training: Krell et al. 2021, "Efficient Sequence Packing without
+Packing is known from training: Krell et al. 2021, "Efficient Sequence Packing without
 Cross-contamination".
 """
 
@@ -40,10 +40,10 @@ class CannotPackError(Exception):
 def pack(
     model: ov.Model, config: ModelConfig, *, segment_ids: ov.Node, position_ids: ov.Node
 ) -> None:
-    """Rewire ``model`` in place so that texts of one row do not see each other.
+    """Change ``model``, in place, so that the texts of a row do not attend to each other.
 
     Args:
-        model: A transformer as exported; nothing reads its ``attention_mask`` afterwards.
+        model: A transformer as exported; its input ``attention_mask`` is unused afterwards.
         config: Its folder's configuration.
         segment_ids: int64 (rows, width), 0 for padding.
         position_ids: int64 (rows, width), from 0 in each text.
@@ -64,8 +64,8 @@ def pack(
         index = _table_rows(model, config, position_ids)
         table.input(1).replace_source_output(ops.convert(index, np.int32).output(0))
 
-    # Padding is a text of its own, so that no token is left without one to attend to.
-    # The ones depend on the input, since constants here make the engine's folding fail.
+    # Padding counts as a text of its own, so that every token attends to at least one.
+    # The ones depend on an input, since with constants OpenVINO's constant folding fails.
     ones = ops.convert(ops.greater_equal(segment_ids, np.int64(0)), np.int64)
     for port in model.input("attention_mask").get_node().output(0).get_target_inputs():
         port.replace_source_output(ones.output(0))
@@ -74,7 +74,7 @@ def pack(
 def _separate_texts(
     model: ov.Model, config: ModelConfig, masks: list[AttentionMask], segment_ids: ov.Node
 ) -> None:
-    """Hide the tokens of other texts in every attention, besides what its mask hides already."""
+    """Hide the tokens of other texts in every attention, in addition to its own mask."""
     same_text = ops.equal(
         ops.unsqueeze(segment_ids, np.int64(2)), ops.unsqueeze(segment_ids, np.int64(1))
     )
@@ -92,15 +92,15 @@ def _separate_texts(
                 combined[key] = allowed if mask.kind == "allows" else blocked
             elif mask.kind == "allows":
                 combined[key] = ops.logical_and(source, allowed)
-            else:  # more than a mask, such as MPNet's bias by distance: keep it
+            else:  # more than a mask, such as MPNet's relative position bias: keep it
                 combined[key] = ops.add(source, blocked)
         mask.port.replace_source_output(combined[key].output(0))
 
 
 def _table_rows(model: ov.Model, config: ModelConfig, position_ids: ov.Node) -> ov.Node:
-    """Return which row of the position table each token reads.
+    """Return the row of the position table for each token, int64 (rows, width).
 
-    RoBERTa-like models give a padding token inside a text, as ``<pad>`` written out is, the row of
+    RoBERTa-like models give a padding token within a text (``<pad>`` typed by a user) the row of
     the padding id, and do not count it.
     """
     if not config.first_position:
@@ -111,14 +111,18 @@ def _table_rows(model: ov.Model, config: ModelConfig, position_ids: ov.Node) -> 
     width = ops.gather(ops.shape_of(position_ids), np.int64(1), np.int64(0))
     column = ops.range(np.int64(0), width, np.int64(1), output_type="i64")
     first = ops.subtract(column, position_ids)  # the column of each text's first token
-    # A text never begins with padding, but for one that is nothing else.
+    # A text does not begin with padding, unless it consists of padding only.
     passed = ops.subtract(before, ops.gather_elements(before, first, 1))
     rows = ops.subtract(ops.add(position_ids, np.int64(config.first_position)), passed)
     return ops.select(is_padding, padding, rows)
 
 
 def _position_table(model: ov.Model, config: ModelConfig) -> ov.Node | None:
-    """Return the Gather that reads the table of position embeddings; None where there is none."""
+    """Return the Gather that reads the position table; None if the model has none.
+
+    Raises:
+        CannotPackError: it cannot be told from other tables, or is indexed in another way.
+    """
     found = []
     for node in model.get_ops():
         if node.get_type_name() == "Gather":

@@ -1,9 +1,9 @@
-"""Does a packed graph keep the texts of a row apart? Run it and see.
+"""Test whether the texts of a packed row affect each other's vectors.
 
-A graph may mix tokens by other means than attention: a convolution over them (ConvBERT), three
-embeddings side by side (MobileBERT), a Fourier transform. So the same texts are computed side by
-side in one row and each in a row of its own; their vectors must agree. A conversion does the same
-with real texts and writes the outcome into the receipt, so that a converted folder loads at once.
+A graph may mix tokens by other means than attention: a convolution over tokens (ConvBERT), the
+embeddings of neighbouring tokens (MobileBERT), a Fourier transform. So the same texts are computed
+together in one row and each in a row of its own, and their vectors are compared. A conversion does
+this with real texts and stores the outcome in the receipt, so that converted folders need no test.
 """
 
 from pathlib import Path
@@ -20,28 +20,28 @@ from edge_embed.runtime.batch import slots_in
 
 __all__ = ["packing_fault", "recorded_packing"]
 
-# Mostly very short texts, whose tokens would see more of their neighbours than of their own.
+# Mostly very short texts, which their neighbours would affect most.
 _LENGTHS = (9, 1, 2, 3, 1, 4)
 _ROW = 24
 _ALONE = 12
 
-# A text that sees its neighbours is off by more than rounding; INT8 rounds coarsely.
-_SAME = 0.9999
-_SAME_ROUNDED = 0.998
-
-# So few numbers are no vector with a direction: they are compared themselves.
+# The least cosine of a text's two vectors, which allows for rounding: in float32, and otherwise.
+_COSINE = 0.9999
+_COSINE_ROUNDED = 0.998
+# Vectors of fewer dimensions, as pair models have, are compared by their largest difference,
+# relative to the largest value; again in float32, and otherwise.
 _NARROW = 8
-_NEAR = 1e-3
-_NEAR_ROUNDED = 0.25
+_DIFFERENCE = 1e-3
+_DIFFERENCE_ROUNDED = 0.25
 
 
 def packing_fault(compiled: ov.CompiledModel, config: ModelConfig, *, exact: bool) -> str:
-    """Return what is wrong with a packed graph, in words; nothing where texts stay apart.
+    """Return what is wrong with a packed graph, as text; "" if texts do not affect each other.
 
     Args:
         compiled: The packed graph.
         config: Its folder's configuration.
-        exact: Whether it computes in float32 alone, so that vectors must agree to rounding.
+        exact: Whether it computes in float32 only, so that smaller differences are faults.
     """
     ids = np.arange(sum(_LENGTHS)) * 7 % 40 + max(config.first_position, 5)
     texts = np.split(ids, np.cumsum(_LENGTHS)[:-1])
@@ -56,21 +56,20 @@ def packing_fault(compiled: ov.CompiledModel, config: ModelConfig, *, exact: boo
         return "the packed graph gives vectors that are not numbers"
     if together.shape[1] < _NARROW:
         difference = float(np.abs(together - apart).max()) / max(1.0, float(np.abs(apart).max()))
-        if difference > (_NEAR if exact else _NEAR_ROUNDED):
+        if difference > (_DIFFERENCE if exact else _DIFFERENCE_ROUNDED):
             return f"its texts would see each other in a row (outputs differ by {difference:.3f})"
         return ""
     lengths = np.linalg.norm(together, axis=1) * np.linalg.norm(apart, axis=1)
     cosine = float(((together * apart).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
-    if cosine < (_SAME if exact else _SAME_ROUNDED):
+    if cosine < (_COSINE if exact else _COSINE_ROUNDED):
         return f"its texts would see each other in a row (cosine {cosine:.3f} to each alone)"
     return ""
 
 
 def recorded_packing(folder: Path, graph: Path) -> bool | None:
-    """Return whether packing ``graph`` was proved or disproved when ``folder`` was converted.
+    """Return the outcome of the test at conversion: whether ``graph`` may be packed.
 
-    None where its receipt says nothing. It counts for the very graph that was converted, which is
-    told by the hash of its .xml.
+    None if the receipt has none, or the graph has changed since (the hash of its .xml).
     """
     receipt = read_json(folder / RECEIPT, optional=True)
     name = graph.relative_to(folder).as_posix()

@@ -1,4 +1,4 @@
-"""A row of its own for each text, for graphs that cannot be packed."""
+"""Batches of padded rows: one text in each row, for graphs that cannot be packed."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,10 @@ __all__ = ["PaddedRows"]
 
 @dataclass(frozen=True, kw_only=True)
 class PaddedRows:
-    """Gives each text a row, padded to the batch's width, longest first.
+    """Puts each text into a row of its own, padded to the batch's width; the longest texts first.
 
-    Batches have the inputs ``input_ids``, ``attention_mask`` and :data:`POOLING_MASK`.
+    Batches have the inputs ``input_ids``, ``attention_mask`` and :data:`POOLING_MASK`. The fields
+    are those of :class:`~edge_embed.runtime.planner.BatchPlanner`.
     """
 
     max_length: int
@@ -45,7 +46,7 @@ class PaddedRows:
             # Heights are powers of two, to keep the number of shapes small.
             full = min(full_height(width), 1 << (full_height(width, budget) - 1).bit_length())
             stop = min(start + full, len(order))
-            # Texts less than half as long would be mostly padding: leave them to the next batch.
+            # Much shorter texts would be mostly padding: leave them to the next batch.
             while stop > start + 1 and 4 * lengths[order[stop - 1]] <= width:
                 stop -= 1
             texts = order[start:stop]
@@ -66,7 +67,7 @@ class PaddedRows:
     ) -> Batch:
         input_ids = np.full(shape, self.pad_id, np.int64)
         mask = np.zeros(shape, np.int64)
-        # Filler rows attend to one padding token, so that no softmax sees an empty row.
+        # Empty rows attend to one padding token, as the softmax of none would be NaN.
         mask[len(texts) :, 0] = 1
         for row, text in enumerate(texts):
             input_ids[row, : len(ids[text])] = ids[text]

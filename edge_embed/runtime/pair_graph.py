@@ -1,8 +1,8 @@
-"""The graph of a model that reads pairs, so that it takes packed rows and gives one result a pair.
+"""The graph of a pair model (cross-encoder), changed to take packed rows of several pairs.
 
-Such a model reads the state of each row's first token and computes its outputs from it. Where that
-is found, each pair of a packed row gives its own first token instead, and what follows computes
-(rows, pairs a row, outputs). A graph that is not so keeps a row for each pair.
+Such a model computes its outputs from the state of each row's first token. If that step is found
+in the graph, it is replaced by the first token of each pair of a packed row, and the following
+steps compute (rows, slots, outputs). Otherwise each pair has a row of its own.
 """
 
 import numpy as np
@@ -20,19 +20,19 @@ from edge_embed.runtime.pooling import pool
 __all__ = ["TOKEN_TYPES", "build_pair_graph"]
 
 TOKEN_TYPES = "token_type_ids"  # noqa: S105 - no password
-"""The input that says which text of its pair a token belongs to, of models that have it."""
+"""The input that tells which text of its pair a token belongs to; not all models have it."""
 
 
 def build_pair_graph(
     model: ov.Model, config: ModelConfig, *, packed: bool = True, layers: int | None = None
 ) -> Graph:
-    """Turn a sequence classifier into a model that outputs (rows, pairs a row, outputs).
+    """Turn a sequence classifier into a model that outputs ``logits``, float32 (rows, slots, dim).
 
-    Its inputs are those of :func:`~edge_embed.runtime.graph.build_graph`, and
-    :data:`TOKEN_TYPES` where the model reads it. ``model`` is taken over and changed.
+    Its inputs are those of :func:`~edge_embed.runtime.graph.build_graph`, and :data:`TOKEN_TYPES`
+    if the model has it. ``model`` is changed and must not be used afterwards.
 
     Raises:
-        InputError: an exit was asked for, which such a model has not.
+        InputError: an early exit was asked for, which pair models do not have.
         ModelFormatError: the graph does not fit the folder's configuration.
     """
     if layers is not None:
@@ -80,7 +80,11 @@ def _finished(result: ov.Node, model: ov.Model, parameters: list[ov.Node]) -> ov
 
 
 def _first_token(model: ov.Model) -> ov.Node:
-    """Return the one node that takes the first token of states (rows, width, hidden)."""
+    """Return the one node that takes the first token of states (rows, width, hidden).
+
+    Raises:
+        CannotPackError: there is none, or there are several.
+    """
     found = [node for node in model.get_ordered_ops() if _reads_first(node) and _of_tokens(node)]
     if len(found) != 1:
         raise CannotPackError(f"{len(found)} steps read the first token of each row")
@@ -93,7 +97,7 @@ def _of_tokens(node: ov.Node) -> bool:
 
 
 def _reads_first(node: ov.Node) -> bool:
-    """Whether a node reads index 0 of axis 1."""
+    """Return whether a node takes index 0 of axis 1."""
     if node.get_type_name() == "Gather":
         return _constant(node, 1) == [0] and _constant(node, 2) == [1]
     if node.get_type_name() == "StridedSlice":
@@ -112,7 +116,7 @@ def _constant(node: ov.Node, number: int) -> list[int] | None:
 
 
 def _logits(model: ov.Model, config: ModelConfig) -> ov.Input:
-    """Return the output of (rows, outputs), and check its width against the folder."""
+    """Return the input of the result (rows, outputs), and check its width against the folder."""
     for output in model.outputs:
         shape = output.get_partial_shape()
         if shape.rank.is_static and shape.rank.get_length() == 2:

@@ -1,4 +1,4 @@
-"""Batches of pairs: those of the one planner, with the input that tells the two texts apart."""
+"""Batches of pairs: those of the batch planner, with token type ids added."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ class PairPlanner:
     """Puts tokenized pairs into batches for one model."""
 
     rows: BatchPlanner
-    """What decides which pairs run together."""
+    """Plans the batches, each pair as one text."""
 
     def plan(
         self, ids: Sequence[PairIds], *, prompt_length: int = 0, side_by_side: int = 1
     ) -> Iterator[Batch]:
-        """Yield batches that hold every pair exactly once; as :meth:`BatchPlanner.plan`."""
+        """Yield batches that hold every pair exactly once; see :meth:`BatchPlanner.plan`."""
         plain = [pair.ids for pair in ids]
         for batch in self.rows.plan(plain, side_by_side=side_by_side):
             yield self._with_token_types(batch, ids)
@@ -35,7 +35,7 @@ class PairPlanner:
             yield replace(batch, inputs={**batch.inputs, TOKEN_TYPES: types})
 
     def _with_token_types(self, batch: Batch, pairs: Sequence[PairIds]) -> Batch:
-        """Add the input that says which text of its pair a token belongs to."""
+        """Add the token type ids: 1 for the second text of a pair, int64 (rows, width)."""
         height, width = batch.inputs["input_ids"].shape
         types = np.zeros((height, width), np.int64)
         slots = slots_in(width) if self.rows.packed else 1

@@ -1,4 +1,4 @@
-"""Pairs of texts to ragged token ids, as the model's own tokenizer.json joins them."""
+"""Tokenize pairs of texts, joined as the model's own tokenizer.json says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class PairIds:
     ids: TokenIds
     """Int64 (tokens,)."""
     second: int
-    """Where the tokens of type 1 begin."""
+    """Index of the first token of type 1."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,24 +40,24 @@ class PairIds:
 
 @dataclass(frozen=True)
 class TokenizedPairs:
-    """Token ids of some pairs, special tokens included, cut at the model's limit."""
+    """Token ids of pairs, special tokens included, truncated at the model's limit."""
 
     ids: list[TokenIds]
     """One int64 array a pair, shape (tokens,)."""
     second: npt.NDArray[np.int64]
-    """Where in each pair the tokens of type 1 begin, shape (pairs,)."""
+    """Index of each pair's first token of type 1, shape (pairs,)."""
     full_lengths: npt.NDArray[np.int64]
-    """Tokens that each pair had before it was cut, shape (pairs,)."""
+    """Tokens of each pair before truncation, shape (pairs,)."""
 
     @property
     def truncated(self) -> npt.NDArray[np.int64]:
-        """Indices of the pairs that were cut."""
+        """Indices of the pairs that were truncated, int64."""
         lengths = np.fromiter((len(ids) for ids in self.ids), np.int64, len(self.ids))
         return np.flatnonzero(self.full_lengths > lengths)
 
     @property
     def pairs(self) -> list[PairIds]:
-        """Each pair by itself."""
+        """The pairs one by one, as the planner takes them."""
         return list(map(PairIds, self.ids, self.second.tolist()))
 
 
@@ -65,11 +65,11 @@ class PairTokenizer(Tokenizer):
     """The tokenizer of a pair model's folder. Safe to share between threads."""
 
     def pairs(self, pairs: Sequence[Pair], *, start: int = 0) -> TokenizedPairs:
-        """Tokenize pairs; over the limit the longer text is cut first, then both alike.
+        """Tokenize pairs; over the limit the longer text is truncated first, then both equally.
 
         Args:
             pairs: n pairs.
-            start: The number of the first, as errors count them.
+            start: The index of ``pairs[0]`` in the caller's whole input, for errors.
 
         Raises:
             InputError: an item is not two strings, or cannot be written as UTF-8.
@@ -96,15 +96,15 @@ class PairTokenizer(Tokenizer):
         return TokenizedPairs(ids, second, full)
 
     def _shortened(self, texts: set[str]) -> dict[str, str]:
-        """Return for long texts the part that a pair can have of them, and some tokens more.
+        """Map each long text to a part with at least as many tokens as a pair can keep of it.
 
-        A query of megabytes would else be tokenized as a whole, with each of its documents.
+        Otherwise a query of megabytes would be tokenized whole with each of its documents.
         """
         most = first_window(self.max_length)
         return {text: self._start(text, most) for text in texts if len(text) > most}
 
     def _start(self, text: str, window: int) -> str:
-        """Return what a pair can have of a text, from the end that is kept."""
+        """Return the part of a text that a pair can keep, from the end that is not cut off."""
         from_end, most = self._side == "left", self.max_length + SPARE_TOKENS
         while True:
             part = (ending if from_end else beginning)(text, window)
@@ -124,7 +124,7 @@ class PairTokenizer(Tokenizer):
         return first, second
 
     def _longest_first(self, encoding: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401
-        """Return the places of the tokens that stay, as transformers' ``longest_first`` cuts."""
+        """Return the indices of the tokens that transformers' ``longest_first`` keeps."""
         part = np.array([-1 if text is None else text for text in encoding.sequence_ids])
         room = self.max_length - int((part == -1).sum())
         lengths = [int((part == text).sum()) for text in (0, 1)]

@@ -1,7 +1,7 @@
-"""The one batching policy: which texts run together, and in which shape.
+"""The batching policy: which texts share a batch, and the batch's shape.
 
-The library and the server's dynamic batcher plan with the same :class:`BatchPlanner`. Widths and
-heights are those of :mod:`edge_embed.runtime.row_widths`.
+The library and the server's dynamic batcher use the same :class:`BatchPlanner`. Widths and heights
+are chosen in :mod:`edge_embed.runtime.row_widths`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ __all__ = ["BatchPlanner", "tile_of"]
 
 
 def tile_of(variant: str) -> int:
-    """Return how many tokens this processor multiplies at once by the weights of a variant.
+    """Return the number of tokens in which widths of packed rows should grow for a variant.
 
-    AMX multiplies 16 rows of INT8 at once, AVX any number.
+    AMX multiplies tiles of 16 tokens in INT8, so widths that are no multiple of 16 waste time.
     """
     return 16 if variant == "int8" and "amx_int8" in instructions() else 4
 
@@ -32,14 +32,14 @@ class BatchPlanner:
     """Puts tokenized texts into batches for one model."""
 
     max_length: int
-    """Longest text that the model takes, in tokens."""
+    """The model's token limit."""
     pad_id: int
     """Id of the padding token."""
     packed: bool = True
     """Whether a row holds several texts (:mod:`edge_embed.runtime.packed_rows`) or one each
     (:mod:`edge_embed.runtime.padded_rows`)."""
     tile: int = 4
-    """Tokens that the processor multiplies at once: finer widths of packed rows gain nothing."""
+    """Widths of single packed rows are multiples of this (:func:`tile_of`)."""
 
     def plan(
         self,
@@ -51,10 +51,11 @@ class BatchPlanner:
         """Yield batches that hold every text exactly once.
 
         Args:
-            ids: Token ids of each text, int64 (tokens,), from 1 to :attr:`max_length` of them.
-            prompt_length: Leading tokens of each text that pooling leaves out.
-            side_by_side: Batches that are computed at the same time; few texts are shared out
-                among them.
+            ids: Token ids of each text, int64 (tokens,), at least one and at most
+                :attr:`max_length`.
+            prompt_length: Leading tokens of each text that are left out of pooling.
+            side_by_side: Number of batches that are computed in parallel; a few texts are
+                distributed over so many.
         """
         return self._rows.plan(ids, prompt_length=prompt_length, side_by_side=side_by_side)
 

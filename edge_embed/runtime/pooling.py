@@ -1,7 +1,7 @@
 """Pooling in the graph: from token states to one vector a text, mode by mode.
 
-It follows sentence-transformers' Pooling module. A new mode is a function in :data:`_MODES` and its
-name in :data:`edge_embed.model.config.PoolingMode`.
+The modes are those of sentence-transformers' Pooling module. To add one, add a function to
+:data:`_MODES` and its name to :data:`edge_embed.model.config.PoolingMode`.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ def pool(mode: PoolingMode, states: ov.Node, members: ov.Node, positions: ov.Nod
     """Pool token states (rows, width, hidden) to (rows, slots, hidden).
 
     Args:
-        mode: What is made of a text's tokens.
+        mode: The pooling mode.
         states: Float (rows, width, hidden).
-        members: Float (rows, slots, width), 1 where the token takes part in the slot's text.
-        positions: Int (rows, width), counts each text's tokens from 0, and goes on counting over a
-            prompt that does not take part.
+        members: Float (rows, slots, width), 1 where a token belongs to the slot's text and is
+            pooled.
+        positions: Int (rows, width), counts each text's tokens from 0, those of a prompt included.
 
     Returns:
-        Float (rows, slots, hidden); an empty slot has zeros, but for ``max``.
+        Float (rows, slots, hidden); an empty slot has zeros, except with ``max``.
 
     Raises:
         ModelFormatError: there is no such mode.
@@ -49,7 +49,7 @@ def _last(states: ov.Node, members: ov.Node, positions: ov.Node) -> ov.Node:
 
 
 def _only(states: ov.Node, members: ov.Node, rank: ov.Node) -> ov.Node:
-    """Take the token of each slot whose rank is 1."""
+    """Take each slot's token whose rank is 1."""
     chosen = ops.convert(ops.equal(rank, np.float32(1)), np.float32)
     return ops.matmul(ops.multiply(members, chosen), states, False, False)
 
@@ -77,10 +77,10 @@ def _count(weights: ov.Node) -> ov.Node:
 
 
 def _max(states: ov.Node, members: ov.Node, positions: ov.Node) -> ov.Node:
-    """Take the maximum over each slot's tokens; tokens of no slot go to one that is dropped."""
+    """Take the maximum over each slot's tokens; tokens without a slot go to an extra one."""
     slots = ops.gather(ops.shape_of(members), np.int64(1), np.int64(0))
     shape = ops.shape_of(states)
-    # A token's slot is where its column is 1; without any it is one past the last slot.
+    # A token's slot is the row of its 1 in ``members``; without a 1, the extra slot at the end.
     belongs = ops.reduce_max(members, ops.constant(np.array([1], np.int64)), keep_dims=False)
     slot = ops.squeeze(
         ops.topk(members, np.int64(1), 1, "max", "value", stable=True).output(1), np.int64(1)

@@ -1,8 +1,8 @@
-"""Keep daemon threads out of native code while Python ends.
+"""Keep daemon threads out of native code while the interpreter shuts down.
 
-Such a thread goes on when the main one has finished. When it comes back from C++ or Rust, Python
-ends it in a way that aborts the whole process; so at the end of a program those at work are waited
-for until their next batch, and stopped there.
+A daemon thread continues when the main thread has ended. If it returns from C++ or Rust during the
+shutdown, Python ends the thread in a way that aborts the process. So the shutdown waits until each
+thread that is computing reaches its next batch, and the thread stops there.
 """
 
 import atexit
@@ -11,14 +11,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["computing", "may_go_on"]
+__all__ = ["computing", "stop_at_shutdown"]
 
 # A batch takes milliseconds, and the largest a second or two.
 _SECONDS = 10.0
 
 
 class _State:
-    """Of this process: how many calls are at work, and whether the program ends."""
+    """How many calls of this process are computing, and whether the interpreter shuts down."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -31,8 +31,8 @@ _state = _State()
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Run the block as a call that the end of the program waits for."""
-    may_go_on(started=False)
+    """Let the interpreter's shutdown wait for the block."""
+    stop_at_shutdown(started=False)
     with _state.changed:
         _state.at_work += 1
     try:
@@ -41,8 +41,11 @@ def computing() -> Iterator[None]:
         _leave()
 
 
-def may_go_on(*, started: bool = True) -> None:
-    """Stop here for ever if this is a daemon thread and the program ends."""
+def stop_at_shutdown(*, started: bool = True) -> None:
+    """Block for ever if this is a daemon thread and the interpreter shuts down.
+
+    ``started`` tells whether the thread is within :func:`computing`.
+    """
     if not _state.ending or not threading.current_thread().daemon:
         return
     if started:
@@ -63,5 +66,5 @@ def _end() -> None:
         _state.changed.wait_for(lambda: _state.at_work <= 0, _SECONDS)
 
 
-if hasattr(os, "register_at_fork"):  # calls of the parent's threads are none of the child's
+if hasattr(os, "register_at_fork"):  # the parent's threads do not exist in the child
     os.register_at_fork(after_in_child=_state.__init__)  # type: ignore[misc]

@@ -1,8 +1,8 @@
 """The shapes of batches: how wide rows are, and how many of them a batch has.
 
-The cost of a batch is its area in tokens, padding included, so the budget counts tokens, not rows.
-Shapes come from a short list: each new shape costs the engine compilation time and memory that it
-never gives back, so an unbounded set of shapes is a leak.
+The cost of a batch is its number of tokens, padding included, so the budget counts tokens, not
+rows. Shapes come from a short list, since OpenVINO compiles each new shape and never frees its
+memory.
 """
 
 from collections.abc import Sequence
@@ -20,23 +20,24 @@ __all__ = [
     "widths_up_to",
 ]
 
-# Tokens a batch, padding included. Below 256 the matrix kernels lose a third of their speed; past
-# 512 they gain nothing and the caches suffer.
+# Tokens a batch, padding included. Below 256 the matrix kernels lose a third of their speed; above
+# 512 they are not faster, and the data no longer fits in the processor's caches.
 TOKEN_BUDGET = 512
 
-# Row widths for texts of up to so many tokens, when rows are packed.
+# Widths of packed rows.
 PACKED_WIDTHS = (64, 128, 256, 512)
 
-# Rows of this width take 4 % less time a token than those of 64, but are harder to fill: they come
-# in full batches of full rows only.
+# Rows of this width take 4 % less time a token than those of 64, but are harder to fill, so they
+# are used only for full batches of full rows.
 SHORT_ROW = 32
 
-# Texts of so many tokens in all go side by side into a single row, even one that is longer than a
-# text may be; up to twice as many into two. Attention looks at a whole row, so several are faster:
-# a token of 1x256 takes 274 us, one of 4x64 takes 249 us (ALBERT-small, INT8, one core).
+# Texts of up to this many tokens in all go into a single row, even if it is longer than the token
+# limit of a text; up to twice as many go into two rows. Longer rows are slower, as attention
+# compares all tokens of a row: a token of 1x256 takes 274 us, one of 4x64 takes 249 us
+# (ALBERT-small, INT8, one core).
 SNUG_ROW = 128
 
-# Row widths when each text has its own: fine where most short texts lie, coarser above.
+# Widths of padded rows: fine steps where most texts are, coarser ones above.
 PADDED_WIDTHS = (
     *range(4, 32, 4),
     *range(32, 64, 8),
@@ -45,19 +46,19 @@ PADDED_WIDTHS = (
     *range(256, 513, 64),
 )
 
-# A warm-up makes no shapes for longer texts: they are rare, and each keeps memory for its length.
+# A warm-up leaves out shapes for longer texts, which are rare and take much memory each.
 LONGEST_WARMED = 512
 
-# Where one batch for each that the engine computes side by side would do, or so many for each, they
-# are made equally large, so that none waits for the last one.
+# If the texts fill at most this many batches for each stream, the batches are made equally large,
+# so that all streams end together.
 _BALANCED_ROUNDS = 4
 
 
 def widths_up_to(max_length: int, widths: Sequence[int]) -> list[int]:
-    """Return the widths that a model of ``max_length`` tokens uses, in order.
+    """Return the widths for a model with a limit of ``max_length`` tokens, ascending.
 
-    Past the last of ``widths`` they go on doubling: a text of 600 tokens must not take the time and
-    the memory of one of 8,192.
+    Above the last of ``widths`` they double, so that a text of 600 tokens does not take the time
+    and the memory of one of 8,192.
     """
     used = {min(width, max_length) for width in widths} | {max_length}
     double = 2 * widths[-1]
@@ -68,12 +69,20 @@ def widths_up_to(max_length: int, widths: Sequence[int]) -> list[int]:
 
 
 def full_height(width: int, budget: int = TOKEN_BUDGET) -> int:
-    """Return how many rows of ``width`` tokens a batch has, to hold a budget's tokens."""
+    """Return how many rows of ``width`` tokens a batch needs to hold ``budget`` tokens.
+
+    They are at most as many as fit in ``TOKEN_BUDGET``, but at least one.
+    """
     return max(1, min(TOKEN_BUDGET // width, -(-budget // width)))
 
 
 def shared_budget(tokens: int, side_by_side: int) -> int:
-    """Return the tokens of a batch, so that all that are computed side by side end together."""
+    """Return the tokens of a batch, so that batches computed in parallel end together.
+
+    Args:
+        tokens: Tokens of all texts.
+        side_by_side: Number of batches that are computed in parallel.
+    """
     rounds = -(-tokens // (side_by_side * TOKEN_BUDGET))
     if side_by_side == 1 or not 0 < rounds <= _BALANCED_ROUNDS:
         return TOKEN_BUDGET
@@ -81,11 +90,12 @@ def shared_budget(tokens: int, side_by_side: int) -> int:
 
 
 def snug_width(used: int, tile: int) -> int:
-    """Return the width of rows on their own: within an eighth of a power of two, whole tiles.
+    """Return the width of a single row for ``used`` tokens.
 
-    Such a row is a query that someone waits for, and its time is nearly proportional to its width:
-    2.0 ms for 12 tokens, 2.5 ms for 16 (ALBERT-small, two cores, AVX-512). But each further number
-    of tokens keeps 3.5 MB.
+    It is rounded up to an eighth of the next power of two, and to a multiple of ``tile``. Such a
+    row is often a query that someone waits for, and its time is nearly proportional to its width:
+    2.0 ms for 12 tokens, 2.5 ms for 16 (ALBERT-small, two cores, AVX-512). But each further width
+    takes 3.5 MB.
     """
     step = max(tile, (1 << (used - 1).bit_length()) // 8)
     return -(-used // step) * step

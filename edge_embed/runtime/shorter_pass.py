@@ -1,4 +1,4 @@
-"""A graph that runs with fewer layers, as ``exits.json`` says."""
+"""Change a graph to run an early exit of ``exits.json``."""
 
 import openvino as ov
 from openvino import opset13 as ops
@@ -11,10 +11,15 @@ __all__ = ["shorten"]
 
 
 def shorten(model: ov.Model, config: ModelConfig, layers: int) -> ov.Node | None:
-    """Take layers out of ``model``; return its new output, or None where that stays.
+    """Remove layers from ``model``, in place; return its new output, or None if that is the same.
+
+    Args:
+        model: The graph.
+        config: Its folder's configuration, with the exits.
+        layers: The number of layers of the exit.
 
     Raises:
-        InputError: the folder names no such exit.
+        InputError: the folder has no such exit.
         ModelFormatError: the graph lacks a node that the folder names.
     """
     chosen = config.exits.get(layers)

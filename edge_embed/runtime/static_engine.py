@@ -1,9 +1,9 @@
 """Sentence vectors without a transformer: the mean of a vector for each token, in numpy.
 
-The form of sentence-transformers' StaticEmbedding (static-retrieval-mrl-en-v1) and of model2vec's
-folders (potion-base-8M): a table of vectors, a tokenizer, and where the folder has them a row for
-each token and a weight for each, which are folded into one table. And that of the variant
-``static``, whose table is derived from a transformer (:mod:`edge_embed.runtime.static_pieces`).
+Such models are sentence-transformers' StaticEmbedding (static-retrieval-mrl-en-v1) and those of
+model2vec (potion-base-8M): a tokenizer and a table of vectors. If the folder also has a row index
+and a weight for each token, they are merged into the table. The variant ``static`` works the same
+way, with a table derived from a transformer (:mod:`edge_embed.runtime.static_pieces`).
 """
 
 import hashlib
@@ -27,9 +27,9 @@ __all__ = ["StaticEngine", "StaticRows", "StaticTable"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-# Token vectors that are summed at a time: a few MB, whatever the number of texts.
+# Most tokens of a batch, so that its vectors take only some MB.
 _TOKENS = 1 << 14
-# Of each text, in a batch.
+# The input of a batch with the number of tokens of each text.
 _LENGTHS = "lengths"
 
 
@@ -40,7 +40,7 @@ class StaticTable:
     vectors: Floats | npt.NDArray[np.int8]
     """(ids, dim): float32, or int8 with :attr:`scales`."""
     scales: Floats | None = None
-    """What a row of int8 is multiplied with, float32 (ids,)."""
+    """The factor of each int8 row, float32 (ids,)."""
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -54,12 +54,12 @@ class StaticTable:
     def from_arrays(
         cls, vectors: Floats, *, rows: Ints | None = None, weights: Floats | None = None
     ) -> "StaticTable":
-        """Fold what a folder states apart into one table.
+        """Merge vectors, row indices and weights into one table.
 
         Args:
             vectors: Float (rows, dim).
-            rows: The row of each token id, (ids,); None where ids are rows.
-            weights: The weight of each token id, (ids,); None for equal ones.
+            rows: The row of each token id, (ids,); None if ids are row indices.
+            weights: The weight of each token id, (ids,); None for equal weights.
 
         Raises:
             ModelFormatError: the three do not fit together.
@@ -99,18 +99,20 @@ class StaticTable:
         )
 
     def quantized(self) -> "StaticTable":
-        """Return the table in int8, each row with a scale of its own: a quarter of the size."""
+        """Return the table in int8 with a scale for each row, a quarter of the size."""
         vectors = np.asarray(self.vectors, np.float32)
         scales = np.abs(vectors).max(axis=1, initial=0) / np.float32(127)
         rows = np.rint(vectors / np.where(scales > 0, scales, np.float32(1))[:, None])
         return StaticTable(rows.astype(np.int8), scales.astype(np.float32))
 
     def means(self, ids: Ints, lengths: Ints) -> Floats:
-        """Return the mean vector of each text's tokens, float32 (texts, dim); zeros for none.
+        """Return the mean vector of each text's tokens, float32 (texts, dim).
+
+        A text without tokens has zeros.
 
         Args:
-            ids: Token ids of all texts, end to end, int64 (tokens,).
-            lengths: How many are of each text, int64 (texts,).
+            ids: Token ids of all texts, concatenated, int64 (tokens,).
+            lengths: Number of tokens of each text, int64 (texts,).
         """
         out = np.zeros((len(lengths), self.dim), np.float32)
         if len(ids):
@@ -126,7 +128,7 @@ class StaticTable:
 
 @dataclass(frozen=True)
 class StaticRows:
-    """Puts texts into batches for a table: their tokens end to end, without padding."""
+    """Puts texts into batches for a table: their token ids concatenated, without padding."""
 
     def plan(
         self, ids: Sequence[Ints], *, prompt_length: int = 0, side_by_side: int = 1
@@ -135,8 +137,8 @@ class StaticRows:
 
         Args:
             ids: Token ids of each text, int64 (tokens,); there may be none.
-            prompt_length: Leading tokens of each text that its mean leaves out.
-            side_by_side: Without effect: batches are computed one after another.
+            prompt_length: Leading tokens of each text that are left out of its mean.
+            side_by_side: Ignored, as batches are computed one after another.
         """
         start = 0
         while start < len(ids):
@@ -152,21 +154,22 @@ class StaticRows:
             start = stop
 
     def warm_up(self) -> Iterator[Batch]:
-        """Yield nothing: there is nothing to compile."""
+        """Yield nothing, as no shapes are compiled."""
         yield from ()
 
 
 class StaticEngine:
-    """A table and what follows the mean, with the methods of the engine of a transformer."""
+    """Embeds with a table; it has the methods of the engine of a transformer."""
 
     requests = 1
-    """Batches computed side by side."""
+    """Batches computed in parallel."""
+
     packed = True
-    """Nothing is padded."""
+    """Whether rows are not padded."""
     why_not_packed = ""
 
     def __init__(self, table: StaticTable, head: Sequence[HeadStep] = ()) -> None:
-        """Take a table, and the steps after the mean."""
+        """Make an engine of a table and the steps after the mean."""
         self.table, self._head = table, head
         self.tables = EmbeddingTables(words=len(table))
         self.properties = {"ENGINE": "numpy, no transformer: the mean of a text's token vectors"}

@@ -1,10 +1,10 @@
-"""A static table of a transformer: what the model says of each piece of its vocabulary alone.
+"""Derive a static table from a transformer: the model's vector of each piece (vocabulary token).
 
-Each piece is read once, as a text of its own, and the vectors are turned to their principal
-components. A text's vector is then the mean of its pieces', those that occur everywhere weighted
-down: a / (a + p), p the share of a piece among all (Arora et al. 2017, "A simple but tough-to-beat
-baseline for sentence embeddings"). That is what model2vec distils, with counts in the place of
-ranks.
+Each piece is embedded once, as a text of its own, and the vectors are reduced to their principal
+components. A text's vector is then the weighted mean of its pieces' vectors. Frequent pieces have
+a small weight, a / (a + p), where p is the share of the piece among all (Arora et al. 2017, "A
+simple but tough-to-beat baseline for sentence embeddings"). model2vec does the same with the rank
+of a piece in place of its count.
 """
 
 import sys
@@ -35,44 +35,44 @@ Floats = npt.NDArray[np.float32]
 
 _DIM = 256
 _A = 1e-3
-# Of what is kept in the cache, with how it is made: raise it when either changes.
+# Version of the cached file and of how it is made; raise it when either changes.
 _VERSION = 1
-# The ending by which the cache knows what it may remove.
+# With the ending of the files that the cache may remove.
 _FILE = "static.blob"
 # Texts tokenized at a time.
 _CHUNK = 2048
 
 
 class Transformer(Protocol):
-    """A loaded model: :class:`edge_embed.Embedder` is one."""
+    """The parts of a loaded model, such as :class:`edge_embed.Embedder`."""
 
     @property
     def config(self) -> ModelConfig:
-        """What its folder says."""
+        """The folder's configuration."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Reads its texts."""
+        """Tokenizes texts."""
 
     @property
     def planner(self) -> BatchPlanner | StaticRows:
-        """Puts them into batches."""
+        """Puts texts into batches."""
 
     @property
     def engine(self) -> Engine | StaticEngine:
-        """Computes those."""
+        """Computes batches."""
 
 
 @dataclass(frozen=True, eq=False)
 class StaticPieces:
-    """What a model says of each piece of its vocabulary, not weighted yet."""
+    """The vectors of a vocabulary's pieces, before weighting."""
 
     config: ModelConfig
-    """Of the model, as its static table has it."""
+    """The configuration of the static model."""
     vectors: Floats
     """Principal components, float32 (pieces, dim); special tokens have zeros."""
     english: Floats
-    """How often each piece occurs among those of English, by the list that ships: (pieces,)."""
+    """Share of each piece among all in English, by the word list that ships: float32 (pieces,)."""
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -80,17 +80,17 @@ class StaticPieces:
         return Tokenizer(self.config, special_tokens=False)
 
     def engine(self, shares: Floats) -> StaticEngine:
-        """Return what embeds texts, with weights by the shares of pieces, (pieces,)."""
+        """Return an engine with weights by the shares of pieces, float32 (pieces,)."""
         weights = np.float32(_A) / (np.float32(_A) + shares)
         table = StaticTable(self.vectors * weights[:, None])
         return StaticEngine(table, self.config.head)
 
     def shares_in(self, texts: Sequence[str]) -> Floats:
-        """Return how often each piece occurs among those of some texts, float32 (pieces,)."""
+        """Return the share of each piece among all in ``texts``, float32 (pieces,)."""
         return _shares(self.tokenizer, len(self.vectors), texts, np.ones(len(texts)))
 
     def embed(self, engine: StaticEngine, texts: Sequence[str]) -> Floats:
-        """Return the vectors of some texts, float32 (texts, dim)."""
+        """Return the vectors of texts, float32 (texts, dim)."""
         out = np.empty((len(texts), self.config.dim), np.float32)
         plan = StaticRows().plan
         run_in_chunks(engine, lambda part: plan(self.tokenizer(texts[part]).ids), out)
@@ -100,15 +100,15 @@ class StaticPieces:
 def static_pieces(
     config: ModelConfig, runtime: RuntimeConfig, variant: str, load: Callable[[], Transformer]
 ) -> StaticPieces:
-    """Read every piece of a model's vocabulary with it, or take what an earlier process has.
+    """Embed every piece of a model's vocabulary, or load the vectors from the cache.
 
-    That takes some seconds for 30,000 pieces; they are kept beside the compiled model.
+    Embedding 30,000 pieces takes some seconds; they are cached with the compiled models.
 
     Args:
-        config: What the model's folder says.
+        config: The model's configuration.
         runtime: How it is run.
-        variant: Which of its weights.
-        load: Loads it, where it must be asked.
+        variant: The variant of its weights.
+        load: Loads the model; called if the vectors are not cached.
     """
 
     def make(folder: Path | None) -> tuple[Floats, Floats]:
@@ -117,13 +117,13 @@ def static_pieces(
             with np.load(file, allow_pickle=False) as stored:
                 return stored["vectors"].astype(np.float32), stored["english"]
         model = load()
-        vectors = _principal_components(_read_alone(model)).astype(np.float16)
+        vectors = _principal_components(_piece_vectors(model)).astype(np.float16)
         vectors[[*model.tokenizer.before, *model.tokenizer.after]] = 0
         english = _shares_in_english(Tokenizer(config, special_tokens=False), len(vectors))
         if file is not None:
             with file.open("wb") as stream:
                 np.savez(stream, vectors=vectors, english=english)
-        return vectors.astype(np.float32), english  # as a process has it that reads the cache
+        return vectors.astype(np.float32), english  # the same values as from the cache
 
     origin = _Origin(config, variant, runtime.layers)
     key = f"static-{_VERSION}-{model_fingerprint(origin)[:32]}"
@@ -134,7 +134,7 @@ def static_pieces(
 
 @dataclass(frozen=True)
 class _Origin:
-    """What tells a model from others."""
+    """The model that a table is derived from, for :func:`model_fingerprint`."""
 
     config: ModelConfig
     variant: str
@@ -143,43 +143,43 @@ class _Origin:
 
 
 def _static_config(config: ModelConfig, dim: int) -> ModelConfig:
-    """Return what a model's folder would say of its static table."""
+    """Return the configuration of the static model."""
     return replace(
         config,
         hidden_size=dim,
         pooling=("mean",),
-        # The same for every text, a prompt would only make them more alike.
+        # A prompt would add the same to every text's vector.
         include_prompt=False,
         head=("normalize",) if config.normalize else (),
         truncate_dim=None,
     )
 
 
-def _read_alone(model: Transformer) -> Floats:
-    """Return the model's vector of each piece, special tokens around it: (pieces, dim)."""
+def _piece_vectors(model: Transformer) -> Floats:
+    """Return the model's vector of each piece with special tokens around it, (pieces, dim)."""
     tokenizer = model.tokenizer
     ids = [
         np.array([*tokenizer.before, piece, *tokenizer.after], np.int64)
         for piece in range(tokenizer.vocabulary_size)
     ]
     out = np.empty((len(ids), model.config.dim), np.float32)
-    seen = sys.stderr is not None and sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     requests = model.engine.requests
     run_in_chunks(
         model.engine,
         lambda part: model.planner.plan(ids[part], side_by_side=requests),
         out,
-        progress="piece" if seen else None,
+        progress="piece" if terminal else None,
     )
     return out
 
 
 def _principal_components(vectors: Floats) -> Floats:
-    """Return the first components of vectors around their mean, (n, dim), greatest first."""
+    """Return the principal components of centred vectors, (n, dim), by variance, largest first."""
     centred = vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
     axes = axes[:, ::-1][:, :_DIM]
-    # Either direction of an axis is one; the same everywhere.
+    # The sign of an axis is arbitrary; fix it, so that the result is reproducible.
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     return np.asarray(centred @ axes.astype(np.float32), np.float32)
 
@@ -187,7 +187,7 @@ def _principal_components(vectors: Floats) -> Floats:
 def _shares_in_english(tokenizer: Tokenizer, pieces: int) -> Floats:
     file = resources.files("edge_embed.runtime") / "word_counts.tsv"
     rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
-    # After a space, as vocabularies that have it in their pieces count the word.
+    # With a leading space, which some vocabularies have in their pieces.
     words = [f" {word}" for word, _ in rows]
     return _shares(tokenizer, pieces, words, np.array([float(count) for _, count in rows]))
 
@@ -195,7 +195,7 @@ def _shares_in_english(tokenizer: Tokenizer, pieces: int) -> Floats:
 def _shares(
     tokenizer: Tokenizer, pieces: int, texts: Sequence[str], often: npt.NDArray[np.float64]
 ) -> Floats:
-    """Count the pieces of texts, text i being there ``often[i]`` times: (pieces,), of sum 1."""
+    """Count the pieces of texts, where text i occurs ``often[i]`` times: (pieces,), with sum 1."""
     counts = np.zeros(pieces, np.float64)
     for start in range(0, len(texts), _CHUNK):
         read = tokenizer(texts[start : start + _CHUNK])

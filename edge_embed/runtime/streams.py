@@ -1,8 +1,8 @@
-"""How many batches are computed side by side, where nobody says: one rule for all calls.
+"""How many streams a model has: the number of batches that are computed in parallel.
 
-The threads of a box are shared out among streams, each of which computes a batch. One stream gives
-all threads to a batch: the fastest for a query, and the least memory. Several wait less for each
-other where there are many threads.
+The threads are divided among the streams. With one stream, all threads compute one batch: that is
+fastest for a single query and takes the least memory. With many threads, several streams have more
+throughput, as threads of one batch wait for each other.
 """
 
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from edge_embed.runtime.tuning import tuned_streams
 
 __all__ = ["Streams", "choose_streams", "default_streams"]
 
-# On two threads a query takes three quarters of the time in one stream. Bulk takes as long with
-# edge-embed-albert, and 1.15 times as long with edge-embed-small and AMX, so commands that read
-# files ask for throughput. For more threads it is a guess: few rows are not worth more of them, and
-# each step of a batch waits for the last. `edge-embed bench tune` measures it.
+# On two threads, one stream takes three quarters of the time of two for a single query; for many
+# texts it takes as long with edge-embed-albert, and 1.15 times as long with edge-embed-small and
+# AMX, so commands that read files ask for throughput. For more threads this number is a guess;
+# `edge-embed bench tune` measures it.
 _THREADS_A_STREAM = 4
 _MEASURED_THREADS = 2
 
 
 @dataclass(frozen=True)
 class Streams:
-    """How many, and why."""
+    """The chosen number of streams, and the reason."""
 
     count: int | None
-    """None lets the engine follow ``hint``."""
+    """None lets OpenVINO choose by ``hint``."""
     hint: Hint
     why: str
-    """What decided, for people."""
+    """The reason, as text for a user."""
 
 
 def choose_streams(runtime: RuntimeConfig) -> Streams:
-    """Return what a model is run with: as asked for, as measured on this box, or by rule."""
+    """Choose the streams: as asked for, else as measured on this machine, else by a rule."""
     if runtime.streams is not None:
         return Streams(runtime.streams, runtime.hint or "throughput", "as asked for")
     if runtime.hint is not None:
@@ -50,10 +50,10 @@ def choose_streams(runtime: RuntimeConfig) -> Streams:
 
 
 def default_streams(threads: int) -> int:
-    """Return how many streams so many threads are shared out among, if nothing was measured."""
+    """Return the number of streams by the rule: one for each four threads, rounded up."""
     return -(-threads // _THREADS_A_STREAM)
 
 
 def _of(count: int, why: str) -> Streams:
-    # One stream is what the engine makes of the hint for latency, so both share a cache entry.
+    # With the latency hint OpenVINO makes one stream, so both share an entry of the compile cache.
     return Streams(None, "latency", why) if count == 1 else Streams(count, "throughput", why)

@@ -1,4 +1,4 @@
-"""What no tokenizer can read is refused, by the place of the text in the caller's input."""
+"""Refuse texts that no tokenizer can read; the error has the text's index in the input."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ __all__ = ["check_texts", "no_panic"]
 
 
 def check_texts(texts: Sequence[object]) -> None:
-    """Refuse items that are no texts.
+    """Check that all items are strings that can be encoded as UTF-8.
 
     Raises:
         TextError: an item is not a string, or holds a lone surrogate.
@@ -30,10 +30,15 @@ def check_texts(texts: Sequence[object]) -> None:
 
 @contextmanager
 def no_panic(what: str) -> Iterator[None]:
-    """Turn a panic of the library, which is no Exception, or a plain one into an error of ours.
+    """Turn errors of the tokenizers library within the block into an InputError.
+
+    The library raises plain ``Exception``, or a PanicException, which is not an ``Exception``.
+
+    Args:
+        what: The start of the error message.
 
     Raises:
-        InputError: it could not do what it was asked to.
+        InputError: the block raised such an error.
     """
     try:
         yield

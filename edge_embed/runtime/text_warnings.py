@@ -1,7 +1,7 @@
-"""Known limits of a model, told by counts: words it does not know, text in another language.
+"""Warnings about texts that a model may not understand: unknown tokens, another language.
 
-Nothing is refused and nothing is guessed of a single odd word: each warning needs a count that
-ordinary text in the model's language stays far below.
+Nothing is refused. Each warning depends on a count over all texts of a call, with a limit far above
+that of ordinary texts in the model's language, so that single odd words cause none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,19 @@ from edge_embed.runtime.tokenized_texts import TokenizedTexts
 
 __all__ = ["ReadingGuard", "TextWarning", "asymmetry"]
 
-# Share of unknown tokens from which a warning is due; ordinary English has at most 2 %.
+# Share of unknown tokens from which to warn; ordinary English has at most 2 %.
 _UNKNOWN = 0.05
 _MIN_UNKNOWN = 3
-# Share of texts in another script.
+# Share of texts in another script from which to warn.
 _FOREIGN = 0.05
-# Pieces a word from which text is hardly English. Thirty corpora of English lie between 1.1 and
-# 1.75; German and Spanish are at 2.3 to 2.6, Finnish at 3.3, French unnoticed at 1.7.
+# Tokens a word above which text is hardly English. Thirty corpora of English have 1.1 to 1.75,
+# German and Spanish 2.3 to 2.6, Finnish 3.3; French, with 1.7, is not noticed.
 _PIECES = 2.0
 _MIN_WORDS = 30
-# Characters of a text that are looked at.
-_LOOKED_AT = 1000
-# Characters whose words are counted: more than any model reads.
-_COUNTED = 100_000
+# Characters of a text whose script is determined.
+_SCRIPT_CHARACTERS = 1000
+# Characters of a text whose words are counted: more than any model reads.
+_WORD_CHARACTERS = 100_000
 
 _LATIN = frozenset(
     "en de fr es it pt nl sv da no nb nn fi is pl cs sk sl hr hu ro et lv lt".split()  # noqa: SIM905
@@ -36,7 +36,7 @@ class TextWarning(UserWarning):
 
 
 class ReadingGuard:
-    """Counts what a model may not have understood of the texts of one call."""
+    """Counts unknown tokens and foreign texts in one call, and makes warnings of the counts."""
 
     def __init__(self, languages: Sequence[str]) -> None:
         self._languages = tuple(languages)
@@ -45,18 +45,18 @@ class ReadingGuard:
         self._unknown = self._unknown_texts = 0
 
     def add(self, texts: Sequence[str], tokenized: TokenizedTexts) -> None:
-        """Count some texts and their tokens."""
+        """Count texts and their tokens."""
         self._texts += len(texts)
         self._unknown += int(tokenized.unknown.sum())
         self._unknown_texts += int(np.count_nonzero(tokenized.unknown))
         self._pieces += int(tokenized.content_lengths.sum())
         if not self._latin:
             return
-        self._words += sum(len(text[:_COUNTED].split()) for text in texts)
+        self._words += sum(len(text[:_WORD_CHARACTERS].split()) for text in texts)
         self._foreign += sum(not text.isascii() and _foreign(text) for text in texts)
 
     def messages(self) -> Iterator[tuple[str, str]]:
-        """Yield kind and text of each warning that is due."""
+        """Yield kind (``unknown`` or ``language``) and message of each warning."""
         if self._unknown >= max(_MIN_UNKNOWN, _UNKNOWN * self._pieces):
             share = 100 * self._unknown / self._pieces
             yield (
@@ -85,7 +85,7 @@ class ReadingGuard:
 
 
 def asymmetry(queries: Sequence[str], documents: Sequence[str]) -> str | None:
-    """Say in which way queries differ from the documents that answer them; None if they do not."""
+    """Return how queries differ in form from documents, as text; None if they hardly do."""
     lengths = [
         float(np.median([len(text.split()) for text in side])) for side in (queries, documents)
     ]
@@ -101,7 +101,7 @@ def asymmetry(queries: Sequence[str], documents: Sequence[str]) -> str | None:
 
 
 def _foreign(text: str) -> bool:
-    """Whether most letters are of another script than Latin."""
-    letters = [c for c in text[:_LOOKED_AT] if c.isalpha()]
+    """Return whether most letters are of another script than Latin."""
+    letters = [c for c in text[:_SCRIPT_CHARACTERS] if c.isalpha()]
     other = sum(c > "\u024f" and not "\u1e00" <= c <= "\u1eff" for c in letters)
     return 2 * other > len(letters)

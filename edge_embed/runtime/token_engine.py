@@ -1,7 +1,6 @@
-"""Token states: what the model says of each token, before pooling.
+"""Compute token states: the transformer's output for each token, before pooling.
 
-A second compiled model beside :class:`edge_embed.runtime.engine.Engine`, for the few callers that
-want it.
+It is a second compiled model beside :class:`edge_embed.runtime.engine.Engine`.
 """
 
 from collections.abc import Iterable
@@ -24,9 +23,10 @@ __all__ = ["TokenEngine"]
 
 
 class TokenEngine:
-    """A compiled model that outputs states, one batch at a time. For one thread."""
+    """A compiled model that outputs token states. It must not be shared between threads."""
 
     requests = 1
+    """Batches computed in parallel."""
 
     def __init__(self, config: ModelConfig, runtime: RuntimeConfig, *, file: Path) -> None:
         """Read and compile the model.
@@ -48,8 +48,11 @@ class TokenEngine:
         """Compute ``batches``, writing each text's states to its row of ``out``.
 
         Args:
-            batches: Inputs, one text a row (:mod:`edge_embed.runtime.padded_rows`).
-            out: Objects (texts,); each becomes float32 (tokens, hidden).
+            batches: Batches of one text a row (:mod:`edge_embed.runtime.padded_rows`).
+            out: Objects (texts,); each is set to an array, float32 (tokens, hidden).
+
+        Raises:
+            EdgeEmbedError: inference failed.
         """
         request = self._made.get()
         for batch in batches:

@@ -1,4 +1,4 @@
-"""What a tokenizer makes of texts: ragged token ids, and single tokens with their places."""
+"""The results of tokenization: ragged token ids, and tokens with their places in the text."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,20 +14,21 @@ TruncationSide = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class TokenizedTexts:
-    """Token ids of some texts, special tokens included, cut at the model's limit."""
+    """Token ids of texts, special tokens included, truncated at the model's limit."""
 
     ids: list[TokenIds]
     """One int64 array a text, shape (tokens,)."""
     lengths: npt.NDArray[np.int64]
     """Tokens kept of each text, shape (texts,)."""
     full_lengths: npt.NDArray[np.int64]
-    """Tokens that each text had before it was cut, shape (texts,)."""
+    """Tokens of each text before truncation, shape (texts,)."""
     unknown: npt.NDArray[np.int64]
-    """Tokens of each text, among those kept, that stand for something unknown, shape (texts,)."""
+    """Number of unknown tokens among those kept of each text, shape (texts,)."""
     special: int
-    """Tokens that the template adds to each text."""
+    """Number of special tokens that are added to each text."""
     incomplete: frozenset[int] = frozenset()
-    """Texts so long that not all of them was tokenized: their full length is at least that."""
+    """Indices of texts so long that only a part was tokenized; their ``full_lengths`` are lower
+    bounds."""
 
     @property
     def content_lengths(self) -> npt.NDArray[np.int64]:
@@ -36,18 +37,19 @@ class TokenizedTexts:
 
     @property
     def truncated(self) -> npt.NDArray[np.int64]:
-        """Indices of the texts that were cut."""
+        """Indices of the texts that were truncated, int64."""
         return np.flatnonzero(self.full_lengths > self.lengths)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A token and where it stands in its text."""
+    """A token and its place in the text."""
 
     id: int
     text: str
-    """The part of the text that it stands for; a special token's own name."""
+    """The part of the text that it covers; for a special token, its name."""
     special: bool
     start: int | None
-    """First character in the text; None for special tokens."""
+    """Index of its first character in the text; None for special tokens."""
     stop: int | None
+    """Index after its last character; None for special tokens."""

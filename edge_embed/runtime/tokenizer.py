@@ -1,7 +1,7 @@
-"""Texts to ragged token ids, exactly as the model's own tokenizer.json says.
+"""Tokenize texts with the model's own tokenizer.json.
 
-Second in the flow. Padding and truncation settings stored in the file are ignored: the batch
-planner pads, and the limit is the model's (:attr:`ModelConfig.max_seq_length`).
+Padding and truncation settings in that file are ignored: the batch planner pads, and the token
+limit is that of the model (:attr:`ModelConfig.max_seq_length`).
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ __all__ = ["Tokenizer"]
 
 _Item = TypeVar("_Item")
 
-# A hieroglyph: no vocabulary has it, and every tokenizer must say something of it.
+# A hieroglyph, which is in no vocabulary: encoding it tests how a tokenizer treats the unknown.
 _UNKNOWN = "\U00013000"
 
 
@@ -45,7 +45,7 @@ class Tokenizer:
 
         Args:
             config: The model folder's configuration.
-            special_tokens: Put those of the file's template around each text.
+            special_tokens: Add the special tokens of the file's template to each text.
 
         Raises:
             ModelFormatError: the file is missing or damaged.
@@ -62,7 +62,7 @@ class Tokenizer:
         self._side: TruncationSide = settings.truncation_side
         unknown_id = self._id_of(settings.unk_token)
         self._unknown_id = -1 if unknown_id is None else unknown_id
-        # How many special tokens the template puts before and after a text.
+        # Encode a text, to find the special tokens before and after it.
         try:
             with no_panic("its tokenizer fails"):
                 template = self._tokenizer.encode("a", add_special_tokens=special_tokens)
@@ -78,9 +78,9 @@ class Tokenizer:
         self.before = template.ids[: self._prefix]
         """Ids of the special tokens before a text."""
         self.after = template.ids[len(mask) - self._suffix :]
-        """Of those after it."""
+        """Ids of the special tokens after a text."""
         self.pad_id: int | None = self._id_of(settings.pad_token)
-        """The id of the padding token, where the folder names one."""
+        """Id of the padding token; None if the folder names none."""
         if self.max_length <= self._prefix + self._suffix:
             raise ModelFormatError(
                 f"{config.folder}: a token limit of {self.max_length} leaves no room for text "
@@ -93,9 +93,9 @@ class Tokenizer:
 
     @cached_property
     def vocabulary_size(self) -> int:
-        """One more than the highest id; to find it takes tens of milliseconds, once.
+        """One more than the highest id; the first call takes tens of milliseconds.
 
-        It is not the number of words: ids may have gaps, where words were added or removed.
+        It may be more than the number of tokens, as ids may have gaps.
         """
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         return 1 + max(vocabulary.values(), default=-1)
@@ -107,13 +107,13 @@ class Tokenizer:
         prompt: str = "",
         truncation_side: TruncationSide | None = None,
     ) -> TokenizedTexts:
-        """Tokenize ``texts``, each with ``prompt`` put before it.
+        """Tokenize ``texts``, with special tokens, truncated at the limit.
 
         Args:
             texts: n texts.
-            prompt: Put before each.
-            truncation_side: Which end of a text over the limit is cut off; None is the
-                side that the tokenizer's files name.
+            prompt: Prepended to each text.
+            truncation_side: Which end of a text over the limit is cut off; None takes the side
+                of the tokenizer's settings.
 
         Raises:
             TextError: an item is not a string, or cannot be written as UTF-8.
@@ -125,11 +125,11 @@ class Tokenizer:
     def from_ids(
         self, texts: Sequence[Sequence[int]], *, truncation_side: TruncationSide | None = None
     ) -> TokenizedTexts:
-        """Take texts that are tokenized already: this model's ids, special tokens included.
+        """Return texts that are given as token ids of this model, special tokens included.
 
         Raises:
-            InputError: an id is not in the vocabulary, or a text lacks the special tokens. Those
-                of another tokenizer are never embedded as if they were this one's.
+            InputError: an id is not in the vocabulary, or a text lacks the special tokens, so that
+                the ids may be those of another tokenizer.
         """
         self._check_ids(texts)
         for number, ids in enumerate(texts):
@@ -144,7 +144,7 @@ class Tokenizer:
         return self._tokenized(texts, truncation_side)
 
     def pieces(self, texts: Sequence[str], *, special_tokens: bool = True) -> list[list[Piece]]:
-        """Return each whole text's tokens and where they stand, before any cut.
+        """Return each text's tokens and their places, without truncation.
 
         Raises:
             InputError: a text cannot be written as UTF-8.
@@ -197,28 +197,28 @@ class Tokenizer:
         kept, full = np.minimum(read, self.max_length), read
         if incomplete:
             rest = np.fromiter((row in incomplete for row in range(len(texts))), np.int64)
-            full = read + rest  # there is at least one more
+            full = read + rest  # a lower bound: they have at least one more
         ids = [np.asarray(self._truncated(text, side), np.int64) for text in texts]
         unknown = np.fromiter((np.count_nonzero(i == self._unknown_id) for i in ids), np.int64)
         return TokenizedTexts(ids, kept, full, unknown, self._prefix + self._suffix, incomplete)
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return the pieces of each text, special tokens included, cut at the limit."""
+        """Return each text's tokens as strings, with special tokens, truncated at the limit."""
         read, _ = self._read_enough(self._prepare(texts, ""), self._side, "tokens")
         return [list(self._truncated(tokens)) for tokens in read]
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return how many tokens each whole text has, special tokens included, before any cut."""
+        """Return each text's number of tokens, special ones included, untruncated: int64 (n,)."""
         return np.fromiter(map(self._count, self._prepare(texts, "")), np.int64, len(texts))
 
     def prompt_length(self, prompt: str) -> int:
-        """Return how many leading tokens belong to ``prompt``, as sentence-transformers counts."""
+        """Return how many leading tokens belong to ``prompt``, as sentence-transformers does."""
         if not prompt:
             return 0
         return len(self._encode(self._prepare([prompt], ""))[0]) - self._suffix
 
     def _prepare(self, texts: Sequence[str], prompt: str) -> Sequence[str]:
-        # The tokenizer would take a tuple for a pair of texts, so types are checked beforehand.
+        # The tokenizer treats a tuple as a pair of texts, so types are checked here.
         if not all(isinstance(text, str) for text in texts):
             check_texts(texts)
         if prompt:
@@ -239,9 +239,9 @@ class Tokenizer:
     def _read_enough(
         self, texts: Sequence[str], side: TruncationSide, what: Literal["ids", "tokens"]
     ) -> tuple[list[Any], frozenset[int]]:
-        """Return of each text what the model can read of it, and which were not all read.
+        """Tokenize as much of each text as the limit needs; return also the texts not read whole.
 
-        A long text is shortened first (:mod:`edge_embed.runtime.long_texts`).
+        Long texts are shortened first (:mod:`edge_embed.runtime.long_texts`).
         """
         named = what == "tokens"
         window = first_window(self.max_length)
@@ -270,7 +270,7 @@ class Tokenizer:
         return read, frozenset(incomplete)
 
     def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        # The fast one leaves the names of tokens empty.
+        # encode_batch_fast leaves the names of tokens empty.
         encode = self._tokenizer.encode_batch if named else self._tokenizer.encode_batch_fast
         try:
             with no_panic("the tokenizer cannot read a text"):
@@ -282,7 +282,7 @@ class Tokenizer:
     def _truncated(
         self, items: Sequence[_Item], side: TruncationSide | None = None
     ) -> Sequence[_Item]:
-        """Truncate content, never the template's special tokens."""
+        """Truncate the text's tokens; special tokens are kept."""
         if len(items) <= self.max_length:
             return items
         end = len(items) - self._suffix

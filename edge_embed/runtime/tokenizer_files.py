@@ -1,4 +1,4 @@
-"""The tokenizer's files in a model folder: tokenizer.json and what the others say of it."""
+"""The tokenizer's files in a model folder: tokenizer.json and its settings in other files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +40,7 @@ def load_tokenizer(path: Path) -> FastTokenizer:
 
 
 def tokenizer_settings(folder: Path) -> "TokenizerSettings":
-    """Return what tokenizer_config.json says, and of special tokens special_tokens_map.json.
-
-    Published files differ in which of the two names a token.
+    """Read tokenizer_config.json, and special_tokens_map.json for tokens that it does not name.
 
     Raises:
         ModelFormatError: a file is damaged, or a value that is used is of another type.
@@ -58,7 +56,7 @@ def tokenizer_settings(folder: Path) -> "TokenizerSettings":
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """What other files say of tokenizer.json."""
+    """Settings of a tokenizer that are not in tokenizer.json; a token is None if not named."""
 
     truncation_side: TruncationSide
     unk_token: str | None
@@ -66,9 +64,9 @@ class TokenizerSettings:
 
 
 def _name(token: "str | _Added | None") -> str | None:
-    """Return the token that a file names, as a text or as an object with its content."""
+    """Return a token's text; files have it as a string or as an object with ``content``."""
     name = token.content if isinstance(token, _Added) else token
-    # Half a surrogate pair is in no vocabulary, and no argument of the library.
+    # A lone surrogate is in no vocabulary, and the library does not accept it.
     return None if name is None or any("\ud800" <= c <= "\udfff" for c in name) else name
 
 
@@ -82,9 +80,9 @@ _Token = str | _Added | None
 
 
 def lower_case(tokenizer: FastTokenizer) -> None:
-    """Let a tokenizer lower-case texts first, as sentence-transformers' ``do_lower_case`` does.
+    """Make a tokenizer lower-case texts first, as sentence-transformers' ``do_lower_case`` does.
 
-    Special tokens are recognised before, so that ``[SEP]`` in a text stays one.
+    Special tokens are recognised before that, so that ``[SEP]`` in a text is still one.
     """
     own = tokenizer.normalizer
     steps = list(own) if isinstance(own, normalizers.Sequence) else [own] if own else []

@@ -1,4 +1,4 @@
-"""What ``edge-embed bench tune`` has measured on this box, kept beside the compiled models."""
+"""The results of ``edge-embed bench tune`` on this machine, stored with the compiled models."""
 
 import warnings
 from pathlib import Path
@@ -14,9 +14,9 @@ TUNING_SCHEMA = 1
 
 
 def tuned_streams(cache: Path | None, threads: int) -> int | None:
-    """Return the streams that were measured to be best for so many threads of this processor.
+    """Return the number of streams that was measured best for ``threads`` on this processor.
 
-    None where nothing was measured, or the cache is off.
+    None if nothing was measured, or ``cache`` is None.
     """
     entry = read_tuning(cache / TUNING_FILE).get(tuning_key(threads)) if cache is not None else None
     streams = entry.get("streams") if isinstance(entry, dict) else None
@@ -24,7 +24,7 @@ def tuned_streams(cache: Path | None, threads: int) -> int | None:
 
 
 def read_tuning(file: Path) -> dict[str, Any]:
-    """Return what was measured, by :func:`tuning_key`; a damaged file is said and holds nothing."""
+    """Return the measurements by :func:`tuning_key`; a damaged file gives a warning and {}."""
     try:
         content = parse_json(file.read_bytes())
         machines = content["machines"] if content["schema"] == TUNING_SCHEMA else {}
@@ -40,5 +40,5 @@ def read_tuning(file: Path) -> dict[str, Any]:
 
 
 def tuning_key(threads: int) -> str:
-    """Return what a measurement holds for: a cache may be shared by several machines."""
+    """Return the key of a measurement: threads and processor, as machines may share a cache."""
     return f"{threads} threads of {processor_name()}"
