@@ -1,1 +1,1 @@
-"""Files of texts, rows and vectors; what is written appears whole or not at all."""
+"""Read and write files of texts, rows and vectors; every output appears whole or not at all."""

@@ -1,7 +1,7 @@
-"""Rows of a Parquet file as Python objects; values that Python has none for are carried along.
+"""Rows of a Parquet file as Python objects; values without a Python type are kept as Arrow's.
 
-Python's times end at the microsecond and its dates in the year 9999. What lies beyond is kept as
-Arrow holds it, and written as text (ISO 8601) into formats that have no such type.
+Python's times have microseconds at most, and its dates end in the year 9999. Other times and dates
+are kept as Arrow scalars, and written as text (ISO 8601) to formats without such a type.
 """
 
 import re
@@ -19,10 +19,12 @@ _ROWS = 8192
 
 @dataclass(frozen=True)
 class ArrowValue:
-    """A value that Python has no object for."""
+    """A value without a Python type."""
 
     scalar: Any
+    """Arrow's scalar."""
     text: str
+    """The value as text (ISO 8601)."""
 
     def __str__(self) -> str:
         return self.text
@@ -35,11 +37,11 @@ def parquet_rows(
 
     Args:
         path: The file.
-        name: Of the file, for errors.
-        pick: From the names of all columns and ``name`` to those that are wanted, in order.
+        name: The file's name in errors.
+        pick: Called with the names of all columns and ``name``; returns the wanted ones, in order.
 
     Raises:
-        InputError: the file cannot be read, or a value cannot; the message names row and column.
+        InputError: the file or a value cannot be read; the message names row and column.
         MissingExtraError: pyarrow is not installed.
     """
     try:
@@ -76,12 +78,12 @@ def _values(array: Any, column: str, name: str, first: int) -> list[object]:  # 
 
     kind = array.type
     if getattr(kind, "unit", None) == "ns":
-        return _carried(array)
+        return _arrow_values(array)
     try:
         values: list[object] = array.to_pylist()
     except (ValueError, OverflowError, pyarrow.ArrowException):
         if pyarrow.types.is_temporal(kind):
-            return _carried(array)
+            return _arrow_values(array)
         row, why = _first_unreadable(array)
         raise InputError(
             f"{name}, row {first + row}: the column {column!r} ({kind}) holds a value that cannot "
@@ -90,7 +92,7 @@ def _values(array: Any, column: str, name: str, first: int) -> list[object]:  # 
     return values
 
 
-def _carried(array: Any) -> list[object]:  # noqa: ANN401
+def _arrow_values(array: Any) -> list[object]:  # noqa: ANN401
     import pyarrow
 
     try:
@@ -104,7 +106,7 @@ def _carried(array: Any) -> list[object]:  # noqa: ANN401
 
 
 def _short(text: str) -> str:
-    """Leave out the zeros at the end of a second's fraction, as Python does."""
+    """Remove trailing zeros of a second's fraction, as Python does."""
     return re.sub(r"(\.\d*?)0+(?=$|[-+Z])", lambda m: m[1] if len(m[1]) > 1 else "", text)
 
 
@@ -112,6 +114,6 @@ def _first_unreadable(array: Any) -> tuple[int, str]:  # noqa: ANN401
     for row, scalar in enumerate(array):
         try:
             scalar.as_py()
-        except Exception as error:  # noqa: BLE001 - any kind: it is only described
+        except Exception as error:  # noqa: BLE001 - any error is only reported
             return row, type(error).__name__
     return 0, "unknown"

@@ -1,10 +1,10 @@
-"""Outputs that appear whole or not at all: write beside the target, then rename.
+"""Outputs that appear whole or not at all: written beside the target, then renamed.
 
-Shared by everything that writes: embeddings, model folders, reports.
+Everything that writes files uses this: embeddings, model folders, reports.
 
-A process that is killed leaves its unfinished output behind, hidden, as ``.NAME.*.part``. It held
-a lock on that, which the system releases with it: the next one that writes NAME removes what nobody
-holds a lock on.
+A process that is killed leaves its unfinished output as a hidden ``.NAME.*.part``. The system
+releases the process's lock on it, and the next process that writes NAME removes unfinished outputs
+that are not locked.
 """
 
 import errno
@@ -25,7 +25,8 @@ from edge_embed.files.write_errors import output_error, temporary_files
 
 __all__ = ["atomic_file", "atomic_folder", "check_folder"]
 
-# Another thread that writes the same output must not take ours for abandoned before it is locked.
+# Held between the creation of an unfinished output and its locking, so that another thread does not
+# remove it as abandoned.
 _making = threading.Lock()
 
 
@@ -33,9 +34,10 @@ _making = threading.Lock()
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block succeeds.
 
-    On any error, an interrupt included, the temporary file is removed and ``path`` is untouched.
-    What cannot be replaced (a device, a pipe, a file that is mounted by itself or lies in a folder
-    of somebody else) is filled at the end, from a file in the folder for temporary ones.
+    On any error, an interrupt included, the temporary file is removed and ``path`` is unchanged.
+    A path that cannot be replaced (a device, a pipe, a file that is a mount point or in a folder
+    without write permission) is overwritten in place at the end, from a file in the folder for
+    temporary files.
 
     Raises:
         OutputError: the file cannot be written.
@@ -45,7 +47,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         with _filled(path) as temporary:
             yield temporary
         return
-    # Through a link, which stays.
+    # Write the target of a symbolic link; the link itself is kept.
     path = Path(os.path.realpath(path))
     with owned_file(path):
         try:
@@ -68,7 +70,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def fills_in_place(path: Path) -> bool:
-    """Whether ``path`` is there and can be filled, but not replaced by another file."""
+    """Return whether ``path`` exists and must be overwritten in place, not replaced by rename."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -76,16 +78,16 @@ def fills_in_place(path: Path) -> bool:
     if stat.S_ISDIR(mode):
         return False
     real = os.path.realpath(path)
-    shut = not os.access(Path(real).parent, os.W_OK) and os.access(real, os.W_OK)
-    # /dev/stdout leads to whatever file the shell has opened, and must not replace it.
+    fixed = not os.access(Path(real).parent, os.W_OK) and os.access(real, os.W_OK)
+    # /dev/stdout is a link to the file that the shell has opened, which must be written itself.
     place = str(path.absolute())
     system = place.startswith(("/dev/", "/proc/")) and not place.startswith("/dev/shm/")  # noqa: S108
-    return not stat.S_ISREG(mode) or shut or system or real in _mounts()
+    return not stat.S_ISREG(mode) or fixed or system or real in _mounts()
 
 
 @contextmanager
 def _filled(path: Path) -> Iterator[Path]:
-    """Yield a temporary file whose content goes into ``path`` when the block succeeds."""
+    """Yield a temporary file whose content is copied to ``path`` when the block succeeds."""
     try:
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, "no permission")
@@ -102,7 +104,7 @@ def _filled(path: Path) -> Iterator[Path]:
 
 
 def _mounts() -> set[str]:
-    """Return where something is mounted, files too (``docker run -v FILE:FILE``); Linux alone."""
+    """Return all mount points, files included (``docker run -v FILE:FILE``); empty if not Linux."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError):
@@ -112,10 +114,10 @@ def _mounts() -> set[str]:
 
 
 def check_folder(path: Path, *, force: bool = False) -> None:
-    """Refuse an output folder that must not be replaced, before any work is done.
+    """Check that an output folder may be written, before any work is done.
 
     Raises:
-        OutputError: it is a file, or holds something (without ``force``).
+        OutputError: it is a file, or a folder that is not empty (without ``force``).
     """
     if path.exists():
         if not path.is_dir():
@@ -129,7 +131,7 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that becomes ``path`` when the block succeeds.
 
     An existing folder is refused unless ``force`` is given; then it is replaced only at the end.
-    On any error, an interrupt included, nothing is left behind and ``path`` is untouched.
+    On any error, an interrupt included, nothing is left behind and ``path`` is unchanged.
 
     Raises:
         OutputError: the folder exists (without ``force``), or cannot be written.
@@ -141,15 +143,15 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         raise output_error(path, error) from error
     with owned_file(path):
         try:
-            stays = path.is_dir() and (str(path) in _mounts() or not _may_write(path.parent))
-            place = path / path.name if stays else path
+            fixed = path.is_dir() and (str(path) in _mounts() or not _may_write(path.parent))
+            place = path / path.name if fixed else path
             _remove_abandoned(place)
             check_folder(path, force=force)
             handle, temporary = _part(place, folder=True)
         except OSError as error:
             raise output_error(path, error) from error
         retired = temporary.with_suffix(".old")
-        if temporary.parent == path:  # a mounted folder, which stays
+        if temporary.parent == path:  # the folder cannot be renamed: replace its content
             try:
                 yield temporary
                 _move_into(path, temporary)
@@ -182,7 +184,7 @@ def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
 
 
 def _part(path: Path, *, folder: bool = False) -> tuple[int, Path]:
-    """Make an unfinished output beside ``path``, open and locked."""
+    """Create an unfinished output beside ``path``; return its open, locked handle and its path."""
     prefix = f".{path.name}."
     with _making:
         if folder:
@@ -200,7 +202,7 @@ def _may_write(folder: Path) -> bool:
 
 
 def _move_into(folder: Path, temporary: Path) -> None:
-    """Put what is in ``temporary`` into the folder around it, in the place of all else."""
+    """Replace the content of ``folder`` by that of ``temporary``, a folder within it."""
     for old in folder.iterdir():
         if old == temporary:
             continue
@@ -217,7 +219,7 @@ def _new_mode() -> int:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove what killed processes left beside ``path``."""
+    """Remove unfinished outputs of killed processes beside ``path``."""
     prefix = f".{path.name}."
     with _making:
         for part in path.parent.iterdir():
@@ -225,7 +227,7 @@ def _remove_abandoned(path: Path) -> None:
                 continue
             try:
                 handle = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-            except OSError:  # gone meanwhile, or not ours
+            except OSError:  # removed meanwhile, or another user's
                 continue
             try:
                 if _lock(handle):
@@ -246,14 +248,14 @@ def _undo(part: Path, path: Path) -> None:
 
 
 def _lock(handle: int) -> bool:
-    """Lock an open file or folder for as long as it is open; say whether it was free."""
+    """Lock an open file or folder until it is closed; return whether that succeeded."""
     if sys.platform == "win32":
-        return False  # nothing is locked there, and nothing taken for abandoned
+        return False  # no locks there, so that nothing counts as abandoned
     import fcntl
 
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process holds it, or the file system knows no locks
+    except OSError:  # another process holds it, or the file system has no locks
         return False
     return True
 
@@ -265,7 +267,7 @@ def _umask() -> int:
 
 
 def _keep_mode(path: Path, temporary: Path) -> None:
-    """Give the new file the mode it would have had without the detour through mkstemp."""
+    """Set the mode that the file would have without mkstemp, which makes private files."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     temporary.chmod(mode)
 

@@ -1,4 +1,4 @@
-"""Figures as .png files: matplotlib where it is installed, and the file whole or not at all."""
+"""Save figures of matplotlib as .png files, which appear whole or not at all."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ __all__ = ["require_matplotlib", "save_figure"]
 
 
 def require_matplotlib() -> None:
-    """Refuse a plot before any work is done.
+    """Check that plots can be made, before any work is done.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""The texts of a folder of documents: .txt, .md and .html, wherever in it."""
+"""The texts of a folder of documents (.txt, .md and .html), with its subfolders."""
 
 import hashlib
 import os
@@ -21,29 +21,29 @@ DOCUMENTS: Mapping[str, Callable[[str], str]] = {
     ".html": html_text,
     ".htm": html_text,
 }
-"""Ending of a name to what makes a text of its content."""
+"""Ending of a file's name to the function from its content to its text."""
 
 _MAX_BYTES = 64 << 20
 _HASH_BYTES = 16
 _CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.IGNORECASE
 )
-_SNIFFED = 1024  # where a page has to name its encoding
+_SNIFFED = 1024  # the HTML standard: a page names its encoding within its first 1024 bytes
 
 
 @dataclass(frozen=True)
 class FolderFile:
-    """A file with a text."""
+    """A document of a folder."""
 
     name: str
-    """Where it is in the folder, with slashes."""
+    """Its path relative to the folder, with slashes."""
     path: Path
 
     def hash(self) -> str:
-        """Return what changes with its content.
+        """Return a hash of its content, 32 hexadecimal digits.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, or is too large.
         """
         return _hash(self._content())
 
@@ -51,7 +51,7 @@ class FolderFile:
         """Return its text, without markup, and its hash.
 
         Raises:
-            InputError: it cannot be read, is not in the encoding that it should be, or too large.
+            InputError: it cannot be read, is not in the encoding that it states, or is too large.
         """
         content = self._content()
         suffix = self.path.suffix.lower()
@@ -78,12 +78,12 @@ class FolderFile:
 
 
 def folder_files(folder: Path) -> Iterator[FolderFile]:
-    """Yield the documents of a folder and those within it, by name.
+    """Yield the documents of a folder and its subfolders, sorted by name.
 
-    Hidden ones, whose name begins with a dot, and links are passed over.
+    Hidden files and folders (names that begin with a dot) and symbolic links are skipped.
 
     Raises:
-        InputError: it is no folder, or cannot be read.
+        InputError: it is not a folder, or cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder")
@@ -106,14 +106,14 @@ def _hash(content: bytes) -> str:
 
 
 def _named_encoding(content: bytes) -> str | None:
-    """Return the encoding that a page names, if it is one and is not UTF-8."""
+    """Return the encoding that a page names; None for an unknown one, or one of Unicode."""
     found = _CHARSET.search(content[:_SNIFFED])
     if found is None or content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         return None
     name = found[1].decode("ascii").lower()
     try:
         "".encode(name)
-    except (LookupError, UnicodeError):  # unknown, or no encoding of texts
+    except (LookupError, UnicodeError):  # unknown, or not a text encoding
         return None
-    # A page that could be read so far cannot be UTF-16, whatever it says; see the HTML standard.
+    # As its ASCII text could be read, the page is not UTF-16, whatever it names (HTML standard).
     return None if name.startswith(("utf-", "utf8")) else name

@@ -1,7 +1,7 @@
 """The file formats: one table for reading, writing, help and errors.
 
-A new format is a line in :data:`FORMATS`, with what reads and writes it in a module of its own or
-in :mod:`~edge_embed.files.row_readers`, :mod:`~edge_embed.files.row_formats` and
+To add a format, add a line to :data:`FORMATS`; its readers and writers go into a new module, or
+into :mod:`~edge_embed.files.row_readers`, :mod:`~edge_embed.files.row_formats` and
 :mod:`~edge_embed.files.vector_formats`.
 """
 
@@ -36,26 +36,26 @@ class _Nowhere(io.TextIOBase):
 
 @dataclass(frozen=True, kw_only=True)
 class FileFormat:
-    """A format; what it cannot do is None."""
+    """A format; a field is None if the format does not support it."""
 
     read: Callable[[Path, str, Pick, bool], Places] | None = None
-    """Reads a file; takes its name for errors, what picks columns, and whether one was asked for
-    by its name."""
+    """Reads a file. Arguments: the path, its name for errors, the function that picks columns, and
+    whether the user named a column."""
     columns: bool = True
-    """Whether what is read has named columns."""
+    """Whether files have named columns."""
     compressible: bool = True
-    """Whether it is read from .gz too."""
+    """Whether .gz files are read too."""
     rows: Callable[[Any, Path, Path | None], RowWriter] | None = None
-    """Writes rows to an open text file; takes the output's path for errors, and a file whose column
-    types it takes over if it can."""
+    """Writes rows. Arguments: an open text file, the output's path for errors, and optionally an
+    input file whose column types are used."""
     nowhere: Callable[[], Any] = _Nowhere
-    """Makes a sink that keeps nothing, to look whether rows can be written."""
+    """Makes a sink that discards its input, to test whether rows can be written."""
     vectors: Callable[[Any], VectorWriter] | None = None
     """Writes vectors to an open binary file."""
     opens_itself: bool = False
-    """Whether what writes takes a path, not an open file."""
+    """Whether the writers take a path instead of an open file."""
     check: Callable[[], None] = lambda: None
-    """Refuses to write where a package is missing."""
+    """Raises a MissingExtraError if a package for writing is missing."""
 
 
 def _parquet_sink() -> Any:  # noqa: ANN401
@@ -112,10 +112,11 @@ WRITABLE_VECTORS = tuple(ending for ending, known in FORMATS.items() if known.ve
 
 
 def input_format(path: Path, name: str) -> FileFormat:
-    """Return the format of a file to read, by its ending before .gz.
+    """Return the format of a file to read, by its ending without .gz.
 
     Raises:
-        InputError: the ending is none of :data:`READABLE`, or there is no such file.
+        InputError: the ending is none of :data:`READABLE`, or there is no such file; ``name`` is
+            what the message calls it.
     """
     compressed = path.suffix.lower() == ".gz"
     ending = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()

@@ -1,7 +1,7 @@
-"""JSON that others have written, within limits: depth, numbers, and only what JSON has.
+"""Read JSON of unknown origin: strict, and with limits on depth and numbers.
 
-Python's own reader takes NaN, ends in a RecursionError on deep nesting and turns 1e999 into an
-infinity; each of these became a traceback or a wrong number somewhere later.
+Python's own reader accepts NaN, raises RecursionError on deep nesting, and reads 1e999 as infinity.
+Each of these would cause a traceback or a wrong number later.
 """
 
 import json
@@ -11,22 +11,22 @@ from typing import Any, NoReturn
 __all__ = ["MAX_JSON_BYTES", "JsonError", "parse_json"]
 
 MAX_JSON_BYTES = 64 << 20
-"""Largest file of settings that is read; real ones have kilobytes."""
+"""The largest file of settings that is read; real ones have kilobytes."""
 
 _MAX_DEPTH = 100
-# Tokenizers that know no limit write 1e30 as an integer of 31 digits.
+# Tokenizers without a limit write 1e30 as an integer of 31 digits.
 _MAX_DIGITS = 64
 
 
 class JsonError(ValueError):
-    """What is wrong with a JSON text, in a few words that hold nothing of it."""
+    """What is wrong with a JSON text, in a few words without any of its content."""
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401
     """Read one JSON value.
 
     Raises:
-        JsonError: it is no JSON, is nested too deeply, or has a number beyond what can be read.
+        JsonError: it is not JSON, is nested too deeply, or has a number that is too large.
     """
     try:
         if isinstance(text, bytes):

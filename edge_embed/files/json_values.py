@@ -1,8 +1,8 @@
-"""Lines of JSON that hold nothing which could not be written again.
+"""Read lines of JSON, and refuse values that could not be written again.
 
-Python's reader takes more than JSON and more than Python's own writer: NaN, half a surrogate pair,
-objects that are nested until the stack ends, a name twice. Each is refused with its line when it is
-read, and not after everything has been embedded.
+Python's reader accepts more than JSON allows or can be written: NaN, lone surrogates, very deep
+nesting, the same name twice in an object. Each is refused with its line when it is read, and not
+after everything has been embedded.
 """
 
 import base64
@@ -15,14 +15,15 @@ from edge_embed.errors import InputError
 __all__ = ["MAX_DEPTH", "find_surrogate", "json_value", "parse_line"]
 
 MAX_DEPTH = 100
-"""Objects and lists inside one another."""
+"""The deepest nesting of objects and lists."""
 
 
 def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
     """Return the value of a line of JSON.
 
     Raises:
-        InputError: it is no JSON, or holds what cannot be carried along; it begins with ``where``.
+        InputError: it is not JSON, or has a value that is refused; the message begins with
+            ``where``.
     """
     if line.count("[") + line.count("{") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
         raise InputError(f"{where}: nested more than {MAX_DEPTH} deep: flatten it")
@@ -32,7 +33,7 @@ def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
         raise InputError(f"{where}: {error}") from None
     except ValueError as error:
         raise InputError(f"{where}: not JSON ({error})") from None
-    # Nothing but an escape can make one, as the line itself was decoded.
+    # Only an escape can contain one, as the line itself was decoded from UTF-8.
     if "\\u" in line and (found := find_surrogate(value)) is not None:
         raise InputError(
             f"{where}: a text holds half a surrogate pair (U+{ord(found):04X}), such as a cut "
@@ -42,7 +43,7 @@ def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
 
 
 def json_value(value: object) -> object:
-    """Return a value of any file as JSON has it: times as ISO 8601, bytes as Base64, NaN as null.
+    """Return a value of any file as a JSON value: times as ISO 8601, bytes as Base64, NaN as null.
 
     Args:
         value: As :func:`edge_embed.files.readers.read_rows` gives it.
@@ -61,7 +62,7 @@ def json_value(value: object) -> object:
 
 
 def find_surrogate(value: object) -> str | None:
-    """Return a lone surrogate in a JSON value, its names included; None where there is none."""
+    """Return a lone surrogate in a JSON value, its names included; None if there is none."""
     waiting = [value]
     while waiting:
         part = waiting.pop()
@@ -78,11 +79,11 @@ def find_surrogate(value: object) -> str | None:
 
 
 class _UnusableError(Exception):
-    """JSON that is refused for what it says."""
+    """Valid JSON with a value that is refused."""
 
 
 def _depth(line: str) -> int:
-    """Return how deep a line nests: the most brackets that are open at once, outside strings."""
+    """Return the depth of nesting: the most brackets open at once, outside strings."""
     deepest = depth = 0
     inside = escaped = False
     for character in line:

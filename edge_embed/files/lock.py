@@ -1,7 +1,8 @@
-"""One owner for every file and folder that a run writes, or comes back to.
+"""Locks, so that only one process at a time writes a file or folder.
 
-The owner holds a lock (flock(2)) on a small file that names it; the system lets go of it with the
-process, however that ends. Another process is refused with the owner's number and command.
+The owner holds a lock (flock(2)) on a small file that names it; the system releases the lock when
+the process ends, however that happens. Another process gets an error with the owner's process
+number and command.
 """
 
 import errno
@@ -23,33 +24,33 @@ if sys.platform != "win32":
 __all__ = ["LOCK_NAME", "owned_file", "owned_folder"]
 
 LOCK_NAME = ".lock"
-"""The lock's name inside a folder that a run comes back to."""
+"""The name of the lock file in a folder that a run owns."""
 
 _NAME_BYTES = 200
-# What a file system without locks answers: NFS without its lock service, some network mounts.
+# Errors of file systems without locks: NFS without its lock service, some network mounts.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS})
 
 _held: dict[str, int] = {}
-"""Locks of this process by their path, and how many blocks hold each."""
+"""Path of each lock of this process to the number of blocks that hold it."""
 _changed = threading.Lock()
 
 
 @contextmanager
 def owned_file(path: Path, *, name: str | None = None) -> Iterator[None]:
-    """Own an output for the block; its lock lies beside it, hidden, and goes with the block.
+    """Own an output during the block, by a hidden lock file beside it.
 
-    Blocks of the same process may own it together. What is no regular file or folder (a device, a
-    pipe) has no owner.
+    Several blocks of the same process may own it at the same time. Devices and pipes are not
+    locked.
 
     Args:
         path: The output.
-        name: What errors call it; its path if left out.
+        name: The name of the output in errors; None is its path.
 
     Raises:
         OutputError: another process is writing it, or the lock cannot be written.
     """
     real = Path(os.path.realpath(path))
-    # Where only the output itself may be written, as in containers, there is no place for a lock.
+    # If only the output itself is writable, as in some containers, there is no place for a lock.
     if _is_special(real) or (os.access(real, os.F_OK) and not os.access(real.parent, os.W_OK)):
         yield
         return
@@ -59,10 +60,10 @@ def owned_file(path: Path, *, name: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def owned_folder(path: Path) -> Iterator[None]:
-    """Own a folder for the block, made where it is missing and removed if it is empty at the end.
+    """Own a folder during the block; it is created if missing, and removed at the end if empty.
 
     Raises:
-        OutputError: another process is at work in it, or it cannot be made.
+        OutputError: another process owns it, or it cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,7 @@ _handles: dict[str, int] = {}
 
 
 def _acquire(lock: Path, path: Path, name: str) -> int | None:
-    """Lock and sign a file; None where the system has no locks."""
+    """Lock a file and write the owner's name into it; None if the file system has no locks."""
     if sys.platform == "win32":
         return None
     while True:
@@ -118,7 +119,7 @@ def _acquire(lock: Path, path: Path, name: str) -> int | None:
             raise output_error(path, error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its last owner may have removed it between the two calls.
+            # Its previous owner may have removed it between the two calls.
             if _same(lock, handle):
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, _signature(), 0)
@@ -157,7 +158,7 @@ def _same(lock: Path, handle: int) -> bool:
 
 
 def _signature() -> bytes:
-    """Name this process: its number, program and subcommand; arguments may be secret."""
+    """Return this process's number, program and subcommand; other arguments may be secret."""
     program = Path(sys.argv[0]).name if sys.argv else ""
     program = {"": "python", "-c": "python", "__main__.py": "edge-embed"}.get(program, program)
     words = [program, *(word for word in sys.argv[1:2] if re.fullmatch(r"[a-z][a-z-]*", word))]

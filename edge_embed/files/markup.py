@@ -1,11 +1,11 @@
-"""The text of a page: HTML and Markdown without their marks, a paragraph for each block."""
+"""Extract the text of HTML and Markdown, a paragraph for each block."""
 
 import re
 from html.parser import HTMLParser
 
 __all__ = ["html_text", "markdown_text"]
 
-# What a browser does not show as text.
+# Elements whose content a browser does not show as text.
 _HIDDEN = frozenset({"script", "style", "template", "noscript", "svg"})
 _BLOCK_NAMES = (
     "address article aside blockquote body br caption center dd details dialog dir div dl dt "
@@ -17,7 +17,7 @@ _CELLS = frozenset({"td", "th"})
 
 
 class _Text(HTMLParser):
-    """Collects what is shown."""
+    """Collects the visible text."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -33,7 +33,7 @@ class _Text(HTMLParser):
         self._gap(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._hidden:  # one that was left open ends with it
+        if tag in self._hidden:  # elements left open within it end too
             del self._hidden[self._hidden.index(tag) :]
         self._gap(tag)
 
@@ -49,7 +49,7 @@ class _Text(HTMLParser):
 
 
 def html_text(source: str) -> str:
-    """Return the text that a page shows, its title first, a blank line between blocks."""
+    """Return the visible text of a page, its title first, with a blank line between blocks."""
     parser = _Text()
     parser.feed(source)
     parser.close()
@@ -68,12 +68,12 @@ _REFERENCE = re.compile(r"\[[^\]\n]+\]:\s*\S")
 
 
 def markdown_text(source: str) -> str:
-    """Return the text of a Markdown file: marks of emphasis, links and headings are left out.
+    """Return the text of a Markdown file, without the marks of emphasis, links and headings.
 
-    Lists and line ends stay, as they say where a sentence ends.
+    List marks and line ends are kept, as they show where a sentence ends.
     """
     lines = _without_comments(source).split("\n")
-    if lines[0].rstrip() == "---":  # facts about the file
+    if lines[0].rstrip() == "---":  # front matter
         end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() in _FRONT_ENDS), 0)
         lines = lines[end + 1 :] if end else lines
     kept = "\n".join(_plain(line.strip()) for line in lines)
@@ -86,14 +86,14 @@ _FRONT_ENDS = ("---", "...")
 
 
 def _plain(line: str) -> str:
-    """Return a line without what marks it as a whole."""
+    """Return a line without block marks: quotes, fences, rules, headings and tables."""
     while line.startswith(">"):
         line = line[1:].lstrip()
     marks = set(line)
     if line.startswith(("```", "~~~")) or _REFERENCE.match(line):
         return ""
     if len(line) > 2 and (marks <= set("|:- ") or marks in ({"="}, {"*"}, {"_"})):
-        return ""  # a rule, or what stands below the head of a table
+        return ""  # a rule, or the line below a table's header
     if line.startswith("#") and line.lstrip("#").startswith(" "):
         return f"\n{line.strip('#').strip()}\n"
     if line.startswith("|"):
@@ -110,6 +110,6 @@ def _without_comments(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    """Return lines as paragraphs, without runs of white space."""
+    """Return lines as paragraphs with a blank line between them, white space collapsed."""
     lines = (" ".join(line.split()) for line in text.split("\n"))
     return "\n\n".join(line for line in lines if line)

@@ -1,7 +1,7 @@
 """Read texts from files, one at a time: .txt, .jsonl, .csv, .tsv, .parquet, or standard input.
 
-Every reader yields as it reads, so memory does not grow with the file, and names file and line of
-whatever it cannot read. All but .parquet may be compressed with gzip (.txt.gz).
+Readers yield while they read, so memory does not grow with the file; errors name file and line. All
+formats but .parquet may be compressed with gzip (.txt.gz).
 """
 
 import sys
@@ -15,7 +15,7 @@ from edge_embed.files.row_readers import Pick, Places, read_lines
 
 __all__ = ["Record", "Row", "read_records", "read_rows", "read_texts"]
 
-# Where a file has several columns and none is named.
+# The column of texts, if a file has several and the user names none.
 _DEFAULT_COLUMN = "text"
 
 
@@ -25,13 +25,13 @@ def read_texts(
     """Yield the texts of ``source`` in order.
 
     Args:
-        source: A path whose ending says the format, or ``-`` for standard input, one text a line.
-            .txt is one text a line; .jsonl one object (or string) a line; .csv is RFC 4180 with a
-            header line, or the same with semicolons, tabs or bars where that is beyond doubt;
-            .tsv has a header line and no quoting (IANA text/tab-separated-values). UTF-8, or
-            UTF-16 and UTF-32 with their byte order mark.
-        column: Name of the column; needed where a file has several and none is ``text``.
-        allow_empty: Yield empty texts too, instead of refusing them.
+        source: A path whose ending determines the format, or ``-`` for standard input, one text a
+            line. .txt is one text a line; .jsonl one object (or string) a line; .csv is RFC 4180
+            with a header line, or the same with semicolons, tabs or bars if that is unambiguous;
+            .tsv has a header line and no quoting (IANA text/tab-separated-values). The encoding is
+            UTF-8, or UTF-16 or UTF-32 with a byte order mark.
+        column: Name of the column; needed if a file has several and none is ``text``.
+        allow_empty: Yield empty texts instead of refusing them.
 
     Raises:
         InputError: the file is missing, empty, not UTF-8, of an unknown format, lacks the column,
@@ -55,10 +55,10 @@ def read_texts(
 
 @dataclass(frozen=True)
 class Record:
-    """The wanted columns of one row, and where it stands in its file."""
+    """The wanted columns of one row."""
 
     place: str
-    """Such as ``line 12``, for messages."""
+    """Where it is in the file, such as ``line 12``, for messages."""
     values: Mapping[str, str]
     """Column to content; numbers of .jsonl and .parquet as text."""
 
@@ -69,9 +69,9 @@ def read_records(
     """Yield the rows of a file with named columns (.jsonl, .csv, .tsv, .parquet).
 
     Args:
-        source: A path whose ending says the format, as for :func:`read_texts`.
-        columns: Each wanted column with the names that it may have in the file.
-        optional: Wanted columns that may be absent; they then read as empty.
+        source: A path whose ending determines the format, as for :func:`read_texts`.
+        columns: Name of each wanted column to the names that it may have in the file.
+        optional: Wanted columns that may be absent; their values are then empty.
 
     Raises:
         InputError: the file is missing, empty, not UTF-8, of another format, or lacks a column.
@@ -107,12 +107,12 @@ def read_records(
 
 @dataclass(frozen=True)
 class Row:
-    """One whole row, and which of its columns is the text."""
+    """One row with all of its columns."""
 
     place: str
-    """Such as ``line 12``, for messages."""
+    """Where it is in the file, such as ``line 12``, for messages."""
     column: str
-    """The name of the column that is the text."""
+    """The name of the column with the text."""
     text: str
     values: Mapping[str, object]
     """Every column; a .txt file has the one column ``text``."""
@@ -121,10 +121,10 @@ class Row:
 def read_rows(
     source: str | Path, *, column: str | None = None, allow_empty: bool = False
 ) -> Iterator[Row]:
-    """Yield whole rows, for commands that hand them on; otherwise as :func:`read_texts`.
+    """Yield rows with all of their columns; the arguments are those of :func:`read_texts`.
 
     Raises:
-        InputError: as for :func:`read_texts`; also, two columns have the same name.
+        InputError: as for :func:`read_texts`, or two columns have the same name.
         MissingExtraError: a .parquet file, without pyarrow.
     """
     name = "standard input" if str(source) == "-" else str(source)
@@ -165,7 +165,10 @@ def _as_text(value: object, where: str) -> str:
 
 
 def _one_column(column: str | None) -> Pick:
-    """Pick the named column, or the only one, or the one called ``text``; then the same again."""
+    """Return a function that picks the named column, or the only one, or the one called ``text``.
+
+    The column that it picks at its first call is required at later calls.
+    """
 
     def pick(names: Sequence[str], where: str) -> Sequence[str]:
         nonlocal column
@@ -184,7 +187,7 @@ def _one_column(column: str | None) -> Pick:
 
 
 def _rows(source: str | Path, name: str, pick: Pick, *, named: bool) -> Places:
-    """Return (where, values of the picked columns); ``where`` is for error messages."""
+    """Yield (place, values of the picked columns) of each row; ``place`` is for messages."""
     if str(source) == "-":
         if named:
             raise InputError("standard input has no columns: leave out --column")
@@ -195,12 +198,12 @@ def _rows(source: str | Path, name: str, pick: Pick, *, named: bool) -> Places:
     known = input_format(path, name)
     if named and not known.columns:
         raise InputError(f"{name} has no columns: leave out --column")
-    assert known.read is not None  # noqa: S101 - input_format has looked
+    assert known.read is not None  # noqa: S101 - input_format has checked it
     return known.read(path, name, pick, named)
 
 
 def _refuse_twice(wanted: Sequence[str], names: Sequence[str], where: str) -> None:
-    """Refuse a wanted column whose name another one has too: which is meant cannot be told."""
+    """Refuse a wanted column if another has the same name."""
     twice = next((name for name in wanted if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"{where} has two columns {twice!r:.60}: rename one")
@@ -211,6 +214,6 @@ def _no_column(column: str, columns: Sequence[str], name: str) -> InputError:
 
 
 def _listed(columns: Sequence[str]) -> str:
-    """Name columns as far as a line of an error has room for them."""
+    """List the first columns' names for an error message."""
     named = ", ".join(column[:60] for column in columns[:20])
     return named if len(columns) <= 20 else f"{named} and {len(columns) - 20} more"

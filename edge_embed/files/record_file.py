@@ -1,4 +1,4 @@
-"""A file of records that is read more than once instead of being held in memory."""
+"""A file of records that is read again instead of being held in memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["RecordFile"]
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A file, and which of its columns is the text."""
+    """A file of records; the fields are the arguments of :func:`read_rows`."""
 
     path: str
     column: str | None
@@ -23,10 +23,10 @@ class RecordFile:
         return read_rows(self.path, column=self.column, allow_empty=self.allow_empty)
 
     def checked_rows(self, output: Path) -> Iterator[Row]:
-        """Yield the rows, after a look whether each can be written to ``output``.
+        """Yield the rows, and check that each can be written in the format of ``output``.
 
         Raises:
-            InputError: one cannot, or as for :meth:`rows`.
+            InputError: a row cannot be written, or as for :meth:`rows`.
         """
         with open_row_check(output, like=Path(self.path)) as check:
             for row in self.rows():
@@ -34,7 +34,7 @@ class RecordFile:
                 yield row
 
     def texts(self, wanted: Sequence[int] | None = None) -> Iterator[str]:
-        """Yield the texts, or those of some rows, given ascending."""
+        """Yield the texts of all rows, or of the rows ``wanted``, ascending indices."""
         if wanted is None:
             yield from (row.text for row in self.rows())
             return

@@ -1,7 +1,8 @@
-"""Vectors kept on disk as they are made, so that a run that was killed resumes where it stopped.
+"""Vectors stored on disk while they are computed, so that an interrupted run can be resumed.
 
-A folder with the vectors, appended chunk by chunk, and a manifest that says how many of them are
-whole. The manifest is replaced after its chunk is on the disk, so it never promises too much.
+The folder has a file of vectors, to which chunks are appended, and a manifest with the number of
+complete vectors. The manifest is replaced after its chunk is on disk, so it never counts vectors
+that are not.
 """
 
 import json
@@ -31,7 +32,7 @@ Halves = npt.NDArray[np.float16]
 
 @dataclass(frozen=True)
 class VectorsKey:
-    """What the vectors are of; a folder of anything else is refused."""
+    """Identifies the vectors of a run; a folder with another key is refused."""
 
     model: str
     """The model's fingerprint."""
@@ -42,10 +43,10 @@ class VectorsKey:
 
 
 class ResumableVectors:
-    """Vectors of one run: float16 of unit length, half the size and 0.0001 of a cosine."""
+    """The unit vectors of one run, as float16, which changes a cosine by at most about 0.0001."""
 
     def __init__(self, folder: Path, key: VectorsKey) -> None:
-        """Open the folder of an earlier run, or begin one.
+        """Open the folder of an earlier run, or create it.
 
         Raises:
             InputError: the folder holds vectors of another model or other texts, or is damaged.
@@ -54,7 +55,7 @@ class ResumableVectors:
         self.folder, self._key = folder, key
         self._file = folder / _VECTORS
         self.done = 0
-        """How many vectors are there."""
+        """Number of stored vectors."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / _MANIFEST).exists():
@@ -76,10 +77,10 @@ class ResumableVectors:
         return self._key.dim * np.dtype(np.float16).itemsize
 
     def append(self, vectors: npt.NDArray[np.floating[Any]]) -> None:
-        """Add vectors, float (n, dim); they are safe when this returns.
+        """Append vectors, float (n, dim); they are on disk when this returns.
 
         Raises:
-            OutputError: there is no room for them.
+            OutputError: they cannot be written.
         """
         try:
             with self._file.open("ab") as file:
@@ -92,13 +93,13 @@ class ResumableVectors:
         self._write_manifest()
 
     def vectors(self) -> Halves:
-        """Return all vectors, float16 (rows, dim), mapped from the file."""
+        """Return all stored vectors, float16 (n, dim), memory-mapped."""
         if not self.done:
             return np.empty((0, self._key.dim), np.float16)
         return np.memmap(self._file, np.float16, "r", shape=(self.done, self._key.dim))
 
     def remove(self) -> None:
-        """Remove what the run has written, and the folder if nothing else is in it."""
+        """Remove the run's files, and the folder if it is then empty."""
         for name in (_MANIFEST, _VECTORS):
             (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):
@@ -137,7 +138,7 @@ class ResumableVectors:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a file of a folder without a manifest is of a run that was killed early."""
+    """Return whether a file in a folder without a manifest is from a run that was killed early."""
     if file.name == _VECTORS:
         return file.stat().st_size == 0
     return file.name == LOCK_NAME or file.name.startswith(f".{_MANIFEST}.")

@@ -1,4 +1,4 @@
-"""How each format's rows are written; :mod:`edge_embed.files.formats` is the table of formats."""
+"""Writers of rows, one a format; :mod:`edge_embed.files.formats` is the table of formats."""
 
 import base64
 import csv
@@ -18,7 +18,7 @@ _PARQUET_ROWS = 8192
 
 
 class RowWriter(Protocol):
-    """Takes rows one by one."""
+    """Writes rows one by one."""
 
     def write(self, values: Values) -> None:
         """Add a row; all rows of a table have the same columns."""
@@ -33,7 +33,7 @@ class _LineWriter:
         self._columns: list[str] | None = None
 
     def columns(self, values: Values) -> list[str]:
-        """Return the columns of the first row, after a look whether this one has the same."""
+        """Return the columns of the first row, and check that this row has the same."""
         if self._columns is None:
             self._columns = list(values)
         elif set(values) != set(self._columns):
@@ -44,7 +44,7 @@ class _LineWriter:
         return self._columns
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing, as every row is written at once."""
 
 
 class TxtRows(_LineWriter):
@@ -74,7 +74,7 @@ class JsonlRows(_LineWriter):
 
 
 class CsvRows(_LineWriter):
-    """A table with quotes, RFC 4180."""
+    """A table with quoting, RFC 4180."""
 
     def __init__(self, file: TextIO, path: Path, like: Path | None = None) -> None:
         super().__init__(file, path)
@@ -87,14 +87,14 @@ class CsvRows(_LineWriter):
         if new:
             self._writer.writerow(names)
         fields = [_field(values[name]) for name in names]
-        if fields == [""]:  # a lone empty field would read as a blank line
+        if fields == [""]:  # a single empty field would be read as a blank line
             self._file.write('""\r\n')
         else:
             self._writer.writerow(fields)
 
 
 class TsvRows(_LineWriter):
-    """A table of tabs, without quotes."""
+    """A table separated by tabs, without quoting."""
 
     def write(self, values: Values) -> None:
         """Add a row."""
@@ -149,7 +149,7 @@ class ParquetRows:
         self._rows = []
 
     def _table(self) -> Any:  # noqa: ANN401
-        """Return the rows as a table: known columns as they are, new ones as Arrow sees them."""
+        """Return the rows as a table; Arrow infers the types of columns without a known type."""
         import pyarrow
 
         known = [] if self._schema is None else list(self._schema.names)
@@ -175,7 +175,7 @@ class ParquetRows:
 
 
 def _field(value: object) -> str:
-    """Write a value into a table: text as it is, nothing as empty, what is nested as JSON."""
+    """Return a value as a field of a table: None as empty, nested values as JSON."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -186,7 +186,7 @@ def _field(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """Write a value that JSON has no type for."""
+    """Return a value without a JSON type as text."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return str(value)

@@ -1,4 +1,4 @@
-"""How each format's rows are read; :mod:`edge_embed.files.formats` is the table of formats."""
+"""Readers of rows, one a format; :mod:`edge_embed.files.formats` is the table of formats."""
 
 import gzip
 import zlib
@@ -25,10 +25,10 @@ __all__ = [
 ]
 
 Pick = Callable[[Sequence[str], str], Sequence[str]]
-"""From a file's column names, and its name for errors, to those that are wanted, in order."""
+"""Function from the column names of a file, and its name for errors, to the wanted ones."""
 
 Places = Iterator[tuple[str, Sequence[object]]]
-"""Rows: where each stands in its file, and the values of the picked columns."""
+"""Rows: the place in the file, such as ``line 3``, and the values of the picked columns."""
 
 
 def read_lines(file: BinaryIO, name: str) -> Places:
@@ -44,33 +44,33 @@ def read_txt(path: Path, name: str, pick: Pick, named: bool) -> Places:
 
 
 def read_jsonl(path: Path, name: str, pick: Pick, named: bool) -> Places:
-    """Read objects; where no column is named, strings too."""
+    """Read one object a line; strings too, unless the user named a column (``named``)."""
     with _open(path, name) as file:
         yield from _objects(file, name, pick, named=named)
 
 
 def read_csv(path: Path, name: str, pick: Pick, named: bool) -> Places:
-    """Read a table with quotes."""
+    """Read a table with quoting."""
     with _open(path, name) as file:
         yield from _table(file, name, pick, tabs=False)
 
 
 def read_tsv(path: Path, name: str, pick: Pick, named: bool) -> Places:
-    """Read a table of tabs without quotes."""
+    """Read a table separated by tabs, without quoting."""
     with _open(path, name) as file:
         yield from _table(file, name, pick, tabs=True)
 
 
 def read_parquet(path: Path, name: str, pick: Pick, named: bool) -> Places:
     """Read a Parquet table."""
-    with _told(name):
+    with _read_errors(name):
         yield from parquet_rows(path, name, pick)
 
 
 @contextmanager
 def _open(path: Path, name: str) -> Iterator[BinaryIO]:
-    """Open a file for reading, unpacked if it ends in .gz."""
-    with _told(name), path.open("rb") as file:
+    """Open a file for reading; one that ends in .gz is decompressed."""
+    with _read_errors(name), path.open("rb") as file:
         if path.suffix.lower() == ".gz":
             with gzip.open(file) as unpacked:
                 yield cast(BinaryIO, unpacked)
@@ -79,8 +79,8 @@ def _open(path: Path, name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Make an error of the file what is wrong with it."""
+def _read_errors(name: str) -> Iterator[None]:
+    """Turn the system's and gzip's errors within the block into an InputError."""
     try:
         yield
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Write rows as they come, by the file's ending: .txt, .jsonl, .csv, .tsv, .parquet.
+"""Write rows one by one, in the format of the file's ending: .txt, .jsonl, .csv, .tsv, .parquet.
 
-The counterpart of :func:`edge_embed.files.readers.read_rows`: what was read comes out with all of
-its columns. A file appears whole or not at all, and memory does not grow with the number of rows.
-Where a format has no such type, bytes are written as Base64 and times as ISO 8601.
+This is the counterpart of :func:`edge_embed.files.readers.read_rows`. A file appears whole or not
+at all, and memory does not grow with the number of rows. In formats without such types, bytes are
+written as Base64 and times as ISO 8601.
 """
 
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ __all__ = ["check_row_output", "open_row_check", "open_row_writer"]
 def open_row_writer(path: Path, *, like: Path | None = None) -> Iterator[RowWriter]:
     """Open a writer by the ending of ``path``.
 
-    .txt holds the texts alone, so it takes rows of one column; .csv is RFC 4180; .tsv is IANA's
-    text/tab-separated-values, which cannot hold tabs and line breaks.
+    .txt takes rows of one column only; .csv is RFC 4180; .tsv is IANA's text/tab-separated-values,
+    whose fields cannot contain tabs and line breaks.
 
     Args:
         path: The file.
-        like: A .parquet file whose column types a .parquet output takes over.
+        like: A .parquet file whose column types are used for a .parquet output.
 
     Raises:
         InputError: the ending is none of these, or a row does not fit the format.
@@ -34,7 +34,7 @@ def open_row_writer(path: Path, *, like: Path | None = None) -> Iterator[RowWrit
         MissingExtraError: a .parquet file, without pyarrow.
     """
     known = output_format(path, WRITABLE_ROWS)
-    assert known.rows is not None  # noqa: S101 - it is among those that can
+    assert known.rows is not None  # noqa: S101 - output_format has checked it
     with atomic_file(path) as temporary, ExitStack() as stack:
         sink: Any = temporary
         if not known.opens_itself:
@@ -46,9 +46,9 @@ def open_row_writer(path: Path, *, like: Path | None = None) -> Iterator[RowWrit
 
 @contextmanager
 def open_row_check(path: Path, *, like: Path | None = None) -> Iterator[RowWriter]:
-    """Open what takes rows as the writer of ``path`` will, and writes nothing.
+    """Open a writer that checks rows as the writer of ``path`` does, and writes nothing.
 
-    So a row that does not fit the format is reported while the input is read, before any work.
+    With it, a row that does not fit the format is reported while the input is read.
 
     Raises:
         InputError: as for :func:`open_row_writer`.
@@ -61,5 +61,10 @@ def open_row_check(path: Path, *, like: Path | None = None) -> Iterator[RowWrite
 
 
 def check_row_output(path: Path) -> None:
-    """Refuse an output whose format is unknown or not installed, before any work is done."""
+    """Check that rows can be written in the format of ``path``, before any work is done.
+
+    Raises:
+        InputError: the format is unknown.
+        MissingExtraError: a package for it is missing.
+    """
     output_format(path, WRITABLE_ROWS)

@@ -1,8 +1,8 @@
-"""Tables in text: which character separates the columns, and rows as wide as their header.
+"""Tables as text (.csv, .tsv): find the separator, and check the number of fields of each row.
 
-.csv is RFC 4180. Programs of much of Europe write semicolons for commas, and Excel announces that
-with a first line ``sep=;``: the separator is read there, or found where header and first rows leave
-no doubt, and refused where they do.
+.csv is RFC 4180. In much of Europe programs write semicolons instead of commas, and Excel states
+the separator in a first line such as ``sep=;``. It is taken from there, or else from the header and
+the first rows; if they allow several, the file is refused.
 """
 
 import csv
@@ -17,21 +17,21 @@ __all__ = ["table_rows"]
 _SEPARATORS = (",", ";", "\t", "|")
 _NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 
-# Lines that a separator is looked for in.
+# Number of lines in which the separator is looked for.
 _SEEN_LINES = 50
 
 
 def table_rows(lines: Iterator[str], name: str, *, tabs: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields); the first is the header, the others are as wide.
+    """Yield (line number, fields) of each row, the header first.
 
     Args:
-        lines: Of the file, with their line ends.
-        name: Of the file, for errors.
-        tabs: IANA's text/tab-separated-values: tabs, and no quoting.
+        lines: The lines of the file, with their line ends.
+        name: The file's name in errors.
+        tabs: IANA's text/tab-separated-values: separated by tabs, without quoting.
 
     Raises:
-        InputError: a row is wider or narrower than the header, a quote is not closed, or the
-            separator cannot be told.
+        InputError: a row has another number of fields than the header, a quote is not closed, or
+            the separator is ambiguous.
     """
     csv.field_size_limit(1 << 30)
     skipped = 0
@@ -48,7 +48,7 @@ def table_rows(lines: Iterator[str], name: str, *, tabs: bool) -> Iterator[tuple
     width = 0
     try:
         for row in rows:
-            if not row and width != 0:  # a blank line, as files end with
+            if not row and width != 0:  # a blank line, as at the end of many files
                 continue
             if not row:
                 return
@@ -64,13 +64,16 @@ def table_rows(lines: Iterator[str], name: str, *, tabs: bool) -> Iterator[tuple
 
 
 def _announced(line: str) -> str | None:
-    """Return the separator that a first line such as ``sep=;`` names."""
+    """Return the separator that a first line such as ``sep=;`` states; None for another line."""
     match = re.fullmatch(r'"?sep=(.)"?', line.rstrip("\r\n"), re.IGNORECASE)
     return match[1] if match else None
 
 
 def _separator(lines: Sequence[str], name: str, *, whole: bool) -> str:
-    """Return the separator: the comma, unless another one alone makes columns of these lines."""
+    """Return the separator: a comma, unless only another one splits all lines into columns.
+
+    ``whole`` tells whether ``lines`` are all lines of the file.
+    """
     widths = {separator: _widths(lines, separator, whole=whole) for separator in _SEPARATORS}
     several = [s for s, found in widths.items() if found and found[0] > 1]
     even = [s for s in several if len(set(widths[s])) == 1]
@@ -85,7 +88,7 @@ def _separator(lines: Sequence[str], name: str, *, whole: bool) -> str:
     if len(even) == 1:
         return even[0]
     if "," in several:
-        return ","  # the row that is not as wide as the header is named where it is read
+        return ","  # the row with another number of fields is reported when it is read
     raise InputError(
         f"{name}: its columns seem to be separated by {_NAMES[several[0]]}, but not every line has "
         f"as many as the first: save it with commas, or put 'sep={several[0]}' into a line before "
@@ -94,12 +97,12 @@ def _separator(lines: Sequence[str], name: str, *, whole: bool) -> str:
 
 
 def _widths(lines: Sequence[str], separator: str, *, whole: bool) -> list[int]:
-    """Return the number of fields of each row; empty where the lines are no such table."""
+    """Return the number of fields of each row; [] if the lines are no table with this separator."""
     rows = csv.reader(lines, delimiter=separator, strict=True)
     widths: list[int] = []
     try:
         widths += (len(row) for row in rows if row)
     except csv.Error:
-        # A quote that is open at the end of what was seen may be closed beyond it.
+        # A quote that is open at the end of these lines may be closed in a later line.
         return widths if widths and not whole and rows.line_num == len(lines) else []
     return widths

@@ -1,7 +1,7 @@
-"""Lines of a text file in whichever Unicode encoding its byte order mark names.
+"""Read the lines of a text file in the Unicode encoding of its byte order mark.
 
-UTF-8, with a mark or without, and UTF-16 and UTF-32 with theirs. Anything else is named in the
-error and not guessed: a wrong guess would embed other texts than were written.
+The encodings are UTF-8, with or without a mark, and UTF-16 and UTF-32 with a mark. Others are
+refused, not guessed: a wrong guess would silently embed wrong texts.
 """
 
 import codecs
@@ -14,7 +14,7 @@ from edge_embed.errors import InputError
 
 __all__ = ["decoded_lines"]
 
-# UTF-32's mark begins like UTF-16's, so it is looked for first.
+# The mark of UTF-32 begins like that of UTF-16, so it comes first.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -28,7 +28,7 @@ def decoded_lines(file: BinaryIO, name: str) -> Iterator[str]:
     """Yield the lines of ``file`` with their line ends, without a byte order mark.
 
     Raises:
-        InputError: a line is not in the encoding; the message names the line.
+        InputError: a line cannot be decoded; the message has the file's ``name`` and the line.
     """
     buffered: Any = file if hasattr(file, "peek") else io.BufferedReader(cast(Any, file))
     start = buffered.peek(4)[:4]
@@ -45,7 +45,7 @@ def decoded_lines(file: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _utf8(file: BinaryIO, name: str) -> Iterator[str]:
-    """Decode line by line, which is faster than through a wrapper and names the line."""
+    """Decode line by line, which is faster than TextIOWrapper and gives errors a line number."""
     for number, line in enumerate(file, 1):
         try:
             text = line.decode("utf-8")
@@ -58,7 +58,7 @@ def _utf8(file: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _marked(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
-    # newline="\n": lines end where they do in the other encodings, and keep what they end with.
+    # newline="\n": lines end at "\n" only, as with UTF-8, and line ends are kept.
     lines = io.TextIOWrapper(file, encoding=encoding, newline="\n")
     number = 0
     try:
@@ -71,5 +71,5 @@ def _marked(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
             f"it is ({error}); copy or convert it again"
         ) from None
     finally:
-        with suppress(ValueError):  # whoever opened the file has closed it already
+        with suppress(ValueError):  # the caller has closed the file
             lines.detach()

@@ -1,7 +1,7 @@
-"""Values of JSON files as the types that they are to have, nested ones too.
+"""Check that values of JSON files have the expected types, nested ones too.
 
-Python takes most values for most others (``bool("false")`` is true, ``int(True)`` is 1), so that a
-wrong one would be believed.
+Python's conversions accept almost any value (``bool("false")`` is true, ``int(True)`` is 1), so a
+wrong value would go unnoticed.
 """
 
 import types
@@ -20,18 +20,18 @@ def typed(kind: type[_Kind], value: object, name: str) -> _Kind: ...
 @overload
 def typed(kind: Any, value: object, name: str) -> Any: ...  # noqa: ANN401
 def typed(kind: Any, value: object, name: str) -> Any:
-    """Return a value of JSON as ``kind``.
+    """Return a value of JSON as the type ``kind``.
 
     Args:
         kind: ``bool``, ``int``, ``float``, ``str``, a Literal, ``tuple[X, ...]``, ``tuple[X, Y]``,
-            ``Mapping[str, X]``, a dataclass of such fields, or ``X | None``. Whole numbers pass for
-            floats. Keys that a dataclass does not know are passed over: later versions may write
+            ``Mapping[str, X]``, a dataclass of such fields, or ``X | None``. Integers are accepted
+            as floats. Keys that a dataclass does not have are ignored, as later versions may write
             them.
-        value: What was read.
-        name: What errors call it.
+        value: The value.
+        name: The name of the value in errors.
 
     Raises:
-        ValueError: it is of another type.
+        ValueError: it has another type.
     """
     return _typed(kind, value, name)
 

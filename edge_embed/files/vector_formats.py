@@ -1,4 +1,4 @@
-"""How each format writes vectors; :mod:`edge_embed.files.formats` is the table of formats."""
+"""Writers of vectors, one a format; :mod:`edge_embed.files.formats` is the table of formats."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Vectors = npt.NDArray[Any]
 
 
 class VectorWriter(Protocol):
-    """Takes texts and their vectors, chunk by chunk."""
+    """Writes texts and their vectors, chunk by chunk."""
 
     def write(self, texts: Sequence[str], vectors: Vectors) -> None:
         """Add a chunk: n texts, vectors (n, dim) of the same type and dim as before."""
@@ -49,7 +49,10 @@ class JsonVectors:
 
 
 class NpyVectors:
-    """Version 1.0 of NumPy's format; the header has room for any row count and is filled last."""
+    """Version 1.0 of NumPy's format.
+
+    The header has a fixed size; it is written again at the end, when the number of rows is known.
+    """
 
     _HEADER = 128
 
@@ -108,7 +111,7 @@ class ParquetVectors:
 
 
 def _decimals(vectors: Vectors) -> list[list[float]]:
-    """Write float32 with the digits that it has, not with those of its double."""
+    """Return float32 values with 9 significant digits, which identify them, instead of 17."""
     if vectors.dtype != np.float32:
         return vectors.tolist()  # type: ignore[no-any-return]
     return [[float(f"{value:.9g}") for value in row] for row in vectors.tolist()]

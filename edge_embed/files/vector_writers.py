@@ -1,4 +1,4 @@
-"""Write vectors as they come: .npy, .jsonl, .parquet, or one JSON document on standard output.
+"""Write vectors chunk by chunk: .npy, .jsonl, .parquet, or a JSON document on standard output.
 
 A file appears whole or not at all, and memory does not grow with the number of vectors.
 """
@@ -18,7 +18,7 @@ from edge_embed.files.write_errors import temporary_files
 
 __all__ = ["check_output", "open_writer"]
 
-# Bytes kept in memory before standard output's document goes to a temporary file.
+# Bytes of standard output's document that are held in memory; more go to a temporary file.
 _SPOOL = 1 << 22
 
 
@@ -26,8 +26,8 @@ _SPOOL = 1 << 22
 def open_writer(path: str | Path | None) -> Iterator[VectorWriter]:
     """Open a writer by the ending of ``path``; None is standard output, as one JSON array.
 
-    .npy holds the array alone; .jsonl and the JSON array hold objects with ``text`` and
-    ``embedding``; .parquet has the columns ``text`` and ``embedding`` (fixed-size list).
+    .npy has the array only; .jsonl and the JSON array have objects with ``text`` and ``embedding``;
+    .parquet has the columns ``text`` and ``embedding`` (fixed-size list).
 
     Raises:
         InputError: the ending is none of these.
@@ -45,12 +45,12 @@ def open_writer(path: str | Path | None) -> Iterator[VectorWriter]:
             shutil.copyfileobj(spool, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         finally:
-            with suppress(OSError):  # what could not be written has been said
+            with suppress(OSError):  # an error of writing has been raised already
                 spool.close()
         return
     path = Path(path)
     known = output_format(path, WRITABLE_VECTORS)
-    assert known.vectors is not None  # noqa: S101 - it is among those that can
+    assert known.vectors is not None  # noqa: S101 - output_format has checked it
     with atomic_file(path) as temporary, ExitStack() as stack:
         sink: Any = temporary if known.opens_itself else stack.enter_context(temporary.open("wb"))
         writer = known.vectors(sink)
@@ -59,5 +59,10 @@ def open_writer(path: str | Path | None) -> Iterator[VectorWriter]:
 
 
 def check_output(path: str | Path) -> None:
-    """Refuse an output whose format is unknown or not installed, before any work is done."""
+    """Check that vectors can be written in the format of ``path``, before any work is done.
+
+    Raises:
+        InputError: the format is unknown.
+        MissingExtraError: a package for it is missing.
+    """
     output_format(Path(path), WRITABLE_VECTORS)

@@ -1,4 +1,4 @@
-"""Why something cannot be written, in one line."""
+"""Errors of one line for outputs that cannot be written."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ __all__ = ["output_error", "temporary_files"]
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """Say in one line why ``path`` cannot be written and what to do about it."""
+    """Return an error of one line: why ``path`` cannot be written, and a remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"cannot write {path}: the disk is full; free some space and run again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -25,10 +25,10 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 @contextmanager
 def temporary_files() -> Iterator[None]:
-    """Say of an error of the block that it is about the folder for temporary files.
+    """Turn the system's errors within the block into one about the folder for temporary files.
 
     Raises:
-        OutputError: it is full, missing, or not to be written.
+        OutputError: the block raised an OSError: the folder is full, missing or not writable.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """Pairs of everyday sentences: what people say at home, at a counter and to a support desk.
 
-The sentences of ``data/everyday.txt`` say one thing in quite other words, beside look-alikes that
-say something else; corpora hold few of either.
+``data/everyday.txt`` has groups of sentences with the same meaning in different words, each with
+similar sentences of another meaning; corpora have few of either.
 """
 
 import random
