@@ -1,4 +1,6 @@
-"""What embeddings are for. Arrays in, frozen dataclasses out; no task knows a model.
+"""Tasks on embeddings: deduplication, clustering, mining, search.
+
+Tasks take arrays and return frozen dataclasses; none depends on a model.
 
 >>> from edge_embed import Embedder
 >>> from edge_embed.tasks import deduplicate

@@ -1,7 +1,7 @@
-"""What a cosine overlooks: a negation or a number that only one of two texts has.
+"""Differences that a cosine hardly shows: a negation or a number that only one of two texts has.
 
-Embeddings place "it works" and "it does not work" side by side. These flags are evidence beside
-the score and never change it; they know English alone, and miss antonyms ("open", "closed").
+The embeddings of "it works" and "it does not work" are close. These flags are given with a pair's
+score and do not change it. They are for English, and do not find antonyms ("open", "closed").
 """
 
 import re
@@ -17,7 +17,7 @@ _NEGATIVE = (
     "shouldnt wouldnt couldnt mustnt aint"
 )
 _NEGATIONS = frozenset(_NEGATIVE.split())
-# "one" is left out: mostly it counts nothing.
+# Without "one", which is mostly not used as a number.
 _SMALL = (
     "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen twenty"
@@ -42,12 +42,12 @@ _DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class Differences:
-    """What speaks against a pair, whatever its score."""
+    """Reasons why two texts may differ in meaning despite a high cosine."""
 
     negation: bool
-    """One of the two texts is negated, the other is not."""
+    """Whether only one of the two texts is negated."""
     numbers: bool
-    """The two name different numbers."""
+    """Whether the two have different numbers."""
 
 
 def differences(first: str, second: str) -> Differences:

@@ -1,10 +1,10 @@
 """An inverted file: vectors in lists by their nearest centre, so that a search reads few of them.
 
-Sivic & Zisserman 2003; Jégou et al. 2011. The lists are compared by matrix products. Vectors are
-rotated so that their principal components come first: those alone choose the lists, and bound every
-cosine from above, at a part of the cost. How many lists each row probes is not guessed: a sample is
-searched exactly, and the smallest number that finds :data:`WANTED` of its true neighbours is taken;
-the recall on that sample is reported.
+See Sivic & Zisserman 2003 and Jégou et al. 2011. Rows are compared with the lists by matrix
+products. Vectors are rotated so that their principal components come first. The first components
+determine the lists, and give a cheap upper bound of every cosine. The number of lists that a row
+probes is measured: a sample is searched exactly, and the smallest number is taken with which
+:data:`WANTED` of its true neighbours are found. The recall on that sample is reported.
 """
 
 import tempfile
@@ -30,13 +30,14 @@ _SAMPLE = 1024
 _ROUNDS = 5
 _TRAINED_ON = 16  # rows a centre
 _MIN_PROBES = 16
-# Where a sample has fewer links above the threshold than this, the strongest of those up to a
-# margin below it count too: weaker links are harder to find, so the estimate is on the safe side.
+# If a sample has fewer links (pairs above the threshold) than this, its strongest pairs down to a
+# margin below the threshold count too. Weaker pairs are harder to find, so that recall is
+# underestimated rather than overestimated.
 _ENOUGH = 200
 _MARGIN = 0.05
-# Lists for each square root of the number of rows: many short lists, of which more are probed.
+# The number of lists, in square roots of the number of rows.
 _LISTS = 4
-# Principal components that choose lists and bound cosines.
+# Number of principal components that determine lists and bound cosines.
 _HEAD = 128
 _MAX_LISTS = 1 << 16
 _BLOCK = 8192
@@ -48,13 +49,13 @@ class Probes:
 
     count: int
     recall: float
-    """The share of the sample's true neighbours found with so many."""
+    """The share of the sample's true neighbours that is found with ``count`` lists."""
 
 
 class InvertedFile:
     """Rotated rows in lists by their nearest centre, float16, in an unnamed temporary file.
 
-    The system removes the file with the object, or with the process, however that ends.
+    The system removes the file when the object is deleted or the process ends.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class InvertedFile:
 
         Args:
             rows: The vectors.
-            order: Their order; rows are numbered by their place in it.
-            seed: Of the sample.
+            order: A permutation of the rows; from here on a row's number is its place in it.
+            seed: The seed of the sample.
 
         Raises:
             OutputError: the temporary file cannot be written.
@@ -104,14 +105,14 @@ class InvertedFile:
             return cls(basis, centres, starts, numbers, file)
 
     def rotate(self, block: Floats) -> Floats:
-        """Rotate vectors of unit length, (n, dim), as those in the lists; cosines do not change."""
+        """Rotate unit vectors, float32 (n, dim), like those in the lists; cosines do not change."""
         rotated: Floats = block @ self._basis
         return rotated
 
     def members(self, number: int, *, before: int | None = None) -> tuple[Numbers, slice]:
-        """Return the rows of a list, ascending, and their places.
+        """Return the rows of list ``number``, ascending, and their places in the file.
 
-        ``before`` leaves out rows from this number on.
+        Only rows below ``before`` are returned, if it is given.
         """
         start, end = int(self._starts[number]), int(self._starts[number + 1])
         if before is not None:
@@ -119,11 +120,11 @@ class InvertedFile:
         return self._numbers[start:end], slice(start, end)
 
     def vectors(self, places: slice | Indices) -> Floats:
-        """Return the rotated vectors at some places, float32 (n, dim)."""
+        """Return the rotated vectors at ``places`` in the file, float32 (n, dim)."""
         return np.asarray(self._unit[places], np.float32)
 
     def heads(self, places: slice) -> Floats:
-        """Return their :func:`bounding_heads`."""
+        """Return the :func:`bounding_heads` of the vectors at ``places``, float32 (n, head + 1)."""
         head = np.asarray(self._unit[places, :_HEAD], np.float32)
         return np.concatenate([head, self._rest[places]], axis=1)
 
@@ -131,8 +132,8 @@ class InvertedFile:
         """Yield the number of each list with the rows of ``block`` that probe it.
 
         Args:
-            block: Rotated vectors.
-            count: How many lists each row probes, or a few more.
+            block: Rotated vectors, float32 (n, dim).
+            count: How many lists each row probes; some rows probe a few more.
         """
         count = min(count, len(self._centres))
         visited, visitors = [], []
@@ -150,7 +151,7 @@ class InvertedFile:
             yield number, rows[bounds[number] : bounds[number + 1]]
 
     def probes_for_links(self, threshold: float, *, seed: int = 1) -> Probes:
-        """Return how many lists to probe for the rows above ``threshold``, judged on a sample."""
+        """Return how many lists to probe to find all rows above ``threshold``, by a sample."""
         sample, depths = self._sampled(seed)
         needed, strengths = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
         for columns, scores in self._compared(sample):
@@ -163,7 +164,7 @@ class InvertedFile:
         return _probes(np.concatenate(needed)[strongest])
 
     def probes_for_nearest(self, k: int, *, seed: int = 1) -> Probes:
-        """Return how many lists to probe for the ``k`` nearest rows, judged on a sample."""
+        """Return how many lists to probe to find the ``k`` nearest rows, by a sample."""
         sample, depths = self._sampled(seed)
         best = np.full((len(sample), k), -np.inf, np.float32)
         found = np.zeros((len(sample), k), np.int32)
@@ -179,7 +180,7 @@ class InvertedFile:
         return _probes(needed[np.isfinite(best)])
 
     def _sampled(self, seed: int) -> tuple[Indices, Numbers]:
-        """Return places of sampled rows, and the rank of each list for them (sample, lists)."""
+        """Return the places of sampled rows, and each list's rank for them, (sample, lists)."""
         count = len(self._numbers)
         rng = np.random.default_rng(seed)
         sample = np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))
@@ -190,12 +191,12 @@ class InvertedFile:
         return sample, depths
 
     def _closeness(self, unit: Floats) -> Floats:
-        """Return how near rotated vectors are to each centre, by a measure that orders lists."""
+        """Return a measure of closeness of rotated vectors to each centre, (n, lists)."""
         closeness: Floats = unit[:, :_HEAD] @ self._centres.T
         return closeness
 
     def _compared(self, sample: Indices) -> Iterator[tuple[Numbers, Floats]]:
-        """Yield rows, block by block, with the cosines of sampled rows and them."""
+        """Yield blocks of rows, and the cosines of the sampled rows with them, (sample, block)."""
         unit = np.asarray(self._unit[sample], np.float32)
         for start in range(0, len(self._numbers), _BLOCK):
             block = np.asarray(self._unit[start : start + _BLOCK], np.float32)
@@ -206,9 +207,9 @@ class InvertedFile:
 
 
 def bounding_heads(rotated: Floats) -> Floats:
-    """Return the first components of rotated vectors and the length of what is left of each.
+    """Return the first components of rotated vectors, and the length of the other components.
 
-    The product of two such rows is at least the cosine (Cauchy and Schwarz).
+    The inner product of two such rows is an upper bound of the cosine (Cauchy-Schwarz inequality).
     """
     return np.concatenate([rotated[:, :_HEAD], _lengths(rotated[:, _HEAD:])], axis=1)
 
@@ -219,30 +220,30 @@ def _lengths(rows: Floats) -> Floats:
 
 
 def _principal_axes(sample: Floats) -> Floats:
-    """Return the principal axes of a sample, not centred, greatest first: float32 (dim, dim)."""
+    """Return the principal axes of a sample, not centred, largest first: float32 (dim, dim)."""
     _, vectors = np.linalg.eigh(sample.T @ sample)
     return np.ascontiguousarray(vectors[:, ::-1])
 
 
 def _near(closeness: Floats, count: int) -> npt.NDArray[np.bool_]:
-    """Flag in each row its ``count`` greatest values, and a few others: (rows, lists).
+    """Flag the ``count`` largest values of each row, and a few others: (rows, lists).
 
-    The bound is the place of ``count`` among the greatest of groups of values, which is a small
-    part of the work of finding it among all.
+    The limit is the ``count``-th largest of the maxima of groups of values, which is much faster to
+    find than that of all values.
     """
     size = max(1, closeness.shape[1] // (8 * count))
     groups = closeness.shape[1] // size
     best = closeness[:, : groups * size].reshape(len(closeness), size, groups).max(axis=1)
     near = closeness >= np.partition(best, -count, axis=1)[:, -count, None]
     many = np.flatnonzero(np.count_nonzero(near, axis=1) > 2 * count)
-    if len(many):  # equal values, as where vectors are all the same
+    if len(many):  # many equal values, as with equal vectors
         near[many] = False
         near[many[:, None], np.argpartition(-closeness[many], count - 1)[:, :count]] = True
     return near
 
 
 def _probes(needed: npt.NDArray[np.int32]) -> Probes:
-    """Return the fewest lists that hold the wanted share."""
+    """Return the smallest number of lists with the wanted share, given each link's list rank."""
     if not len(needed):
         return Probes(2 * _MIN_PROBES, 1.0)
     count = max(_MIN_PROBES, int(np.quantile(needed, WANTED, method="higher")))
@@ -250,12 +251,12 @@ def _probes(needed: npt.NDArray[np.int32]) -> Probes:
 
 
 def spherical_k_means(sample: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Spherical k-means (Dhillon & Modha 2001).
+    """Cluster unit vectors by spherical k-means (Dhillon & Modha 2001).
 
     Args:
         sample: Vectors of unit length, float32 (n, dim).
         count: How many centres; at most n.
-        rng: Draws the first centres, and new ones for those that lose all their rows.
+        rng: Draws the first centres, and replacements for centres without rows.
 
     Returns:
         Centres of unit length, float32 (count, dim).

@@ -1,4 +1,4 @@
-"""Paraphrase mining: the pairs of a corpus that say the same, best first."""
+"""Paraphrase mining: the most similar pairs of texts in a corpus."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,22 +15,23 @@ __all__ = ["Pair", "Pairs", "paraphrase_mining"]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows that are alike."""
+    """Two similar rows."""
 
     first: int
     """The lower row."""
     second: int
+    """The higher row."""
     score: float
     """Their cosine."""
 
 
 class Pairs(list[Pair]):
-    """Pairs, and what share of all that there are was looked at."""
+    """Pairs, and the recall of the search that found them."""
 
     def __init__(self, pairs: Iterable[Pair] = (), *, recall: float = 1.0) -> None:
         super().__init__(pairs)
         self.recall = recall
-        """The share of true neighbours that a sample found; 1 where every pair was compared."""
+        """The share of a sample's true neighbours that was found; 1 for an exact search."""
 
 
 def paraphrase_mining(
@@ -41,15 +42,15 @@ def paraphrase_mining(
     limit: int | None = None,
     exact: bool | None = None,
 ) -> Pairs:
-    """Return pairs of rows that are alike, the most similar first.
+    """Return pairs of similar rows, the most similar first.
 
-    A pair is found if one of the two is among the ``top_k`` nearest of the other.
+    A pair is found if one of the two is among the ``top_k`` nearest neighbours of the other.
 
     Args:
         vectors: Float (n, dim).
         threshold: The lowest cosine of a pair.
-        top_k: Neighbours looked at for each row.
-        limit: The most pairs returned; None is all.
+        top_k: Number of nearest neighbours of each row.
+        limit: The most pairs to return; None returns all.
         exact: Compare every pair; None does so up to 100,000 rows.
 
     Raises:

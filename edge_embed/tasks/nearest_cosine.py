@@ -1,7 +1,7 @@
-"""How near each vector's nearest neighbour is, without saying which one it is.
+"""The cosine of each vector with its nearest neighbour, without finding which one that is.
 
-Less to do than finding neighbours: half of the products, and no lists of pairs, which texts made
-from a template have by the million.
+This is cheaper than a search for neighbours: half of the products, and no lists of pairs, of which
+texts made from a template have millions.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ _HELD = 1 << 23
 
 
 def nearest_cosines(rows: Rows, *, start: int = 0, probe_at: float | None = None) -> Floats:
-    """Return the highest cosine of each row with another, float32 (n,); -1 where there is none.
+    """Return the highest cosine of each row with another, float32 (n,); -1 if there is no other.
 
     Args:
         rows: The vectors.
         start: Rows before this one are not compared with each other.
-        probe_at: None compares every pair. Else an inverted file is searched, whose lists are
-            probed so that 0.995 of a sample's pairs of this cosine are found.
+        probe_at: None compares every pair. A cosine searches an inverted file, which finds 0.995
+            of a sample's pairs above that cosine.
     """
     near = np.full(len(rows), -1, np.float32)
     if len(rows) > start:
@@ -43,11 +43,11 @@ def nearest_cosines(rows: Rows, *, start: int = 0, probe_at: float | None = None
 
 
 def cosines_to_all(rows: Rows, some: Indices, *, start: int = 0) -> Floats:
-    """Return the highest cosine of some rows with any other, exactly: float32 (len(some),).
+    """Return the highest cosine of the rows ``some`` with any other, exactly: float32 (len(some),).
 
     Args:
         rows: The vectors.
-        some: Which rows.
+        some: Indices of rows.
         start: Rows before this one are not compared with each other.
     """
     unit = rows.take(some)
@@ -93,7 +93,7 @@ def _by_inverted_file(rows: Rows, start: int, probe_at: float, near: Floats) -> 
 def _probed(
     inverted: InvertedFile, block: Floats, count: int
 ) -> Iterator[tuple[Indices, npt.NDArray[np.int32], Floats]]:
-    """Yield some rows of a block, the rows of a list that they probe, and their cosines."""
+    """Yield rows of a block, the rows of a list that they probe, and their cosines."""
     for number, inside in inverted.probed(block, count):
         members, places = inverted.members(number)
         if not len(members):

@@ -1,8 +1,7 @@
-"""Which vectors are alike: every pair above a threshold, or the nearest few of each.
+"""Search among vectors: all pairs above a threshold (links), or the nearest neighbours of each.
 
-Exact by matrix products up to :data:`EXACT_ROWS` vectors, by an inverted file
-(:mod:`edge_embed.tasks.inverted_file`) beyond. Neither caps the number of neighbours, and neither
-holds more than a block of similarities.
+The search is exact, by matrix products, up to :data:`EXACT_ROWS` vectors, and uses an inverted file
+(:mod:`edge_embed.tasks.inverted_file`) for more. Both hold only a block of similarities in memory.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from edge_embed.vectors import ROUNDING
 __all__ = ["EXACT_ROWS", "Links", "Nearest", "check_threshold", "nearest"]
 
 EXACT_ROWS = 100_000
-"""Up to here every pair is compared; a hundred thousand take under a minute on two cores."""
+"""Up to this many rows every pair is compared; that takes under a minute on two cores."""
 
 Numbers = npt.NDArray[np.int32]
 Places = npt.NDArray[np.intp]
@@ -28,15 +27,14 @@ Flags = npt.NDArray[np.bool_]
 # Rows of a block and columns of a step: 32 MB of similarities, large enough for full speed.
 _BLOCK = 2048
 _STEP = 4096
-# Rows that probe together: more make larger products. A block with too many links among its own
-# rows is halved.
+# Rows that are searched together: more make larger products. A block with too many links is halved.
 _PROBE_BLOCK = 8192
 _MAX_PROBE_BLOCK = 65_536
 # Similarities held at once when rows are compared with a list.
 _HELD = 1 << 23
-# What rounding to half floats may take from a bound or a cosine.
+# By how much rounding to float16 may lower a bound or a cosine.
 _SLACK = np.float32(2e-3)
-# What rounding may take from a product of two vectors of unit length.
+# By how much rounding may lower a float32 product of two unit vectors.
 _PRODUCT_SLACK = np.float32(1e-5)
 # Pairs whose vectors are held at once.
 _PAIRS = 1 << 14
@@ -44,24 +42,25 @@ _PAIRS = 1 << 14
 
 @dataclass(frozen=True)
 class Links:
-    """Pairs of rows that are alike."""
+    """Pairs of rows whose cosine is above a threshold."""
 
     left: Numbers
-    """Shape (n,); each is larger than its ``right``."""
+    """Int32 (n,); each is larger than its ``right``."""
     right: Numbers
+    """Int32 (n,)."""
     score: Floats
-    """Their cosines."""
+    """Their cosines, float32 (n,)."""
 
     def __len__(self) -> int:
         return len(self.left)
 
     def select(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> "Links":
-        """Return some of the links."""
+        """Return the links that flags or indices choose."""
         return Links(self.left[chosen], self.right[chosen], self.score[chosen])
 
     @classmethod
     def join(cls, parts: list["Links"]) -> "Links":
-        """Put links end to end."""
+        """Concatenate links."""
         if not parts:
             return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
         return cls(
@@ -76,15 +75,15 @@ class Nearest:
     """The nearest rows of each row."""
 
     rows: npt.NDArray[np.int32]
-    """Shape (n, k), nearest first; -1 where there are fewer."""
+    """Int32 (n, k), nearest first; -1 where a row has fewer neighbours."""
     scores: Floats
-    """Their cosines, shape (n, k)."""
+    """Their cosines, float32 (n, k); 0 where a row has fewer neighbours."""
     recall: float
-    """The share of true neighbours that a sample found; 1 where the search was exact."""
+    """The share of a sample's true neighbours that was found; 1 for an exact search."""
 
 
 def check_threshold(threshold: float) -> None:
-    """Refuse a threshold that no cosine can have.
+    """Check a threshold on the cosine.
 
     Raises:
         InputError: it is not above 0 and at most 1.
@@ -94,10 +93,11 @@ def check_threshold(threshold: float) -> None:
 
 
 class LinkSearch:
-    """Finds, block by block of rows, all links of each row to rows before it.
+    """Finds the links of each row to the rows before it, block by block.
 
-    Iterating yields ``(end, links)``: all links whose left row lies before ``end`` and was not
-    yielded yet. Between two blocks, rows may be struck off: see :attr:`live`.
+    Iterating yields ``(end, links)``: the links whose left row is before ``end`` and was not in an
+    earlier block. Between two blocks, rows may be excluded from the rest of the search by
+    :attr:`live`.
     """
 
     def __init__(
@@ -113,21 +113,22 @@ class LinkSearch:
 
         Args:
             rows: The vectors.
-            order: Their order, a permutation; links number rows by their place in it.
+            order: A permutation of the rows; links have places in it, not row numbers.
             threshold: The lowest cosine of a link.
-            start: Search only from this row on: those before it are just looked up.
+            start: Rows before this place are references: they are found, but have no links to each
+                other.
             exact: Compare every pair; None does so up to :data:`EXACT_ROWS` rows.
         """
         check_threshold(threshold)
         self._rows, self._order = rows, order
-        # Rounding must not lose what equals the threshold, least of all copies at 1.
+        # A cosine equal to the threshold must not be lost by rounding, such as that of copies, 1.
         self._threshold = np.float32(threshold - ROUNDING)
         self._start = start
         self._exact = len(order) <= EXACT_ROWS if exact is None else exact
         self.live: Flags = np.ones(len(order), np.bool_)
-        """Rows that others are compared with; clear a flag to leave a row out from then on."""
+        """Which rows are compared with later ones; clear a flag to exclude a row from then on."""
         self.recall = 1.0
-        """The share of links that a sample found."""
+        """The share of a sample's links that was found; 1 for an exact search."""
 
     def __iter__(self) -> Iterator[tuple[int, Links]]:
         return self._by_products() if self._exact else self._by_inverted_file()
@@ -141,7 +142,7 @@ class LinkSearch:
             for first in range(0, end, _STEP):
                 last = min(first + _STEP, end)
                 columns = np.arange(first, last, dtype=np.int32)
-                if last <= start:  # within the block nothing is struck off yet
+                if last <= start:  # rows of the current block are all compared
                     columns = columns[self.live[first:last]]
                 whole = len(columns) == last - first
                 scores = block @ (unit[first:last] if whole else unit[columns]).T
@@ -167,7 +168,10 @@ class LinkSearch:
     def _in_lists(
         self, inverted: InvertedFile, count: int, start: int, end: int, *, few: bool
     ) -> Links | None:
-        """Return the links of the rows from ``start`` to ``end``; None if ``few`` and too many."""
+        """Return the links of the rows from ``start`` to ``end``.
+
+        With ``few`` the result is None if there are more than memory should hold.
+        """
         unit = self._rows.take(self._order[start:end])
         block = inverted.rotate(unit)
         heads = bounding_heads(block)
@@ -207,13 +211,13 @@ class LinkSearch:
         return Links(numbers[close], others[close], scores[close])
 
     def _scores(self, unit: Floats, left: Places, right: Numbers) -> Floats:
-        """Return the cosines of some rows of a block with rows that lie elsewhere."""
+        """Return the cosines of rows ``left`` of a block with the rows ``right`` of the order."""
         others, j = np.unique(right, return_inverse=True)
         return pair_cosines(unit, left, self._rows.take(self._order[others]), j)
 
 
 def _near_cosines(block: Floats, rows: Places, inverted: InvertedFile, places: Places) -> Floats:
-    """Return the cosine of each of some rows of a block with a vector in the lists, to 1e-3."""
+    """Return the cosines of rows of a block with vectors at places in the lists, to 1e-3."""
     out = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _PAIRS):
         part = slice(start, start + _PAIRS)
@@ -228,6 +232,9 @@ def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
         rows: The vectors.
         k: How many; at least 1.
         exact: Compare every pair; None does so up to :data:`EXACT_ROWS` rows.
+
+    Raises:
+        InputError: ``k`` is below 1, or a vector has NaN or infinite values.
     """
     if k < 1:
         raise InputError(f"k is {k}; at least 1 neighbour is needed")
@@ -264,7 +271,7 @@ def nearest(rows: Rows, k: int, *, exact: bool | None = None) -> Nearest:
 
 
 def _rescore(rows: Rows, found: Numbers, scores: Floats) -> None:
-    """Put the pairs' own cosines in the place of the products, and sort by them, in place."""
+    """Replace the products by cosines in double precision, and sort by them, in place."""
     for start in range(0, len(found), _BLOCK):
         block = slice(start, start + _BLOCK)
         i, column = np.nonzero(found[block] >= 0)
@@ -283,7 +290,10 @@ def _merge(
     columns: Numbers,
     products: Floats,
 ) -> None:
-    """Keep the best of what ``rows`` have and of ``products`` (rows, columns); ties by number."""
+    """Keep the k best of the neighbours that ``rows`` have and of ``columns``, in place.
+
+    ``products`` are the cosines, (rows, columns); ties are decided by the lower number.
+    """
     k = found.shape[1]
     products[rows[:, None] == columns[None, :]] = -np.inf  # no row is its own neighbour
     if len(columns) > k:

@@ -1,4 +1,4 @@
-"""Vectors as the tasks take them: any float array, a memory map included, read block by block."""
+"""The vectors that tasks take: any float array, memory maps included, read block by block."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _PAIRS = 1 << 12
 
 
 class Rows:
-    """Arrays put end to end without copying them; rows come out as float32 of unit length."""
+    """The rows of several arrays, without copying them; rows are returned as unit vectors."""
 
     def __init__(self, *arrays: Vectors) -> None:
         """Check the arrays.
@@ -55,7 +55,7 @@ class Rows:
         return int(self._starts[-1])
 
     def take(self, rows: Indices) -> Floats:
-        """Return some rows, float32 (len(rows), dim), scaled to unit length.
+        """Return the given rows, float32 (len(rows), dim), scaled to unit length.
 
         Raises:
             InputError: a row has NaN or an infinite value; the message names the row.
@@ -72,7 +72,7 @@ class Rows:
         return unit_rows(out, rows)
 
     def copy(self, order: Indices) -> Floats:
-        """Return all rows in another order, float32 (len(order), dim), of unit length."""
+        """Return the rows in the given order, float32 (len(order), dim), scaled to unit length."""
         out = np.empty((len(order), self.dim), np.float32)
         for start in range(0, len(order), _BLOCK):
             out[start : start + _BLOCK] = self.take(order[start : start + _BLOCK])
@@ -80,10 +80,10 @@ class Rows:
 
 
 def fitting_rows(vectors: Vectors, dim: int, place: str) -> Rows:
-    """Return vectors, float (n, ``dim``), as rows for ``place``.
+    """Return vectors, float (n, dim), as rows, and check their number of dimensions.
 
     Raises:
-        InputError: they are no such array; the message names ``place``.
+        InputError: they are no such array; the message says that they do not fit ``place``.
     """
     rows = Rows(vectors)
     if rows.dim != dim:
@@ -92,11 +92,11 @@ def fitting_rows(vectors: Vectors, dim: int, place: str) -> Rows:
 
 
 def unit_rows(block: Vectors, numbers: Sequence[int] | Indices | None = None) -> Floats:
-    """Scale rows to unit length, float32; a row of zeros stays one, alike to nothing.
+    """Scale rows to unit length, float32 (n, dim); a row of zeros stays zero.
 
     Args:
         block: Float (n, dim).
-        numbers: What to call the rows in errors; None for their position.
+        numbers: The numbers of the rows in errors; None for their positions.
 
     Raises:
         InputError: a value is NaN or infinite.
@@ -115,14 +115,14 @@ def unit_rows(block: Vectors, numbers: Sequence[int] | Indices | None = None) ->
 def pair_cosines(left: Floats, i: Indices, right: Floats, j: Indices) -> Floats:
     """Return the cosine of row ``left[i]`` with row ``right[j]``, float32 (len(i),), in [-1, 1].
 
-    The score of a pair, wherever one decides or is shown. A matrix product gives another last bit
-    for a block of another shape and on another processor, so it may propose pairs but not choose
-    among them; this sum, in double precision, depends on the two rows alone.
+    This is the score by which pairs are decided and reported. The last bits of a matrix product
+    depend on the block's shape and the processor, so products are used only to find candidates;
+    this sum, in double precision, depends on the two rows only.
 
     Args:
-        left: Unit length, float32 (n, dim).
+        left: Unit vectors, float32 (n, dim).
         i: Rows of ``left``.
-        right: Unit length, float32 (m, dim).
+        right: Unit vectors, float32 (m, dim).
         j: Rows of ``right``, as many as ``i``.
     """
     out = np.empty(len(i), np.float32)

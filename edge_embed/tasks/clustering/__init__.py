@@ -1,1 +1,1 @@
-"""Groups of texts: found, named, drawn and reported."""
+"""Clusters of texts: find them, name them, draw a map, and write a report."""

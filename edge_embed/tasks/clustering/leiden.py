@@ -1,10 +1,10 @@
-"""Clusters of texts, without being told how many: communities of the neighbour graph.
+"""Clustering without a given number of clusters: communities of the nearest-neighbour graph.
 
-Each row is linked with its nearest rows, a link weighs what share of their nearest rows two rows
-have in common (as in PhenoGraph, Levine et al. 2015, https://doi.org/10.1016/j.cell.2015.05.047),
-and the Leiden method (Traag, Waltman & van Eck 2019, by the library graspologic-native) splits the
-graph where links are few. Memory grows with the number of rows. Rows that are far from their own
-cluster are kept apart.
+Each row is linked with its nearest neighbours. The weight of a link is the Jaccard index of the two
+rows' neighbours (PhenoGraph, Levine et al. 2015, https://doi.org/10.1016/j.cell.2015.05.047). The
+Leiden method (Traag, Waltman & van Eck 2019, in the library graspologic-native) finds communities
+of this graph. Rows that are far from the centre of their cluster are outliers. Memory grows with
+the number of rows.
 """
 
 from dataclasses import dataclass, replace
@@ -32,9 +32,9 @@ class Cluster:
     """Rows of one community of the neighbour graph."""
 
     number: int
-    """Its label; clusters are numbered by falling size."""
+    """Its label; the largest cluster has 0."""
     rows: npt.NDArray[np.intp]
-    """The rows, the most central first."""
+    """Its rows, those nearest to the centre first."""
     centre: Floats
     """The mean direction, float32 (dim,), of unit length."""
     cohesion: float
@@ -53,15 +53,16 @@ class Clustering:
     labels: Labels
     """Each row's cluster, or :data:`OUTLIER`: (n,)."""
     scores: Floats
-    """Each row's cosine with the centre of the nearest cluster: (n,)."""
+    """Each row's cosine with the nearest cluster's centre: (n,)."""
     clusters: tuple[Cluster, ...]
+    """The clusters, by size, the largest first."""
     threshold: float
-    """The lowest cosine with a centre that belongs to its cluster."""
+    """The lowest cosine with the centre of a row in a cluster; rows below are outliers."""
     recall: float = 1.0
-    """The share of true neighbours that a sample found; 1 where every pair was compared."""
+    """The share of a sample's true neighbours that was found; 1 for an exact search."""
 
     def assign(self, vectors: Vectors) -> tuple[Labels, Floats]:
-        """Return labels and scores of new rows; the clusters stay as they are.
+        """Return labels (n,) and scores (n,) of new rows; the clusters do not change.
 
         Args:
             vectors: Float (n, dim).
@@ -82,16 +83,16 @@ def cluster(
     seed: int = 0,
     exact: bool | None = None,
 ) -> Clustering:
-    """Group rows into the communities of their neighbour graph.
+    """Cluster rows by the communities of their nearest-neighbour graph.
 
     Args:
         vectors: Float (n, dim).
-        neighbours: Nearest rows that each row is linked with.
-        resolution: A higher one gives more and smaller clusters.
-        threshold: The lowest cosine with a cluster's centre that belongs to it; None takes what
-            leaves out a fiftieth of the rows of clusters.
-        min_size: Smaller clusters are outliers.
-        seed: Of the Leiden method; the same seed gives the same clusters.
+        neighbours: Number of nearest neighbours that each row is linked with.
+        resolution: Higher values give more and smaller clusters.
+        threshold: Rows whose cosine with the nearest centre is lower are outliers; None chooses it
+            so that 2 % of the rows are.
+        min_size: The smallest cluster; rows of smaller ones go to other clusters or are outliers.
+        seed: The seed of the Leiden method; the same seed gives the same clusters.
         exact: Compare every pair; None does so up to 100,000 rows.
 
     Raises:
@@ -107,8 +108,8 @@ def cluster(
     communities, recall = _communities(rows, neighbours, resolution, seed, exact=exact)
     middle = _centres(rows, communities)
     sizes = np.bincount(communities, minlength=len(middle))
-    # A row's label is its nearest centre, the same rule by which assign() labels new rows later.
-    # Clusters that become too small by it are dissolved, and their rows assigned to others.
+    # A row's final label is its nearest centre, the same rule as for new rows in assign(). Clusters
+    # that become too small are removed, and their rows assigned to others.
     while True:
         middle = middle[sizes >= min_size]
         labels, scores = assign(vectors, middle, -1.0)
@@ -121,17 +122,17 @@ def cluster(
             return replace(_clustering(labels, scores, middle, limit), recall=recall)
 
 
-# The share of rows that become outliers where no threshold is given.
+# The share of rows that become outliers if no threshold is given.
 _LEFT_OUT = 0.02
 
 
 def assign(vectors: Vectors, middle: Floats, threshold: float) -> tuple[Labels, Floats]:
-    """Return the nearest centre of each row, or :data:`OUTLIER`, and the cosine with it.
+    """Return the nearest centre of each row, or :data:`OUTLIER`, and the cosine with it: (n,) each.
 
     Args:
         vectors: Float (n, dim).
         middle: Centres of unit length, float32 (clusters, dim).
-        threshold: Rows below it are outliers.
+        threshold: Rows with a lower cosine are outliers.
 
     Raises:
         InputError: the vectors have another dimension, or NaN.
@@ -165,14 +166,14 @@ def centres(clustering: Clustering) -> Floats:
 def _communities(
     rows: Rows, neighbours: int, resolution: float, seed: int, *, exact: bool | None
 ) -> tuple[Labels, float]:
-    """Return a community for each row, numbered from 0, and the recall of their neighbours."""
+    """Return a community for each row, numbered from 0, and the recall of the neighbour search."""
     count = len(rows)
     if count < 2:
         return np.zeros(count, np.int64), 1.0
     found = nearest(rows, min(neighbours, count - 1), exact=exact)
-    linked = np.where(found.scores > 0, found.rows, -1)  # no link to what is unlike
+    linked = np.where(found.scores > 0, found.rows, -1)  # no link with a cosine of 0 or less
     edges = _edges(linked, _common_neighbours(linked))
-    communities = np.arange(count, dtype=np.int64)  # rows without a link stay alone
+    communities = np.arange(count, dtype=np.int64)  # a row without a link is a community of its own
     if edges:
         from graspologic_native import leiden
 
@@ -219,7 +220,7 @@ def _common_neighbours(rows: npt.NDArray[np.int32]) -> Floats:
 
 
 def _edges(rows: npt.NDArray[np.int32], weights: Floats) -> list[tuple[str, str, float]]:
-    """Return each linked pair once, with its weight; ascending, so that order is stable."""
+    """Return each linked pair once, with its weight, in ascending order."""
     left, column = np.nonzero(weights > 0)
     right = rows[left, column]
     weight = weights[left, column]
@@ -243,7 +244,7 @@ def _centres(rows: Rows, labels: Labels) -> Floats:
 
 
 def _clustering(labels: Labels, scores: Floats, middle: Floats, threshold: float) -> Clustering:
-    """Number the clusters by falling size, equal ones by their first row."""
+    """Number the clusters by size, the largest first; equal ones by their first row."""
     sizes = np.bincount(labels[labels >= 0], minlength=len(middle))
     first = np.full(len(middle), len(labels))
     np.minimum.at(first, labels[labels >= 0], np.flatnonzero(labels >= 0))

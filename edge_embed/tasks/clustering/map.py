@@ -1,4 +1,4 @@
-"""A picture of clusters: rows on a plane, near where they are alike (t-SNE, by scikit-learn)."""
+"""Draw a map of clusters: rows as points of a plane, by t-SNE (scikit-learn)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from edge_embed.tasks.vectors import Rows, Vectors
 
 __all__ = ["cluster_map", "require_map"]
 
-# More points than this cover each other, and take minutes to place.
+# More points than this would overlap, and take minutes to compute.
 _POINTS = 4000
 _NAMED = 15
 
 
 def require_map() -> None:
-    """Refuse early where a library is not installed.
+    """Check that a map can be drawn, before any work is done.
 
     Raises:
         MissingExtraError: matplotlib or scikit-learn is not installed.
@@ -44,9 +44,9 @@ def cluster_map(
     Args:
         vectors: Float (n, dim); of more than 4,000 rows a sample is drawn.
         labels: Each row's cluster, (n,).
-        names: Each cluster's name, in the order of size.
+        names: The clusters' names, by number.
         path: A .png file.
-        seed: Of the sample and the placement.
+        seed: The seed of the sample and of t-SNE.
 
     Raises:
         MissingExtraError: matplotlib or scikit-learn is not installed.
@@ -80,7 +80,7 @@ def cluster_map(
 
 
 def _places(unit: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
-    """Place rows on a plane, (n, 2)."""
+    """Return the coordinates of rows on a plane, float32 (n, 2)."""
     if len(unit) < 4:
         return np.eye(len(unit), 2, dtype=np.float32)
     from sklearn.manifold import TSNE

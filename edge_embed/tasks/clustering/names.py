@@ -1,4 +1,4 @@
-"""Names for clusters: the most central text, and the words that set a cluster apart."""
+"""Names for clusters: the most central text, and the most distinctive words."""
 
 import math
 import re
@@ -16,12 +16,12 @@ _WORD = re.compile(r"[^\W\d_][\w'’-]*[^\W_]|[^\W\d_]")
 
 @dataclass(frozen=True)
 class ClusterName:
-    """What a cluster is called."""
+    """The name of a cluster."""
 
     text: str
     """Its most central text."""
     words: tuple[str, ...]
-    """Its most distinguishing words, the most telling first."""
+    """Its most distinctive words, the most distinctive first."""
 
 
 def cluster_names(
@@ -29,12 +29,12 @@ def cluster_names(
 ) -> list[ClusterName]:
     """Name every cluster.
 
-    Words are ranked by TF-IDF over clusters (as Grootendorst 2022): in many of the cluster's texts
-    and in few other clusters. A word counts once a text.
+    Words are ranked by TF-IDF over clusters (as in BERTopic, Grootendorst 2022): those in many of
+    the cluster's texts and in few other clusters come first. A word counts once a text.
 
     Args:
         texts: The texts, read once.
-        labels: Each text's cluster; outliers are passed over.
+        labels: Each text's cluster; outliers are ignored.
         central: The row of each cluster's most central text.
         words: How many words each gets.
     """

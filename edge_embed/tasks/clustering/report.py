@@ -1,4 +1,4 @@
-"""Clusters as a file: a table to read (.csv), or all that new texts are assigned by (.json)."""
+"""Clusters as a file: a table to read (.csv), or with the centres, to assign new texts (.json)."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ class ClusterEntry:
     name: str
     """Its most central text."""
     words: list[str]
-    """Its most distinguishing words."""
+    """Its most distinctive words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class ClusterReport:
     """The clusters of a run."""
 
     model: str
-    """The fingerprint of the model whose vectors the centres are."""
+    """The fingerprint of the model that made the vectors."""
     threshold: float
     texts: int
     outliers: int
@@ -46,7 +46,7 @@ class ClusterReport:
     centres: npt.NDArray[np.float32]
     """Float32 (clusters, dim), of unit length."""
     recall: float = 1.0
-    """The share of true neighbours that a sample found; 1 where every pair was compared."""
+    """The share of a sample's true neighbours that was found; 1 for an exact search."""
 
     def write(self, path: Path) -> None:
         """Write the report: .csv without the centres, any other ending as JSON.

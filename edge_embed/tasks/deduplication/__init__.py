@@ -1,1 +1,1 @@
-"""Which texts say the same: exact and near duplicates, and what is removed."""
+"""Deduplication: exact and semantic duplicates, and which of them are removed."""

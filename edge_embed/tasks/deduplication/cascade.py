@@ -1,10 +1,10 @@
-"""Which records need a model at all: those that cheap vectors bring near another one.
+"""Cascaded deduplication: find candidates with cheap vectors, and embed only those with the model.
 
-Near-duplicates by a good model are nearly always near by a cheap one too (static vectors, a
-thousandth of the work), at some lower cosine. That cosine is not guessed: the links of a random
-sample of the records are computed exactly with the model, and it is set so that
-:data:`WANTED` of them have both ends among the candidates. The model then reads the candidates
-alone, and its cosines decide.
+Duplicates by a good model's vectors nearly always have a near neighbour by cheap vectors too
+(static ones take a thousandth of the time), at some lower cosine. That cosine is measured: a random
+sample of the records is embedded with the model, its links (pairs above the threshold) are computed
+exactly, and the cosine is set so that for :data:`WANTED` of them both records are candidates. The
+model then embeds only the candidates, and its cosines decide.
 """
 
 from collections.abc import Callable
@@ -27,49 +27,51 @@ Indices = npt.NDArray[np.intp]
 WANTED = 0.995
 """The share of a sample's links whose records must both be candidates."""
 
-# What the threshold aims at, as another sample would have shown a little less.
+# The share that the threshold is set for on the sample, as it may be lower on other records.
 _AIM = 0.9975
-# Rows of a sample, for each square root of the number of records: so large a part of them has the
-# same number of links, whatever that is.
+# Rows of a sample, in square roots of the number of records: then the expected number of links in
+# the sample does not depend on the number of records.
 _SAMPLE = 64
 _LEAST_SAMPLE = 2048
-# Where a sample has fewer links above the threshold than this, the strongest of those up to a
-# margin below it count too: weaker links are harder to find, so the estimate is on the safe side.
+# If a sample has fewer links than this, its strongest pairs down to a margin below the threshold
+# count too. Weaker pairs are harder to find, so that recall is underestimated rather than
+# overestimated.
 _ENOUGH = 400
 _MARGIN = 0.1
-# With fewer links even so, nothing can be said about one in 200.
+# With fewer links than this, a recall of 0.995 cannot be measured.
 _LEAST_LINKS = 100
-# Past this share the model might as well read all.
+# If candidates are a larger share of the records, all records are embedded.
 _MOST_CANDIDATES = 0.75
-# Links of a sample that are compared with all records to learn where to probe for neighbours.
+# Links of a sample that are compared with all records, to set the probes of the inverted file.
 _PROBED = 512
-# Links of a sample that are held; of a larger number the rest is not needed.
+# The most links of a sample that are held.
 _SAMPLE_LINKS = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The records that a model must read, and what the choice rests on."""
+    """The records that the model must embed, and the figures of that choice."""
 
     chosen: Flags
-    """(rows,)."""
+    """Which records are candidates, (rows,)."""
     threshold: float | None
-    """The cosine of cheap vectors at which a record has a neighbour; None where all are chosen."""
+    """Records with a neighbour above this cosine of cheap vectors are candidates; None if all
+    are."""
     links: int
-    """Links of the sample that were counted."""
+    """Number of the sample's links."""
     recall: float
-    """The share of those whose records are both chosen."""
+    """The share of them whose records are both candidates."""
     why_all: str = ""
-    """Why all records are chosen; empty where they are not."""
+    """Why all records are candidates; "" if they are not."""
 
     @classmethod
     def all_of(cls, rows: int, links: int, why: str) -> "Candidates":
-        """Choose every record."""
+        """Make all records candidates, for the reason ``why``."""
         return cls(np.ones(rows, np.bool_), None, links, 1.0, why)
 
 
 def sample_rows(rows: int, *, seed: int = 0) -> Indices:
-    """Return the rows that a model must read first, ascending."""
+    """Return the rows of the sample to embed first, ascending, of ``rows`` in all."""
     size = min(rows, max(_LEAST_SAMPLE, int(_SAMPLE * np.sqrt(rows))))
     return np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
 
@@ -77,13 +79,13 @@ def sample_rows(rows: int, *, seed: int = 0) -> Indices:
 def find_candidates(
     cheap: Rows, sample: Indices, vectors: Rows, threshold: float, *, references: int = 0
 ) -> Candidates:
-    """Find the records that may have a link of a model's vectors.
+    """Find the records that may have a duplicate by the model's vectors.
 
     Args:
         cheap: The cheap vectors of all records, references first.
-        sample: Some of the rows, ascending (:func:`sample_rows`).
-        vectors: The model's vectors of those.
-        threshold: The lowest cosine of a link, by the model.
+        sample: The rows of the sample, ascending (:func:`sample_rows`).
+        vectors: The model's vectors of the sample.
+        threshold: The lowest cosine of a link, by the model's vectors.
         references: How many of the rows are references, which are not compared with each other.
     """
     count = len(cheap)
@@ -100,8 +102,8 @@ def find_candidates(
         near[ends] = cosines_to_all(cheap, ends, start=references)
         probe_at = _quantile(np.minimum(near[left[some]], near[right[some]]))
     near = nearest_cosines(cheap, start=references, probe_at=probe_at)
-    # A text of which the cheap vectors know nothing has no neighbours, and may have duplicates.
-    near[_unknown(cheap)] = 1
+    # A text whose cheap vector is zero has no neighbour by it, but may have duplicates.
+    near[_zero_rows(cheap)] = 1
     found = np.minimum(near[left], near[right])
     limit = _quantile(found)
     chosen = near >= limit
@@ -122,16 +124,16 @@ def deduplicate_candidates(
     recall: float,
     progress: Callable[[int], None] | None = None,
 ) -> DeduplicationResult:
-    """Find semantic duplicates among records of which only some can have any.
+    """Find semantic duplicates, given vectors of the candidates only.
 
     Args:
-        vectors: Of those, float (m, dim).
-        rows: Which row each vector is of, references numbered first, (m,), without repeats.
+        vectors: The candidates' vectors, float (m, dim).
+        rows: The row of each vector, references numbered first, (m,), without repeats.
         order: All rows but the references from the best to the worst, as for :func:`deduplicate`.
         threshold: The lowest cosine of duplicates.
         references: How many reference records there are.
-        recall: The share of a sample's links whose rows are among those.
-        progress: Called with the number of vectors searched, as they are.
+        recall: The recall of the candidates (:attr:`Candidates.recall`).
+        progress: Called during the search with the number of vectors searched since the last call.
     """
     rank = np.arange(references + len(order))
     rank[references + order] = references + np.arange(len(order))
@@ -157,7 +159,7 @@ def deduplicate_candidates(
 
 
 def _counted_links(vectors: Rows, sample: Indices, threshold: float, references: int) -> Links:
-    """Return the sample's links, and the strongest below the threshold where those are few."""
+    """Return the sample's links; if there are few, also its strongest pairs below the threshold."""
     known = int(np.searchsorted(sample, references))
     ranked = np.arange(len(sample))
     found = search_links(
@@ -176,7 +178,7 @@ def _quantile(found: Floats) -> float:
     return float(np.quantile(found, 1 - _AIM, method="lower"))
 
 
-def _unknown(cheap: Rows) -> Indices:
+def _zero_rows(cheap: Rows) -> Indices:
     size = 8192
     parts = [
         start + np.flatnonzero(~cheap.take(np.arange(start, min(start + size, len(cheap)))).any(1))

@@ -1,4 +1,4 @@
-"""Connected components of a graph of links, by union and find."""
+"""Connected components of a graph."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +9,11 @@ Indices = npt.NDArray[np.intp]
 
 
 def connected_components(left: Indices, right: Indices, count: int) -> npt.NDArray[np.int64]:
-    """Return for each of ``count`` rows the lowest row of its component, (count,).
+    """Return for each of ``count`` rows the lowest row of its connected component, (count,).
 
-    Each round hangs the higher root of every link under the lower one and shortens all paths
-    (Shiloach & Vishkin 1982), so that a few rounds over whole arrays suffice.
+    ``left`` and ``right`` are the rows of the edges. In each round the higher root of every edge is
+    linked to the lower one and all paths are shortened (Shiloach & Vishkin 1982), so that a few
+    rounds of operations on whole arrays suffice.
     """
     root = np.arange(count, dtype=np.int64)
     while len(left):

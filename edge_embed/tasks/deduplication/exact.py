@@ -1,4 +1,4 @@
-"""Exact duplicates: texts that are the same once case, width and white space are taken away."""
+"""Exact duplicates: texts that are equal apart from case, Unicode form and white space."""
 
 import hashlib
 import unicodedata
@@ -17,24 +17,24 @@ Indices = npt.NDArray[np.intp]
 
 
 def normal_form(text: str) -> str:
-    """Return ``text`` in NFKC, case folded, each run of white space one space, none at the ends."""
+    """Return ``text`` in Unicode form NFKC, case folded, white space collapsed and stripped."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.split())
 
 
 class TextKeys:
-    """32 bytes for each text, by which exact duplicates are found without holding the texts."""
+    """Hashes of texts (32 bytes each), to find exact duplicates without holding the texts."""
 
     def __init__(self) -> None:
         self._normal, self._raw = bytearray(), bytearray()
 
     def add(self, text: str) -> None:
-        """Take in the next text."""
+        """Add the next text."""
         self._normal += hashlib.blake2b(_bytes(normal_form(text)), digest_size=16).digest()
         self._raw += hashlib.blake2b(_bytes(text), digest_size=16).digest()
 
     def extend(self, other: "TextKeys") -> None:
-        """Take in the texts of ``other`` after those that are here."""
+        """Append the texts of ``other``."""
         self._normal += other._normal
         self._raw += other._raw
 
@@ -43,11 +43,11 @@ class TextKeys:
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:
-        """For each text the first one with the same normal form, shape (n,)."""
+        """For each text the index of the first one with the same normal form, int64 (n,)."""
         return _first_equal(self._keys())
 
     def match(self, known: "TextKeys") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return :attr:`groups`, and for each text the first of ``known`` that equals it or -1."""
+        """Return :attr:`groups`, and for each text the first of ``known`` that equals it, or -1."""
         first = _first_equal(np.concatenate([known._keys(), self._keys()]))[len(known) :]
         return self.groups, np.where(first < len(known), first, -1)
 
@@ -56,12 +56,12 @@ class TextKeys:
 
     @property
     def ties(self) -> npt.NDArray[np.uint64]:
-        """A number for each text, made of its letters alone: decides between equals."""
+        """A number for each text that depends on its content only, to break ties: uint64 (n,)."""
         return np.frombuffer(bytes(self._raw), "<u8").reshape(-1, 2)[:, 0].astype(np.uint64)
 
     @property
     def digest(self) -> str:
-        """A hash of all texts in their order."""
+        """A hash of all texts in order, 64 hexadecimal digits."""
         return hashlib.sha256(bytes(self._raw)).hexdigest()
 
 
@@ -74,9 +74,11 @@ def keep_order(
     """Return rows from the best to the worst, a permutation of ``count`` rows.
 
     Args:
-        count: How many rows.
-        values: The highest is the best, such as lengths or a column; None is the order itself.
-        ties: Decides between equal values, so that the order of the input does not.
+        count: The number of rows.
+        values: A number for each row, such as its length; the highest is best. None keeps the
+            order of the rows.
+        ties: Breaks ties between equal values, so that the result does not depend on the order of
+            the input.
 
     Raises:
         InputError: a value is not finite, or there are not ``count`` of them.

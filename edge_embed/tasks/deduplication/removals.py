@@ -1,4 +1,4 @@
-"""Deduplication of records: exact duplicates first, then similar ones, in one account of both."""
+"""The removed records of a deduplication, exact and semantic duplicates together."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,12 +15,12 @@ Indices = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class ExactDuplicates:
-    """Records whose texts are the same in normal form."""
+    """Groups of records whose texts have the same normal form."""
 
     of: npt.NDArray[np.int64]
-    """For each row the row that stands for it, itself where it stands for its copies: (n,)."""
+    """For each row the kept row of its group, (n,); a kept row has its own number."""
     references: npt.NDArray[np.int64]
-    """For each row the reference row with the same text; -1 where there is none: (n,)."""
+    """For each row the reference row with the same text, or -1, (n,)."""
 
     @classmethod
     def find(
@@ -29,12 +29,12 @@ class ExactDuplicates:
         order: Indices,
         references: npt.NDArray[np.int64] | None = None,
     ) -> "ExactDuplicates":
-        """Let the best of each group stand for it.
+        """Keep the best row of each group.
 
         Args:
             groups: For each row the number of its group, (n,), all below n.
             order: Rows from the best to the worst.
-            references: As the attribute; None where there are no references.
+            references: See the attribute; None if there are no references.
         """
         best = np.full(len(groups), -1, np.int64)
         best[groups[order[::-1]]] = order[::-1]  # the last write wins: the best row
@@ -43,28 +43,33 @@ class ExactDuplicates:
 
     @property
     def unique(self) -> Indices:
-        """Rows that stand for their copies and are no copy of a reference, ascending."""
+        """Rows that are kept in their group and equal no reference, ascending."""
         own = self.of == np.arange(len(self.of))
         return np.flatnonzero(own & (self.references < 0))
 
 
 @dataclass(frozen=True)
 class Removal:
-    """A removed record, and the kept one that it was removed for."""
+    """A removed record, and the kept record that it is a duplicate of."""
 
     row: int
     partner: int
     """The kept row, or the reference row."""
     score: float
-    """The cosine that speaks for it; 1 for an exact duplicate of its partner."""
+    """The cosine of the two; 1 for exact duplicates."""
     kind: Literal["exact", "semantic"]
     reference: bool
+    """Whether ``partner`` is a reference row."""
 
 
 def removals(exact: ExactDuplicates, result: DeduplicationResult) -> list[Removal]:
-    """Return every removed row, ascending; ``result`` is of the vectors of ``exact.unique``.
+    """Return every removed row, ascending.
 
-    A copy of a record that is itself removed gets that record's partner and score.
+    An exact duplicate of a record that is itself removed gets that record's partner and score.
+
+    Args:
+        exact: The exact duplicates.
+        result: The semantic deduplication of the rows ``exact.unique``.
     """
     unique = exact.unique
     semantic = {

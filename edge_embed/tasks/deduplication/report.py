@@ -1,7 +1,7 @@
-"""The report of a deduplication: what was removed for which record, and all links behind it.
+"""The report of a deduplication: each removed record with its partner, and all links.
 
-JSON lines. First a header, then one line for each removed record, then the links, from which a
-stricter threshold follows without another search.
+The format is JSON lines: a header, a line for each removed record, and the links, with which a
+stricter threshold can be applied without another search.
 """
 
 import hashlib
@@ -24,46 +24,48 @@ from edge_embed.tasks.neighbours import Links
 __all__ = ["DedupReport", "Refusal"]
 
 SCHEMA = 2
-"""From 2 on the last line is a checksum of those before it."""
+"""Since version 2 the last line is a checksum of the lines before it."""
 _FORMAT = "edge-embed dedup report"
 _CHECKSUM = "sha256"
-_MAX_COSINE = 1.001  # rounding goes a little beyond 1
-# Numbers on a line.
+_MAX_COSINE = 1.001  # rounding may exceed 1
+# The most numbers on a line.
 _CHUNK = 4000
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A record that vectors took for a duplicate, and a pair model did not."""
+    """A record that is a duplicate by its vector, but not by the pair model."""
 
     row: int
     partner: int
-    """The row, or the reference row, that it was like."""
+    """The row, or the reference row, that it is similar to."""
     score: float
     """Their cosine."""
     pair_score: float
-    """What the pair model made of them: below its threshold."""
+    """The pair model's score, below its threshold."""
     reference: bool
+    """Whether ``partner`` is a reference row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DedupReport:
-    """A deduplication, and the input that it belongs to."""
+    """A deduplication, and hashes of the input that it belongs to."""
 
     texts: str
-    """A hash of the input's texts in their order."""
+    """A hash of the input's texts in order."""
     against: str | None
-    """The same of the reference texts."""
+    """A hash of the reference texts in order; None without references."""
     keep: str
+    """Which record of a group was kept: ``first``, ``longest``, or the name of a column."""
     exact: ExactDuplicates
     result: DeduplicationResult
-    """Of the vectors of ``exact.unique``, compared with those of ``reference_rows``."""
+    """The semantic deduplication of the rows ``exact.unique`` against ``reference_rows``."""
     reference_rows: npt.NDArray[np.intp]
-    """The references that were searched, without their copies; (0,) where there are none."""
+    """The distinct reference rows, (0,) without references."""
     refused: tuple[Refusal, ...] = ()
-    """What a pair model did not confirm; those records stay."""
+    """The duplicates that a pair model did not confirm; those records are kept."""
     cascade: Mapping[str, float] | None = None
-    """How candidates were chosen, where the model did not read all records: see
+    """How candidates were chosen, if not all records were embedded with the model: see
     :class:`~edge_embed.tasks.deduplication.cascade.Candidates`."""
 
     def removals(self) -> list[Removal]:
@@ -77,8 +79,8 @@ class DedupReport:
 
         Args:
             path: The file.
-            texts: The texts of the removed and refused rows and of their partners.
-            reference_texts: The texts of the partners among the references.
+            texts: Row to text, for the removed and refused rows and their partners.
+            reference_texts: Row to text, for the partners among the references.
 
         Raises:
             OutputError: it cannot be written.
@@ -138,7 +140,7 @@ class DedupReport:
         yield "order", self.result.order
         yield "link_left", links.left
         yield "link_right", links.right
-        # In full: what is read back must be what was measured.
+        # Not rounded, so that reading gives the same values.
         yield "link_score", links.score.astype(np.float64)
 
     @classmethod
@@ -166,7 +168,7 @@ class DedupReport:
                 for line in file:
                     content = parse_json(line)
                     if told is not None:
-                        raise damaged  # something follows the checksum
+                        raise damaged  # the checksum is not the last line
                     if _CHECKSUM in content:
                         told = content[_CHECKSUM]
                         continue
@@ -262,7 +264,7 @@ _ARRAYS = (
 
 
 class _SummedFile:
-    """Writes lines and sums them up."""
+    """Writes lines and computes their checksum."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._digest = stream, hashlib.sha256()

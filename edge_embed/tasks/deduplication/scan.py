@@ -1,4 +1,4 @@
-"""One pass over records: what finds exact duplicates, and how good each record is."""
+"""The first pass over records: hashes of their texts, and the value by which records are kept."""
 
 from array import array
 from collections.abc import Sequence
@@ -15,20 +15,22 @@ __all__ = ["Scan", "scan_records"]
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What one pass over records finds out."""
+    """The result of the first pass over records."""
 
     keys: TextKeys
     values: Sequence[float] | None
-    """A number for each record, (n,), the highest is the best; None where the first is the best."""
+    """A number for each record, (n,); the highest is kept. None keeps the first."""
 
 
 def scan_records(records: RecordFile, keep: str = "first", *, output: Path | None = None) -> Scan:
-    """Read all texts for exact duplicates, and how good each record is.
+    """Read all records, hash their texts, and read the value by which records are kept.
 
     Args:
         records: The file.
-        keep: ``first``, ``longest``, or the name of a column of numbers.
-        output: Where the records will be written; one that does not fit its format is refused.
+        keep: ``first``, ``longest``, or the name of a column of numbers, of which the highest is
+            kept.
+        output: The file that records will be written to; a record that does not fit its format is
+            refused.
 
     Raises:
         InputError: the file cannot be read, or the column is missing or holds no number.

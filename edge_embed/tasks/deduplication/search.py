@@ -1,4 +1,4 @@
-"""All links of some records, as far as memory allows."""
+"""Find all links (pairs above a threshold) of records, as far as memory allows."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,14 +14,14 @@ __all__ = ["FoundLinks", "search_links"]
 
 
 class FoundLinks(NamedTuple):
-    """What a search found."""
+    """The result of a search."""
 
     links: Links
     """Pairs above the threshold, rows numbered by rank."""
     complete: bool
-    """Whether they are all; if not, those to removed rows are missing."""
+    """Whether these are all links; if not, links to removed rows are missing."""
     recall: float
-    """The share of a sample's links that was found; 1 where every pair was compared."""
+    """The share of a sample's links that was found; 1 for an exact search."""
 
 
 def search_links(
@@ -34,16 +34,16 @@ def search_links(
     exact: bool | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> FoundLinks:
-    """Find the links of rows to better ones.
+    """Find the links of each row to better rows.
 
     Args:
         rows: The vectors.
         ranked: The rows to compare, references first, then from the best to the worst.
         threshold: The lowest cosine of a link.
         references: How many of them are references, which are not compared with each other.
-        most: Links that are held; with more, those to removed rows are dropped.
+        most: The most links to hold; beyond that, links to removed rows are dropped.
         exact: Compare every pair; None does so up to 100,000 rows.
-        progress: Called with the number of rows searched, as they are.
+        progress: Called during the search with the number of rows searched since the last call.
     """
     search = LinkSearch(rows, ranked, threshold, start=references, exact=exact)
     selection = Selection(len(ranked), references)

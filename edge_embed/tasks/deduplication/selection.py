@@ -1,4 +1,4 @@
-"""The greedy choice of the records that stay, from the best to the worst."""
+"""The greedy selection of the records to keep, from the best to the worst."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,15 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Selection:
-    """The greedy choice, made as links arrive in the order of rank."""
+    """The greedy selection; links are added in blocks, by rank.
+
+    Attributes:
+        kept: Which rows are kept, bool (total,).
+        partner: For each removed row the kept row that it duplicates, int64 (total,); -1 for kept.
+        score: The cosine of a removed row with its partner, float32 (total,).
+        references: Number of reference rows, which come first and are always kept.
+        end: Rows before this rank are decided.
+    """
 
     def __init__(self, total: int, references: int) -> None:
         self.kept: Flags = np.zeros(total, np.bool_)
@@ -22,7 +30,7 @@ class Selection:
         self.end = references
 
     def add(self, end: int, links: Links) -> None:
-        """Decide all rows before ``end``, given all links of those not decided yet."""
+        """Decide the rows from :attr:`end` up to ``end``, given all their links to better rows."""
         start, self.end = self.end, end
         self.kept[start:end] = True
         if not len(links):

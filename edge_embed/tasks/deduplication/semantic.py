@@ -1,10 +1,10 @@
-"""Semantic deduplication: which records to keep, which to remove, because of which.
+"""Semantic deduplication: which records to keep and to remove, by the cosine of their vectors.
 
-The rule, going from the best record to the worst: a record is removed if a record that was kept
-before it is at least ``threshold`` similar to it, and kept otherwise. So no two kept records are
-duplicates, every removed one is a direct duplicate of its partner (no chains from neighbour to
-neighbour), and the input's order matters only where "better" means "earlier". This is the greedy
-maximal independent set of the similarity graph.
+Records are decided from the best to the worst: one is removed if its cosine with a record kept
+before is at least ``threshold``, and kept otherwise. So no two kept records are duplicates, and
+every removed one is a direct duplicate of its partner, without chains from neighbour to neighbour.
+The result depends on the input's order only if "better" means "earlier". This is the greedy maximal
+independent set of the similarity graph.
 """
 
 from collections.abc import Callable
@@ -32,17 +32,18 @@ __all__ = [
 Indices = npt.NDArray[np.intp]
 
 MAX_LINKS = 20_000_000
-"""Links kept in memory (12 bytes each). Beyond, links to removed records are dropped: the same
-records are removed, but a stricter threshold then needs a new search."""
+"""The most links (pairs above the threshold) held in memory, 12 bytes each. Beyond that, links to
+removed records are dropped: the same records are removed, but a stricter threshold needs a new
+search."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A removed record and why."""
+    """A removed record, and the kept record that it is a duplicate of."""
 
     row: int
     partner: int
-    """Of the kept records better than it the most similar: a row, or one of ``against``."""
+    """The most similar of the better kept records: a row, or a row of ``against``."""
     score: float
     """Their cosine."""
     reference: bool = False
@@ -51,17 +52,17 @@ class Duplicate:
 
 @dataclass(frozen=True, eq=False)
 class DeduplicationResult:
-    """What deduplication kept and removed, and the links that it rests on."""
+    """The kept and removed records of a deduplication, and the links that decided them."""
 
     threshold: float
     rows: int
-    """How many records there were."""
+    """Number of records."""
     references: int
-    """How many reference records they were compared with."""
+    """Number of reference records that they were compared with."""
     kept: Indices
-    """Rows that stay, ascending."""
+    """The kept rows, ascending."""
     duplicates: tuple[Duplicate, ...]
-    """Rows that go, ascending."""
+    """The removed rows, ascending."""
     components: npt.NDArray[np.int64]
     """For each row the lowest row of its connected component in the graph of links: (rows,).
 
@@ -72,12 +73,12 @@ class DeduplicationResult:
     links: Links
     """Pairs above the threshold, rows numbered by rank: references first, then ``order``."""
     complete: bool
-    """Whether ``links`` are all; if not, :meth:`rethreshold` is refused."""
+    """Whether ``links`` are all; otherwise :meth:`rethreshold` is refused."""
     recall: float
-    """The share of links that a sample found; 1 where every pair was compared."""
+    """The share of a sample's links that was found; 1 for an exact search."""
 
     def rethreshold(self, threshold: float) -> "DeduplicationResult":
-        """Return the result for a stricter threshold, the same as a new run's.
+        """Return the result for a stricter threshold, the same as that of a new run.
 
         Raises:
             InputError: the threshold is lower than this result's, or not all links were kept.
@@ -91,7 +92,7 @@ class DeduplicationResult:
         return self._again(self.links.select(_strong(self.links, threshold)), threshold)
 
     def name_references(self, rows: Indices) -> "DeduplicationResult":
-        """Return the result with reference ``i`` called ``rows[i]``, where only some were given."""
+        """Return the result with reference ``i`` renumbered to ``rows[i]``."""
         named = tuple(
             replace(pair, partner=int(rows[pair.partner])) if pair.reference else pair
             for pair in self.duplicates
@@ -99,10 +100,9 @@ class DeduplicationResult:
         return replace(self, duplicates=named)
 
     def shrink(self, size: int) -> "DeduplicationResult":
-        """Remove only as many records as leave ``size``, the most alike first.
+        """Return a result that keeps ``size`` records, removing the most similar ones.
 
-        Where fewer are kept already, those with the lowest scores come back; where nothing above
-        this result's threshold can be removed any more, that is an error.
+        If this result keeps fewer, removed records with the lowest scores are kept again.
 
         Raises:
             InputError: more than ``size`` records are left, or not all links were kept.
@@ -130,13 +130,13 @@ class DeduplicationResult:
     def confirm(
         self, agree: Callable[[list[Duplicate]], Flags]
     ) -> tuple["DeduplicationResult", tuple[Duplicate, ...]]:
-        """Keep what ``agree`` says is no duplicate; return the result and what was refused.
+        """Keep the records that ``agree`` does not confirm; return the result and refused pairs.
 
-        A refused link counts as none, so a record may then go for another kept one, which is asked
-        about in turn.
+        The link of a refused pair is ignored. The record may then be a duplicate of another kept
+        record, and ``agree`` is asked about that pair too.
 
         Args:
-            agree: From removals to whether each stands, bool (removals,).
+            agree: Called with duplicates; returns which are confirmed, bool (duplicates,).
 
         Raises:
             InputError: not all links were kept.
@@ -157,7 +157,7 @@ class DeduplicationResult:
         return result, tuple(refused)
 
     def _linked(self, pairs: list[Duplicate], links: Links) -> Flags:
-        """Say which links are those of ``pairs``, (links,)."""
+        """Return which links are those of ``pairs``, bool (links,)."""
         rank = np.empty(self.rows, np.int64)
         rank[self.order] = self.references + np.arange(self.rows)
         ends = {
@@ -173,7 +173,7 @@ class DeduplicationResult:
     def _closest(self, size: int) -> "DeduplicationResult":
         """Return the strictest result that keeps at most ``size`` records."""
         levels = np.unique(self.links.score)
-        low, high = 0, len(levels) - 1  # at levels[0] everything is as it is now
+        low, high = 0, len(levels) - 1  # levels[0] gives the current result
         best = self
         while low <= high:
             middle = (low + high) // 2
@@ -214,14 +214,14 @@ def deduplicate(
     """Find semantic duplicates.
 
     Args:
-        vectors: Float (n, dim), of any length; a memory map is read block by block.
+        vectors: Float (n, dim), not necessarily normalized; a memory map is read block by block.
         threshold: The lowest cosine of duplicates.
-        order: Rows from the best to the worst, a permutation; None is the order that they have,
-            so that the first is kept. :func:`edge_embed.tasks.keep_order` makes others.
-        against: Reference vectors (m, dim): they stay, and rows like them go.
-        exact: Compare every pair; None does so up to 100,000 rows, and beyond searches an
-            inverted file, with at least 0.995 of a sample's true links.
-        progress: Called with the number of rows searched, as they are.
+        order: Rows from the best to the worst, a permutation; None is the order of the rows, so
+            that the first is kept. See :func:`edge_embed.tasks.keep_order`.
+        against: Reference vectors, float (m, dim); rows that are duplicates of these are removed.
+        exact: Compare every pair; None does so up to 100,000 rows, and searches an inverted file
+            beyond, which finds at least 0.995 of a sample's true links.
+        progress: Called during the search with the number of rows searched since the last call.
 
     Raises:
         InputError: vectors have another shape or NaN, ``order`` is no permutation, or the
@@ -259,15 +259,15 @@ def from_links(
     complete: bool = True,
     recall: float = 1.0,
 ) -> DeduplicationResult:
-    """Return the result that links lead to, wherever they were found.
+    """Return the deduplication that follows from links.
 
     Args:
-        links: Numbered by rank, references first; those to a removed record may be missing.
+        links: Rows numbered by rank, references first; links to a removed record may be missing.
         order: Rows from the best to the worst, a permutation.
-        threshold: The lowest cosine that was looked for.
+        threshold: The lowest cosine of a link.
         references: How many reference records there are.
-        complete: Whether the links are all that were found.
-        recall: The share of all links that was found.
+        complete: Whether no link is missing.
+        recall: The recall of the search for links.
     """
     total = references + len(order)
     selection = Selection(total, references)
@@ -325,7 +325,7 @@ def _result(
 
 
 def _strong(links: Links, threshold: float) -> Flags:
-    # As the search itself, which lets rounding pass.
+    # With the same tolerance for rounding as the search.
     strong: Flags = links.score >= np.float32(threshold - ROUNDING)
     return strong
 
