@@ -1,7 +1,7 @@
-"""Documents in an index: texts that are kept as one entry, or as several passages.
+"""Documents in an index: texts that are stored as one entry, or as several passages.
 
-A passage is an entry of its own: its id is ``DOCUMENT#passage-3``, and its metadata name the
-document, its number and how many there are, so that a filter and any search engine know them too.
+A passage is an entry of its own. Its id is ``DOCUMENT#passage-3``, and its metadata have the id of
+the document, the passage's number and the number of passages, for filters and other search engines.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from edge_embed.tasks.vectors import Vectors
 
 __all__ = ["Document", "Embed", "add_documents"]
 
-# Embedded and stored at a time.
+# Passages that are embedded and stored at a time.
 _PASSAGES = 2048
 _NAMES = ("document", "passage", "passages")
 
@@ -24,18 +24,18 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 @dataclass(frozen=True)
 class Document:
-    """A text to be kept, whole or in parts."""
+    """A text to store, whole or as passages."""
 
     id: str
     passages: Sequence[str]
-    """What is embedded and found: the text itself, or its passages in order."""
+    """The texts that are embedded: the whole text, or its passages in order."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def entries(self) -> list[tuple[str, str, Mapping[str, Any]]]:
         """Return id, text and metadata of each entry.
 
         Raises:
-            InputError: there are several, and the metadata have a name that passages need.
+            InputError: there are several, and the metadata have a name that passages use.
         """
         if len(self.passages) == 1:
             return [(self.id, self.passages[0], self.metadata)]
@@ -58,19 +58,19 @@ class Document:
 
 
 def add_documents(index: Index, documents: Iterable[Document], embed: Embed) -> int:
-    """Add documents of different ids; known ones are replaced with all of their passages.
+    """Add documents with different ids; known ones are replaced with all of their passages.
 
     Args:
-        index: Where to.
-        documents: Taken one by one; as soon as they have some two thousand passages, these are on
-            the disk, each document as a whole.
-        embed: Makes vectors of texts, float (n, dim).
+        index: The index to add to.
+        documents: Read one by one; they are stored in groups of about two thousand passages, each
+            document as a whole.
+        embed: Embeds texts: float (n, dim).
 
     Returns:
-        How many were there before.
+        The number of documents that were replaced.
 
     Raises:
-        InputError: metadata are no JSON or have a name that passages need.
+        InputError: metadata are not JSON, or have a name that passages use.
         OutputError: the disk is full, or another process has been writing for too long.
     """
     group: list[Document] = []
@@ -85,7 +85,7 @@ def add_documents(index: Index, documents: Iterable[Document], embed: Embed) -> 
 
 
 def _add(index: Index, documents: Sequence[Document], embed: Embed) -> int:
-    """Add documents, all of them or none; return how many were there before."""
+    """Add documents, all of them or none; return how many were replaced."""
     entries = [entry for document in documents for entry in document.entries()]
     ids = [document.id for document in documents]
     there = len(index.store.known(ids))

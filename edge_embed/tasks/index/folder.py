@@ -1,7 +1,7 @@
-"""Keep an index like a folder of files: what is new or changed comes in, what is gone leaves.
+"""Synchronise an index with a folder of files: add new and changed files, delete removed ones.
 
-Each entry of a file knows the folder, the file and a hash of its content, so nothing else has to be
-kept, and a run that was interrupted goes on where it was.
+The metadata of each entry have the folder, the file and a hash of its content, so no other state is
+stored, and an interrupted run can be resumed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,18 +20,19 @@ Split = Callable[[str], Sequence[str]]
 
 @dataclass
 class FolderUpdate:
-    """What an update did."""
+    """The result of an update: numbers of files."""
 
     added: int = 0
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
     split: int = 0
-    """Files that became several passages."""
+    """Files that were split into several passages."""
     split_passages: int = 0
-    """How many passages these became."""
+    """The number of their passages."""
     left_out: list[str] = field(default_factory=list)
-    """Why files could not be read, whose entries stay, or have no text, whose entries go."""
+    """A message for each file that could not be read, whose entries are kept, or that has no text,
+    whose entries are deleted."""
 
 
 def update_from_folder(
@@ -43,21 +44,22 @@ def update_from_folder(
     name: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> FolderUpdate:
-    """Bring an index to what the .txt, .md and .html files of a folder hold.
+    """Update an index to the .txt, .md and .html files of a folder.
 
-    A file is the document ``NAME/FILE``, whose metadata are ``folder`` (NAME), ``file`` and
-    ``file_hash``. Entries of other folders, or that were added otherwise, are left alone.
+    A file is the document ``NAME/FILE``, with the metadata ``folder`` (NAME), ``file`` and
+    ``file_hash``. Other entries are not changed.
 
     Args:
-        index: What is changed; each file is on the disk as a whole.
-        folder: Where the files are, also within its folders. Links and hidden ones are left out.
-        split: Makes passages of a text; one for a text that is kept whole.
-        embed: Makes vectors of passages, float (n, dim).
-        name: What the folder is called in the index; None is its path.
-        progress: Called with the number of files that were looked at.
+        index: The index to update; each file is stored as a whole.
+        folder: The folder of the files, with its subfolders. Symbolic links and hidden files are
+            skipped.
+        split: Splits a text into passages; a text that is stored whole is one.
+        embed: Embeds passages: float (n, dim).
+        name: The name of the folder in the index; None is its path.
+        progress: Called during the update with the number of files checked since the last call.
 
     Raises:
-        InputError: it is no folder, or has no such files although the index knows some of it.
+        InputError: it is not a folder, or has no such files.
         OutputError: the disk is full, or another process has been writing for too long.
     """
     key = str(folder.resolve()) if name is None else name
@@ -76,7 +78,7 @@ def update_from_folder(
     update.removed = index.delete(gone) if gone else 0
     documents = _changes(index, files.values(), key, known, split, update, progress)
     update.changed = add_documents(index, documents, embed)
-    update.added -= update.changed  # until now it counted both
+    update.added -= update.changed  # added has counted both so far
     return update
 
 
@@ -89,7 +91,7 @@ def _changes(
     update: FolderUpdate,
     progress: Callable[[int], None],
 ) -> Iterator[Document]:
-    """Yield the documents that are to be added; take those out that have no text any more."""
+    """Yield the documents to add; delete those that have no text any more."""
     for file in files:
         progress(1)
         content = _changed(file, known, update)
@@ -110,7 +112,7 @@ def _changes(
 
 
 def _known(index: Index, key: str) -> dict[str, str]:
-    """Return the hash of each file that the index knows of a folder."""
+    """Return the files of a folder that the index has: name to hash."""
     rows = index.store.distinct(["file", "file_hash"], {"folder": key})
     return {file: hash_ for file, hash_ in rows if isinstance(file, str) and hash_ is not None}
 
@@ -118,7 +120,7 @@ def _known(index: Index, key: str) -> dict[str, str]:
 def _changed(
     file: FolderFile, known: Mapping[str, str], update: FolderUpdate
 ) -> tuple[str, str] | None:
-    """Return the text and the hash of a file; None if it is as before, or cannot be read."""
+    """Return text and hash of a file; None if it is unchanged, or cannot be read."""
     try:
         file.name.encode()
         if file.hash() == known.get(file.name):

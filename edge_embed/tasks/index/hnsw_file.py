@@ -1,7 +1,8 @@
-"""The fast half of an index: a graph of near vectors (HNSW) in a file, mapped into memory.
+"""The HNSW file of an index: a graph of near neighbours, memory-mapped, for fast search.
 
-Malkov & Yashunin 2018, by the library usearch, with int8 vectors. It only proposes candidates; the
-store's vectors decide. It is made from the store and can be made again at any time.
+HNSW (Malkov & Yashunin 2018) of the library usearch, with int8 vectors. It only proposes
+candidates; their order is decided by the store's vectors. The file can be rebuilt from the store at
+any time.
 """
 
 import json
@@ -33,7 +34,7 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class _Manifest:
-    """What the file holds: tells a file of another store, an older one, or half a file apart."""
+    """Describes the file, to recognise one of another store, an outdated or an incomplete one."""
 
     schema: int
     store: str
@@ -41,13 +42,13 @@ class _Manifest:
     dim: int
     count: int
     newest: int
-    """The highest number in the file; entries above it are searched one by one."""
+    """The highest entry number in the file; newer entries are compared one by one."""
     checksum: int
     size: int
 
 
 def require_usearch() -> None:
-    """Refuse early where the library is not installed.
+    """Check that the library is installed.
 
     Raises:
         MissingExtraError: usearch is not installed.
@@ -59,7 +60,7 @@ def require_usearch() -> None:
 
 
 class HnswFile:
-    """An open neighbour file."""
+    """An open HNSW file."""
 
     def __init__(self, graph: Any, manifest: _Manifest) -> None:  # noqa: ANN401
         self._graph = graph
@@ -68,9 +69,14 @@ class HnswFile:
 
     @classmethod
     def open(cls, path: Path, *, store: str, dim: int) -> "HnswFile | None":
-        """Map a file; None where it is missing, damaged, or of another store.
+        """Map a file; None if it is missing, damaged, or of another store.
 
-        It is read once and its checksum compared: a damaged graph could lead anywhere.
+        Its checksum is compared first, since a damaged graph could crash the process.
+
+        Args:
+            path: The file.
+            store: The identity of the store.
+            dim: Dimensions of the vectors.
         """
         require_usearch()
         try:
@@ -99,7 +105,15 @@ class HnswFile:
         extend: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> "HnswFile | None":
-        """Write a file of all vectors of ``parts`` and open it; ``extend`` keeps what is there.
+        """Write a file and open it.
+
+        Args:
+            path: The file.
+            parts: Entry numbers (n,) and vectors, float32 (n, dim), block by block.
+            store: The identity of the store.
+            dim: Dimensions of the vectors.
+            extend: Keep the entries that the file already has.
+            progress: Called with the number of entries added since the last call.
 
         Raises:
             OutputError: it cannot be written.
@@ -120,14 +134,15 @@ class HnswFile:
             with atomic_file(path) as temporary:
                 graph.save(str(temporary))
                 size, checksum = temporary.stat().st_size, _checksum(temporary)
-            # A kill between the two leaves a file whose manifest does not fit: it is made again.
+            # If the process is killed between the two, the manifest does not fit the file, which is
+            # then rebuilt.
             manifest = _Manifest(_SCHEMA, store, dim, len(graph), newest, checksum, size)
             with atomic_file(_manifest_file(path)) as temporary:
                 temporary.write_text(json.dumps(asdict(manifest)) + "\n", encoding="utf-8")
         return cls.open(path, store=store, dim=dim)
 
     def candidates(self, query: Floats, count: int) -> Numbers:
-        """Return about ``count`` numbers near ``query``, float32 (dim,)."""
+        """Return the numbers of about ``count`` entries near ``query``, float32 (dim,)."""
         count = min(count, self.count)
         self._graph.expansion_search = max(_EXPANSION_SEARCH, count)
         return np.asarray(self._graph.search(query, count).keys, np.int64).reshape(-1)

@@ -1,6 +1,6 @@
-"""Keep the HNSW file of an index up to date: opened, extended, or rebuilt from the store.
+"""Keep the HNSW file of an index up to date: open it, extend it, or rebuild it from the store.
 
-It is rebuilt where it is missing, damaged, or too far behind the store.
+It is rebuilt if it is missing, damaged, or too far behind the store.
 """
 
 from collections.abc import Callable
@@ -19,15 +19,15 @@ __all__ = ["HnswSearch"]
 
 Numbers = npt.NDArray[np.int64]
 
-# The file may lag behind by this share of the entries before it is rebuilt.
+# The file is rebuilt if it lacks more than this share of the entries, or has as many deleted ones.
 _LAG = 0.2
-# Candidates looked at for each hit wanted, and at least; their true cosines decide.
+# Candidates for each hit wanted, and the least number of candidates.
 _CANDIDATES = 4
 _MIN_CANDIDATES = 100
 
 
 class HnswSearch:
-    """Searches a store by its HNSW file."""
+    """Searches a store with its HNSW file."""
 
     def __init__(self, store: Store, path: Path) -> None:
         self._store, self.path = store, path
@@ -40,21 +40,21 @@ class HnswSearch:
         self._opened = None
 
     def current(self) -> HnswFile | None:
-        """Return the neighbour file, or None where it is missing, damaged or too far behind."""
+        """Return the HNSW file, or None if it is missing, damaged or too far behind."""
         require_usearch()
         version = self._store.version()
         if self._opened is not None and self._opened_at == version:
-            return self._opened  # nothing was written since it was looked at
+            return self._opened  # nothing was written since it was checked
         facts = self._store.facts
         file = self._opened
         if self._opened_at is not None and self._opened_at[0] != version[0]:
-            file = None  # of the index that was there before
+            file = None  # it belongs to the index file that was replaced
         if file is None:
             self._later = None
             file = HnswFile.open(self.path, store=facts.identity, dim=facts.dim)
         self._opened = None
         if file is None or file.newest > self._store.newest_ever():
-            return None  # the latter: of a time before the store was restored from a copy
+            return None  # the latter: the store was restored from an older copy
         count, later = len(self._store), len(self._store.numbers(after=file.newest))
         gone = file.count - (count - later)
         if max(later, gone) > _LAG * count:
@@ -65,7 +65,11 @@ class HnswSearch:
     def rebuild(
         self, progress: Callable[[int], None] | None, later: Numbers | None = None
     ) -> HnswFile:
-        """Make the neighbour file of everything, or put ``later`` entries into it."""
+        """Write the HNSW file of all entries, or add the entries ``later`` to it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         self._later = None
         facts = self._store.facts
         self._opened_at = self._store.version()
@@ -88,7 +92,14 @@ class HnswSearch:
         depth: int,
         allowed: Numbers | None,
     ) -> Ranking:
-        """Return the nearest entries of one query among ``allowed``; None allows all."""
+        """Return the nearest entries of one query.
+
+        Args:
+            file: The HNSW file.
+            vector: The query's unit vector, float32 (dim,).
+            depth: How many entries.
+            allowed: The numbers of entries that may be returned; None allows all.
+        """
         later = self._added_since(file)
         count = max(_CANDIDATES * depth, _MIN_CANDIDATES)
         while True:
@@ -103,10 +114,10 @@ class HnswSearch:
                     fits = np.isin(later[0], allowed)
                     fresh = later[0][fits], later[1][fits]
                 return best_of([near, fresh], vector[None], depth)[0]
-            count *= 4  # a filter, or deletions, took too many
+            count *= 4  # a filter or deletions left too few
 
     def _added_since(self, file: HnswFile) -> tuple[Numbers, Floats]:
-        """Return what was added after the neighbour file was made, held in memory as well."""
+        """Return the entries added since the HNSW file was written; they are cached in memory."""
         version, held = self._store.version(), self._later
         if held is None or held[0] != version:
             numbers = self._store.numbers(after=file.newest)

@@ -1,7 +1,7 @@
 """A durable index of texts: add, update, delete, filter, search by meaning and by words.
 
-The store (:mod:`edge_embed.tasks.index.store`) is the truth; the neighbour file beside it is made
-from it and made again where it is missing, stale or damaged.
+All data are in the store (:mod:`edge_embed.tasks.index.store`); the HNSW file beside it is made
+from the store, and made again if it is missing, outdated or damaged.
 """
 
 import warnings
@@ -35,12 +35,12 @@ __all__ = ["Hit", "Index", "IndexInfo"]
 
 Numbers = npt.NDArray[np.int64]
 
-# Up to here every vector is compared, which takes a few milliseconds.
+# Up to this many entries every vector is compared, which takes a few milliseconds.
 _EXACT = 20_000
 
 
 class Index:
-    """An open index; a context manager. Threads and processes may search while one writes.
+    """An open index; a context manager. Other threads and processes may search while one writes.
 
     >>> with Index.create("notes.index", dim=2) as index:  # doctest: +SKIP
     ...     index.add(["red", "blue"], np.eye(2), metadata=[{"warm": True}, {"warm": False}])
@@ -53,7 +53,7 @@ class Index:
 
         Args:
             path: Its file.
-            model: The fingerprint of the model that will make the vectors; None does not check.
+            model: The fingerprint of the model that will make vectors; None does not check it.
 
         Raises:
             InputError: there is no such index, it is damaged, or it is of another model.
@@ -85,8 +85,8 @@ class Index:
             path: Its file, which must not exist.
             dim: Dimensions of its vectors.
             model: The fingerprint of the model that makes them.
-            model_name: How errors call that model.
-            dtype: How vectors are stored: int8 takes a quarter of the room and changes cosines by
+            model_name: The name of that model in errors.
+            dtype: How vectors are stored: int8 takes a quarter of the space and changes cosines by
                 about 0.005.
 
         Raises:
@@ -104,22 +104,22 @@ class Index:
         metadata: Sequence[Mapping[str, Any]] | None = None,
         replaces: Sequence[str] = (),
     ) -> list[str]:
-        """Add texts, or replace those whose id is there; on the disk when this returns.
+        """Add texts, or replace those with the same id; they are on disk when this returns.
 
         See :func:`~edge_embed.tasks.index.documents.add_documents` for texts over a model's limit.
 
         Args:
             texts: n texts.
             vectors: Float (n, dim).
-            ids: One each, different; None makes them of the texts, so that a text is there once.
-            metadata: A JSON object each.
-            replaces: Ids that go when these texts come, with their passages.
+            ids: n different ids; None hashes the texts, so that equal texts are stored once.
+            metadata: n JSON objects.
+            replaces: Ids to delete in the same transaction, with their passages.
 
         Returns:
             The ids.
 
         Raises:
-            InputError: numbers or dimensions do not fit, a vector has NaN, an id is there twice.
+            InputError: numbers or dimensions do not fit, a vector has NaN, an id is given twice.
             OutputError: the disk is full, or another process has been writing for too long.
         """
         rows = self._rows(vectors)
@@ -147,19 +147,19 @@ class Index:
         return names
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete texts by id, with their passages; return how many were there.
+        """Delete texts by id, with their passages; return how many existed.
 
-        On the disk when this returns.
+        The change is on disk when this returns.
         """
         return self._store.delete(ids)
 
     @property
     def store(self) -> Store:
-        """What it is kept in."""
+        """The store of all data."""
         return self._store
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
-        """Return the entries with these ids that are there, in the order asked for."""
+        """Return the entries with these ids, in the order given; unknown ids are skipped."""
         return self._store.by_id(ids)
 
     def __len__(self) -> int:
@@ -167,7 +167,7 @@ class Index:
 
     @property
     def facts(self) -> StoreFacts:
-        """What the index is for: its dimensions and its model."""
+        """The index's dimensions, type of vectors and model."""
         return self._store.facts
 
     def search(
@@ -184,21 +184,21 @@ class Index:
     ) -> list[list[Hit]]:
         """Return the ``k`` best entries of each query, best first.
 
-        Up to 20,000 entries (or entries that fit ``where``) all are compared; beyond, those that
-        the neighbour file proposes.
+        Up to 20,000 entries (of those that fit ``where``) all are compared; beyond that, only the
+        candidates that the HNSW file proposes.
 
         Args:
             vectors: Float (queries, dim).
             k: How many hits.
-            where: Only entries whose metadata has these values; a list stands for any of them.
+            where: Only entries whose metadata have these values; a list means any of its values.
             queries: The queries' texts. With them the search is hybrid: the ranking by vectors and
-                that of BM25 over the words are fused.
-            dense: Rank by vectors alone, with the queries' texts too.
+                the BM25 ranking of the words are fused.
+            dense: Rank by vectors only, even with ``queries``.
             exact: Compare with every entry, however many there are.
             rerank: Scores pairs of query and text, as :meth:`PairScorer.predict
-                <edge_embed.pairs.scorer.PairScorer.predict>` does: the hits are then ordered by
-                it. Needs ``queries``.
-            candidates: How many hits ``rerank`` reads of each query, at least ``k``.
+                <edge_embed.pairs.scorer.PairScorer.predict>` does; hits are ordered by its scores.
+                Needs ``queries``.
+            candidates: How many hits of each query are reranked, at least ``k``.
 
         Raises:
             InputError: the vectors have another dimension or NaN, or ``k`` is below 1.
@@ -236,10 +236,10 @@ class Index:
         ]
 
     def refresh(self, *, progress: Callable[[int], None] | None = None) -> bool:
-        """Bring the neighbour file up to date; make it if it is missing or damaged.
+        """Bring the HNSW file up to date; write it if it is missing or damaged.
 
-        Searches do not need it: they make the file where it is missing, and look through what was
-        added since one by one. Call it after adding much.
+        Calling this is optional, but useful after adding many entries: a search writes a missing
+        file, and compares entries added since the file was written one by one.
 
         Returns:
             Whether it was written.
@@ -260,13 +260,13 @@ class Index:
         return True
 
     def info(self) -> IndexInfo:
-        """Return what the index holds."""
+        """Return the index's numbers of entries and bytes, and its model."""
         return index_info(self._store, self._hnsw.path)
 
     def stopping(self, stop: Callable[[], bool]) -> AbstractContextManager[None]:
-        """Let ``stop`` end this thread's searches within the block, which raises EdgeEmbedError.
+        """End this thread's searches within the block with an EdgeEmbedError once ``stop`` is true.
 
-        It is asked about every millisecond.
+        It is called about every millisecond.
         """
         return self._store.stopping(stop)
 
@@ -344,11 +344,11 @@ class Index:
                 None if fused is None else fused[number],
             )
             for number in numbers
-            if (entry := entries.get(number)) is not None  # deleted meanwhile
+            if (entry := entries.get(number)) is not None  # None: deleted meanwhile
         ]
 
     def _all(self) -> tuple[Numbers, Floats]:
-        """Return all vectors, held in memory until something is written."""
+        """Return all numbers and vectors, cached in memory until the next write."""
         version, held = self._store.version(), self._held
         if held is None or held[0] != version:
             held = self._held = (version, *self._store.vectors(self._store.numbers()))

@@ -1,4 +1,4 @@
-"""What an index holds, in numbers."""
+"""Numbers of entries and bytes of an index."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["IndexInfo", "index_info"]
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """What an index holds."""
+    """Numbers of entries and bytes of an index, and its model."""
 
     entries: int
     dim: int
@@ -19,13 +19,13 @@ class IndexInfo:
     model: str
     model_name: str
     neighbours: int
-    """Entries in the neighbour file; 0 where there is none."""
+    """Number of entries in the HNSW file; 0 if there is none."""
     store_bytes: int
     neighbour_bytes: int
 
 
 def index_info(store: Store, neighbours: Path) -> IndexInfo:
-    """Return what an index holds, given its store and where its neighbour file would be."""
+    """Return the numbers of an index, given its store and the path of its HNSW file."""
     facts = store.facts
     there = neighbours.is_file()
     opened = None

@@ -1,8 +1,9 @@
-"""Metadata of entries: checked, as JSON, and one rule for filters, whatever the engine.
+"""Metadata of entries: check and write them as JSON, and filter by them.
 
-A number equals the same number, however it is typed (3 is 3.0), and the text that spells it; a text
-equals itself and the number or truth value that it spells. So ``page=3`` finds the row whether its
-file had types (.jsonl, .parquet) or only text (.csv, .tsv). A truth value is no number.
+The rule of filters, for every search engine: a number equals the same number of another type (3 and
+3.0) and its text ("3"); a text equals itself and the number or boolean that it spells. So
+``page=3`` finds a row whether its file has types (.jsonl, .parquet) or only text (.csv, .tsv).
+Booleans are not numbers.
 """
 
 import json
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 DOCUMENT = "id = ? OR (id >= ? AND id < ? AND json_extract(entries.metadata, '$.document') = ?)"
-"""SQL for the entries of a text, whole or as passages."""
+"""SQL condition for the entries of a document, whole or as passages."""
 
 Where = Mapping[str, object]
 
@@ -32,11 +33,11 @@ _MAX_CHOICES = 1000  # values in a filter; SQLite takes 32,766 in a statement
 
 
 def where_choices(where: Where) -> dict[str, list[Any]]:
-    """Return for each name the values of which an entry's metadata must have one, by the rule.
+    """Return each name of a filter with all values that match, by the rule of filters.
 
     Raises:
-        InputError: a value is neither a text, a number nor a truth value, or a list of these; a
-            name or a text cannot be stored; there are too many values.
+        InputError: a value is not a text, a number, a boolean or a list of these; a name or a text
+            cannot be stored; or there are too many values.
     """
     named: dict[str, list[Any]] = {}
     for name, wanted in where.items():
@@ -61,9 +62,9 @@ def _is_name(name: object) -> bool:
 
 
 def _is_choice(value: object) -> bool:
-    """Whether SQLite can compare with it."""
+    """Return whether SQLite can compare with a value."""
     if isinstance(value, str):
-        # A lone surrogate is no UTF-8, and SQLite ends texts at a NUL.
+        # A lone surrogate cannot be encoded, and SQLite ends texts at a NUL.
         return "\0" not in value and not any("\ud800" <= c <= "\udfff" for c in value)
     if isinstance(value, float):
         return math.isfinite(value)
@@ -71,7 +72,7 @@ def _is_choice(value: object) -> bool:
 
 
 def sql_condition(where: Where | None) -> tuple[str, list[object]]:
-    """Return SQL for entries whose metadata is as ``where`` says, and its parameters."""
+    """Return SQL that restricts a query to entries that match ``where``, and its parameters."""
     parts: list[str] = []
     parameters: list[object] = []
     for name, choices in where_choices(where or {}).items():
@@ -94,13 +95,13 @@ def sql_condition(where: Where | None) -> tuple[str, list[object]]:
 
 
 def document_values(id_: str) -> tuple[str, str, str, str]:
-    """Return the parameters of :data:`DOCUMENT` for a text's id."""
+    """Return the parameters of :data:`DOCUMENT` for a document's id."""
     first = f"{id_}{PASSAGE_MARK}"
     return id_, first, f"{first[:-1]}{chr(ord(first[-1]) + 1)}", id_
 
 
 def _alike(value: Any) -> list[Any]:  # noqa: ANN401
-    """Return the value and what it equals by the rule."""
+    """Return the value and the values that equal it by the rule of filters."""
     if isinstance(value, bool):
         return [value, str(value).lower(), str(value)]
     if isinstance(value, str):
@@ -114,7 +115,7 @@ def _alike(value: Any) -> list[Any]:  # noqa: ANN401
 
 
 def _spelled(text: str) -> int | float | bool | None:
-    """Return the number or truth value that a text spells, as JSON or as Python writes it."""
+    """Return the number or boolean that a text spells, as JSON or Python writes it; or None."""
     if text in ("true", "True", "false", "False"):
         return text.lower() == "true"
     try:
@@ -127,14 +128,14 @@ def _spelled(text: str) -> int | float | bool | None:
 
 
 def metadata_as_json(id_: str, metadata: Mapping[str, Any], text: str) -> str:
-    """Return metadata as JSON, after a look whether all of an entry can be kept.
+    """Return metadata as JSON, and check that id, text and metadata can be stored.
 
     Raises:
-        InputError: it is no JSON, or a text or an id holds what is no character.
+        InputError: the metadata are not JSON, or one of them has a lone surrogate.
     """
     try:
         written = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
-        parse_json(written)  # what is not read again is not kept
+        parse_json(written)  # it must be readable with our limits
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the metadata of {text!r:.40} is not JSON: {error}") from None
     for what, value in (("text", text), ("id", id_), ("column of the metadata", written)):

@@ -1,7 +1,7 @@
-"""A long text as passages: runs of whole sentences that a model reads whole, with some overlap.
+"""Split a long text into passages: whole sentences up to the model's limit, with some overlap.
 
-What a model reads beyond its limit is cut, so the end of a long text would not be found. Lengths
-come from the caller, as tasks know no tokenizer.
+A model truncates texts at its token limit, so the end of a long text would not be found. The caller
+provides the function that counts tokens, as tasks do not depend on a tokenizer.
 """
 
 import hashlib
@@ -12,24 +12,24 @@ from typing import Any, NamedTuple
 __all__ = ["PASSAGE_MARK", "Count", "passage_of", "split_text", "text_id"]
 
 PASSAGE_MARK = "#passage-"
-"""In the id of a passage, between its document's and its number."""
+"""Separates the document's id and the passage's number in the id of a passage."""
 
 Count = Callable[[Sequence[str]], Iterable[int]]
-"""From texts to the tokens of each, special ones included."""
+"""Function from texts to the number of tokens of each, special ones included."""
 _Lengths = Callable[[Sequence[str]], list[int]]
 
 _OVERLAP = 0.15
-# Of the room, after passages turned out longer than the sum of their sentences.
+# Factor on the room if a passage has more tokens than its sentences have in sum.
 _SHRINK = 0.9
 
 _BREAK = re.compile(
-    r"""(?<=[.!?…])["'”’»)\]]*\s+(?=[^\sa-z])  # a sentence ends, and no lower case goes on
+    r"""(?<=[.!?…])["'”’»)\]]*\s+(?=[^\sa-z])  # the end of a sentence, not before lower case
     | (?<=[。！？])[」』”’)]*\s*                  # the same without a space
     | \n\s*\n                                   # a paragraph
     | \n(?=[^\S\n]*(?:[-*•#]|\d+[.)])\s)        # an item of a list, a heading""",
     re.VERBOSE,
 )
-# A full stop after these, or after an initial, ends no sentence.
+# A full stop after these abbreviations, or after an initial, does not end a sentence.
 _SHORT = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|e\.g|i\.e|cf|vs|al|Mr|Mrs|Ms|Dr|Prof|St|Fig|Eq|approx)\.$"
 )
@@ -38,12 +38,12 @@ _WORD = re.compile(r"\S+\s*")
 
 
 def text_id(text: str) -> str:
-    """Return the id that a text has where none is given: a hash of it."""
+    """Return the default id of a text, a hash of it: 16 hexadecimal digits."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def passage_of(id_: str, metadata: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Return the document of a passage and its number; None for an entry that is a whole text."""
+    """Return document id and number of a passage; None for an entry that is a whole text."""
     document, number = metadata.get("document"), metadata.get("passage")
     if not (isinstance(document, str) and isinstance(number, int)):
         return None
@@ -51,7 +51,7 @@ def passage_of(id_: str, metadata: Mapping[str, Any]) -> tuple[str, int] | None:
 
 
 class _Unit(NamedTuple):
-    """A part that is not divided any further."""
+    """A part of a text that is not divided further."""
 
     start: int
     stop: int
@@ -61,21 +61,21 @@ class _Unit(NamedTuple):
 def split_text(
     text: str, count: Count, limit: int, *, prompt: str = "", overlap: float = _OVERLAP
 ) -> list[str]:
-    """Split a text that is longer than ``limit`` tokens into passages that are not.
+    """Split a text that is longer than ``limit`` tokens into passages of at most ``limit``.
 
-    A passage ends where a sentence or a paragraph does; only a sentence over the limit is divided
-    at white space, and only a word over it within. A passage begins with the last sentences of the
-    one before, as many as fit the overlap.
+    A passage ends at the end of a sentence or paragraph; a sentence over the limit is divided at
+    white space, and a word over the limit anywhere. A passage begins with the last sentences of the
+    passage before, as many as fit the overlap.
 
     Args:
         text: The text.
         count: Counts tokens as the model does: ``Embedder.count_tokens``.
-        limit: What the model reads at most: ``Embedder.max_seq_length``.
-        prompt: What is put before each passage, and counted with it.
-        overlap: Share of a passage that it has in common with the one before, below 1.
+        limit: The model's token limit: ``Embedder.max_seq_length``.
+        prompt: A prompt that is prepended to each passage, and counted with it.
+        overlap: The share of a passage that repeats the end of the one before, below 1.
 
     Returns:
-        The passages in order, without white space around them; the text itself where it fits.
+        The passages in order, without white space around them; the text itself if it fits.
     """
 
     def lengths(texts: Sequence[str]) -> list[int]:
@@ -88,14 +88,14 @@ def split_text(
     while True:
         spans = _packed(_units(text, lengths, special, room), room, int(overlap * room))
         passages = [part for start, stop in spans if (part := text[start:stop].strip())]
-        # Words joined may make more tokens than they have one by one.
+        # Joined parts may have more tokens than in sum.
         if room == 1 or not passages or max(lengths(passages)) <= limit:
             return passages or [text]
         room = max(1, int(_SHRINK * room))
 
 
 def _units(text: str, count: _Lengths, special: int, room: int) -> list[_Unit]:
-    """Divide a text into sentences, and what is over ``room`` further."""
+    """Divide a text into sentences, and sentences of more than ``room`` tokens further."""
     spans = list(_sentences(text))
     units: list[_Unit] = []
     for divide in (_words, _halves):
@@ -132,16 +132,16 @@ def _words(text: str, unit: _Unit, room: int) -> list[tuple[int, int]]:
 
 
 def _halves(text: str, unit: _Unit, room: int) -> list[tuple[int, int]]:
-    """Divide a word into parts of equally many characters, each short enough for any tokenizer."""
+    """Divide a word into parts with the same number of characters, each of at most ``room``."""
     parts = -(-unit.tokens // max(1, room // 2))
     size = max(1, -(-(unit.stop - unit.start) // parts))
     return [(at, min(at + size, unit.stop)) for at in range(unit.start, unit.stop, size)]
 
 
 def _packed(units: Sequence[_Unit], room: int, shared: int) -> Iterator[tuple[int, int]]:
-    """Yield the spans of as many units as fit the room, each begun with the last of the one before.
+    """Yield spans of as many units as fit the room; each repeats the last units of the previous.
 
-    At most ``shared`` tokens are repeated, and every span ends later than the one before.
+    At most ``shared`` tokens are repeated, and every span ends later than the previous one.
     """
     first = 0
     while first < len(units):

@@ -1,29 +1,29 @@
-"""The words of a query, as full-text search looks them up."""
+"""The words of a query for full-text search."""
 
 from collections.abc import Callable, Sequence
 
 __all__ = ["query_words", "rarest"]
 
-# More words than a model reads would take seconds to look up, and add little.
+# More words would take seconds to look up, and add little.
 _MAX_WORDS = 128
 _MAX_WORD = 100  # characters
 
 
 def query_words(query: str) -> list[str]:
-    """Return a query's first different words, without what FTS5 would read as syntax."""
+    """Return a query's first distinct words, without characters of FTS5's query syntax."""
     words = "".join(c if c.isalnum() else " " for c in query[: _MAX_WORDS * _MAX_WORD]).split()
     different = dict.fromkeys(word[:_MAX_WORD] for word in words)
     return list(different)[:_MAX_WORDS]
 
 
 def rarest(words: Sequence[str], count: Callable[[str, int], int], most: int) -> list[str]:
-    """Return the rarest words, as many as are in ``most`` entries together, but at least one.
+    """Return the rarest words that are in at most ``most`` entries together, but at least one.
 
-    What is in many entries tells them little apart, and to rank them all takes the time.
+    Frequent words hardly distinguish entries, and ranking many entries is slow.
 
     Args:
-        words: Different words.
-        count: Counts the entries with a word, up to a number.
+        words: Distinct words.
+        count: Counts the entries with a word, up to a maximum.
         most: How many entries may be ranked.
     """
     counts = {word: count(word, most + 1) for word in words}

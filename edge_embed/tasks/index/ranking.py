@@ -1,4 +1,4 @@
-"""Order what was found: the best of several parts, and two rankings fused into one."""
+"""Rankings: the best entries of several blocks, rank fusion, and reranking."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,19 +27,19 @@ Ranking = list[tuple[int, float]]
 """Entries and their cosines, best first."""
 
 Rerank = Callable[[list[tuple[str, str]]], Floats]
-"""From pairs of query and text to a score each, float (pairs,)."""
+"""Function from pairs (query, text) to scores, float (pairs,)."""
 
 FUSED = 100
-"""How many places of each ranking are fused."""
+"""How many entries of each ranking are fused."""
 RRF = 60
-"""Added to each rank: how little the first places weigh more than the next."""
+"""The constant of reciprocal rank fusion; the larger, the less the first ranks stand out."""
 MEANING = 0.5
-"""Weight of the ranking by vectors; the rest is that of the ranking by words."""
+"""Weight of the ranking by vectors; that of the ranking by words is 1 minus it."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A text that was found."""
+    """A text in a search result."""
 
     id: str
     text: str
@@ -47,19 +47,19 @@ class Hit:
     score: float
     """Its cosine with the query."""
     fused: float | None = None
-    """In hybrid search what it is ranked by: see :func:`fuse`."""
+    """The score that hybrid search ranks by (:func:`fuse`); None in other searches."""
     reranked: float | None = None
-    """After reranking what it is ranked by: the score of a model that read both texts."""
+    """The reranker's score, by which hits are ordered; None without reranking."""
 
     @property
     def document(self) -> str:
-        """The id of the text that it is, or is a passage of."""
+        """The id of its document; of a whole text its own id."""
         found = passage_of(self.id, self.metadata)
         return self.id if found is None else found[0]
 
     @property
     def passage(self) -> int | None:
-        """Which passage of its document it is, from 1; None for a whole text."""
+        """The number of the passage in its document, from 1; None for a whole text."""
         found = passage_of(self.id, self.metadata)
         return None if found is None else found[1]
 
@@ -69,7 +69,13 @@ def best_of(
     unit: Floats,
     depth: int,
 ) -> list[Ranking]:
-    """Return (number, cosine) of the best of all parts for each query; ties by number."""
+    """Return the best entries of all parts for each query; ties are decided by the lower number.
+
+    Args:
+        parts: Entry numbers (n,) and their unit vectors, float32 (n, dim), block by block.
+        unit: The queries' unit vectors, float32 (queries, dim).
+        depth: How many entries.
+    """
     numbers = np.empty((len(unit), 0), np.int64)
     scores = np.empty((len(unit), 0), np.float32)
     for part_numbers, vectors in parts:
@@ -88,10 +94,10 @@ def best_of(
 
 
 def fuse(by_meaning: Sequence[int], by_words: Sequence[int]) -> dict[int, float]:
-    """Return the weighted sum of 1 / (K + rank) of each entry over both rankings.
+    """Return each entry's weighted sum of 1 / (RRF + rank) over both rankings.
 
     Reciprocal rank fusion, Cormack, Clarke & Büttcher 2009, https://doi.org/10.1145/1571941.1572114.
-    K and the weights are those of ``benchmarks/tasks/fusion.py``.
+    The constant and the weights were measured by ``benchmarks/tasks/fusion.py``.
     """
     fused: dict[int, float] = {}
     for weight, ranking in ((MEANING, by_meaning), (1 - MEANING, by_words)):
@@ -103,7 +109,7 @@ def fuse(by_meaning: Sequence[int], by_words: Sequence[int]) -> dict[int, float]
 def reranked(
     queries: Sequence[str], found: Sequence[Sequence[Hit]], rerank: Rerank, k: int
 ) -> list[list[Hit]]:
-    """Order each query's hits by what ``rerank`` makes of query and text, and keep ``k``."""
+    """Order each query's hits by the scores of ``rerank``, highest first, and keep ``k``."""
     pairs = [(query, hit.text) for query, hits in zip(queries, found, strict=True) for hit in hits]
     scores = iter(rerank(pairs).tolist() if pairs else [])
     ordered = []

@@ -1,8 +1,8 @@
-"""Move an index to another model: a new store beside the old one, which it replaces at the end.
+"""Move an index to another model: build a new store beside the old one, then replace that.
 
-Texts, ids and metadata are those of the old store; only vectors are made. Until the switch the old
-index is searched and written as ever, and what was written meanwhile is brought over last, while
-writers wait. A run that is stopped goes on where it was.
+Texts, ids and metadata are copied; only the vectors are new. Until the replacement the old index
+can be searched and written; entries written meanwhile are copied at the end, while writers wait.
+An interrupted run can be resumed.
 """
 
 import os
@@ -28,16 +28,16 @@ _BLOCK = 512
 def reembed(
     path: Path, facts: StoreFacts, embed: Embed, *, progress: Progress = lambda _: None
 ) -> int:
-    """Replace the index at ``path`` by one of the same texts with other vectors.
+    """Replace the index at ``path`` by one with the same texts and another model's vectors.
 
-    Processes that have the old one open go on with the new one; vectors of the old model are
-    refused when they add some.
+    Processes that have the old index open continue with the new one; they can no longer add vectors
+    of the old model.
 
     Args:
         path: The index.
-        facts: What the new one is for: its model, dimensions and type of vectors.
-        embed: Makes vectors of texts, float (n, facts.dim).
-        progress: Called with the number of entries brought over.
+        facts: Model, dimensions and type of vectors of the new index.
+        embed: Embeds texts: float (n, facts.dim).
+        progress: Called with the number of entries copied since the last call.
 
     Returns:
         The number of entries.
@@ -52,11 +52,11 @@ def reembed(
         with owned_file(beside):
             new = _new_store(beside, facts)
             try:
-                _bring(old, new, embed, progress)
+                _copy(old, new, embed, progress)
                 with old.replacing():
-                    _bring(old, new, embed, progress)
+                    _copy(old, new, embed, progress)
                     count = len(new)
-                    new.close()  # its last connection: the log goes into the file
+                    new.close()  # closing the last connection merges the log into the file
                     _switch(beside, path)
             finally:
                 new.close()
@@ -66,7 +66,7 @@ def reembed(
 
 
 def _new_store(path: Path, facts: StoreFacts) -> Store:
-    """Open what an earlier run has left, if it was of the same model; else begin anew."""
+    """Open the store of an interrupted run for the same model, or create a new one."""
     if path.is_file():
         store = Store(path)
         if _same(store.facts, facts):
@@ -81,8 +81,8 @@ def _same(first: StoreFacts, second: StoreFacts) -> bool:
     return (first.dim, first.dtype, first.model) == (second.dim, second.dtype, second.model)
 
 
-def _bring(old: Store, new: Store, embed: Embed, progress: Progress) -> None:
-    """Add what the new store lacks or has otherwise, and delete what the old one no longer has."""
+def _copy(old: Store, new: Store, embed: Embed, progress: Progress) -> None:
+    """Add entries that are missing or different in ``new``, and delete those not in ``old``."""
     numbers = old.numbers()
     for start in range(0, len(numbers), _BLOCK):
         entries = list(old.entries(numbers[start : start + _BLOCK]).values())
@@ -108,7 +108,7 @@ def _bring(old: Store, new: Store, embed: Embed, progress: Progress) -> None:
 
 
 def _switch(beside: Path, path: Path) -> None:
-    """Put the new store in the old one's place, without the old one's log beside it."""
+    """Replace the old store by the new one, and remove the old one's log."""
     try:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -120,5 +120,5 @@ def _switch(beside: Path, path: Path) -> None:
             os.close(folder)
     except OSError as error:
         raise output_error(path, error) from error
-    with suppress(OSError):  # of the old vectors; it would be refused, and made anew
+    with suppress(OSError):  # the HNSW file of the old vectors
         path.with_name(f"{path.name}.neighbours").unlink()

@@ -1,4 +1,4 @@
-"""The tables of an index file, and how they are told from any other database."""
+"""The tables of an index file, and how an index is recognised among other databases."""
 
 import sqlite3
 import uuid
@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["APPLICATION", "SCHEMA", "fill", "own_schema", "schema_of"]
 
 APPLICATION = 0x45456D62
-""""EEmb": tells the file from any other SQLite database."""
+"""SQLite's application id of an index file, "EEmb"."""
 SCHEMA = 1
 
 TABLES = """
@@ -20,7 +20,7 @@ CREATE TABLE entries (
     text TEXT NOT NULL,
     metadata TEXT NOT NULL
 );
--- Apart, so that a filter by metadata does not read through all vectors.
+-- A table of its own, so that a filter by metadata does not read all vectors.
 CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(
     text, content='entries', content_rowid='number', tokenize='porter unicode61'
@@ -36,7 +36,7 @@ END;
 
 
 def fill(path: Path, facts: Mapping[str, object]) -> None:
-    """Write an empty store."""
+    """Write an empty store with these facts to ``path``."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.executescript(TABLES)
@@ -51,9 +51,9 @@ def fill(path: Path, facts: Mapping[str, object]) -> None:
 
 
 def schema_of(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    """Return kind, name and text of everything in a schema.
+    """Return kind, name and SQL of everything in a schema.
 
-    The text of full-text search's own tables is SQLite's and differs between its versions.
+    The SQL of full-text search's internal tables is left out, as it differs between versions.
     """
     return {
         (kind, name, "" if name.startswith("words_") or sql is None else " ".join(sql.split()))
@@ -63,7 +63,7 @@ def schema_of(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
 
 @cache
 def own_schema() -> frozenset[tuple[str, str, str]]:
-    """Return the schema of an empty store: the only one that is opened."""
+    """Return the schema of an empty store, the only one that is accepted."""
     connection = sqlite3.connect(":memory:")
     try:
         connection.executescript(TABLES)

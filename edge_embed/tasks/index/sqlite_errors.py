@@ -1,4 +1,4 @@
-"""SQLite's errors as those of this package, each in one line with its remedy."""
+"""Turn SQLite's errors into this package's, of one line with a remedy."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ __all__ = ["sqlite_errors", "stopped"]
 
 
 def stopped() -> EdgeEmbedError:
-    """Say that a search was ended by who asked for it."""
+    """Return the error of a search that was stopped."""
     return EdgeEmbedError("the search was stopped: it took too long, or nobody waits for it")
 
 
 def _short(error: Exception) -> str:
-    """Return SQLite's words, which may quote the file, as a short line."""
+    """Return SQLite's message, which may quote the file's content, as a short line."""
     return " ".join(str(error)[:200].split())
 
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line with its remedy."""
+    """Turn SQLite's errors within the block into errors of one line about the index ``path``."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,9 +1,9 @@
-"""What an index remembers: texts, ids, metadata and vectors in one SQLite file.
+"""The store of an index: texts, ids, metadata and vectors in one SQLite file.
 
-Write-ahead log with full synchronisation: what a call has returned from survives a kill or a power
-cut, readers never wait, and there is one writer at a time. An entry's number is never used again
-and its vector never changes (an update is a new number), so whatever is derived from the store can
-lag behind it without ever being wrong about an entry that is still there.
+It uses a write-ahead log with full synchronisation: completed writes survive a kill or a power cut,
+readers never wait, and there is one writer at a time. An entry's number is never reused and its
+vector never changes (an update gets a new number), so a file derived from the store, as that of
+HNSW, may be outdated but is never wrong about an entry that still exists.
 """
 
 import sqlite3
@@ -48,7 +48,7 @@ _creating = threading.Lock()  # a process owns a file as often as it likes
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """What a store is for."""
+    """The settings of a store."""
 
     dim: int
     dtype: VectorType
@@ -70,12 +70,12 @@ class Entry:
 
 
 def check_model(place: str, facts: StoreFacts, model: str) -> None:
-    """Refuse a model, by its fingerprint, that did not make the vectors in ``place``.
+    """Check that a model, by its fingerprint, made the vectors in ``place``.
 
-    An empty fingerprint, on either side, stands for a model that was not named.
+    An empty fingerprint on either side means that the model is not known.
 
     Raises:
-        InputError: another one did.
+        InputError: another model made them.
     """
     if facts.model and model and model != facts.model:
         raise InputError(
@@ -101,7 +101,7 @@ class Store:
         self._made_for = self.facts.model, self.facts.dim
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Read what the file says of itself; refuse any but a whole index of this program.
+        """Read the file's facts and schema; refuse any file but an intact index of this program.
 
         Raises:
             InputError: it is another kind of file, damaged, or newer than this version.
@@ -145,11 +145,11 @@ class Store:
             raise OutputError(f"{path} already exists; delete it first, or choose another name")
         if not path.resolve().parent.is_dir():
             raise OutputError(f"cannot write {path}: its folder {path.parent} does not exist")
-        # Made beside and renamed, so that a kill leaves no half index.
+        # Written beside and renamed, so that a killed process leaves no incomplete index.
         temporary = path.with_name(f".{path.name}.part")
         try:
             with _creating, owned_file(path), sqlite_errors(path):
-                if path.exists():  # made by another process since
+                if path.exists():  # created by another process meanwhile
                     raise OutputError(f"{path} already exists: another process has made it")
                 temporary.unlink(missing_ok=True)
                 try:
@@ -170,9 +170,9 @@ class Store:
         *,
         replaces: Sequence[str] = (),
     ) -> None:
-        """Add entries in the place of those with their ids or of ``replaces``. Durable on return.
+        """Add entries and delete those with the same ids or in ``replaces``. Durable on return.
 
-        Vectors are of unit length, float32 (n, dim). What goes goes with its passages.
+        Vectors have unit length, float32 (n, dim). Documents are deleted with their passages.
         """
         rows = [
             (id_, text, metadata_as_json(id_, data, text), blob)
@@ -193,7 +193,7 @@ class Store:
                 connection.execute("INSERT INTO vectors VALUES (?, ?)", (added.lastrowid, vector))
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Delete entries with their passages; return how many were there. Durable on return."""
+        """Delete entries with their passages; return how many existed. Durable on return."""
         statement = f"DELETE FROM entries WHERE {DOCUMENT}"  # noqa: S608
         with self._connections.writer() as connection:
             return sum(
@@ -201,14 +201,14 @@ class Store:
             )
 
     def known(self, ids: Iterable[str]) -> set[str]:
-        """Return those of these ids that are there, whole or as passages."""
+        """Return those ids that exist, whole or as passages."""
         statement = f"SELECT 1 FROM entries WHERE {DOCUMENT} LIMIT 1"  # noqa: S608
         return {id_ for id_ in ids if self._query(statement, document_values(id_))}
 
     def __len__(self) -> int:
         version, counted = self.version(), self._counted
         if counted is None or counted[0] != version:
-            # Counting reads an index of the whole table, which every query should not pay for.
+            # Counting reads an index of the whole table, too much for every query.
             ((count,),) = self._query("SELECT count(*) FROM entries")
             counted = self._counted = (version, int(count))
         return counted[1]
@@ -218,12 +218,12 @@ class Store:
         return self._connections.version()
 
     def newest_ever(self) -> int:
-        """Return the highest number that was ever given out."""
+        """Return the highest entry number ever used."""
         rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
         return int(rows[0][0]) if rows else 0
 
     def numbers(self, where: Where | None = None, *, after: int = 0) -> Numbers:
-        """Return the numbers of entries whose metadata is as ``where`` says, ascending."""
+        """Return the numbers above ``after`` of entries that match ``where``, ascending."""
         clause, values = sql_condition(where)
         rows = self._query(
             f"SELECT number FROM entries WHERE number > ?{clause} ORDER BY number",  # noqa: S608
@@ -232,13 +232,13 @@ class Store:
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def ids(self, where: Where | None = None) -> dict[int, str]:
-        """Return the ids of entries whose metadata is as ``where`` says by number, ascending."""
+        """Return the ids of entries that match ``where``: number to id, ascending."""
         clause, values = sql_condition(where)
         statement = f"SELECT number, id FROM entries WHERE 1{clause} ORDER BY number"  # noqa: S608
         return dict(self._query(statement, values))
 
     def distinct(self, names: Sequence[str], where: Where) -> list[tuple[Any, ...]]:
-        """Return the different values of some metadata among entries that are as ``where`` says."""
+        """Return the distinct values of the metadata ``names`` in entries that match ``where``."""
         columns = ", ".join("json_extract(entries.metadata, ?)" for _ in names)
         clause, values = sql_condition(where)
         return self._query(
@@ -247,7 +247,7 @@ class Store:
         )
 
     def vectors(self, numbers: Sequence[int] | Numbers) -> tuple[Numbers, Floats]:
-        """Return numbers that are still there, ascending, and their vectors, float32 (n, dim)."""
+        """Return those numbers that exist, ascending, and their unit vectors, float32 (n, dim)."""
         found = list(self._by_number("vectors", "number, vector", numbers))
         found.sort()
         if not all(isinstance(row[1], bytes) for row in found):
@@ -261,13 +261,13 @@ class Store:
         return np.array([row[0] for row in found], np.int64), unit
 
     def blocks(self, numbers: Numbers) -> Iterator[tuple[Numbers, Floats]]:
-        """Yield what :meth:`vectors` returns, for some thousand numbers at a time."""
+        """Yield the result of :meth:`vectors` for blocks of some thousand numbers."""
         for start in range(0, len(numbers), _BLOCK):
             self.check_stop()
             yield self.vectors(numbers[start : start + _BLOCK])
 
     def entries(self, numbers: Sequence[int] | Numbers) -> dict[int, Entry]:
-        """Return entries that are still there, by number."""
+        """Return those entries that exist: number to entry."""
         rows = self._by_number("entries", "number, id, text, metadata", numbers)
         return {row[0]: self._entry(*row) for row in rows}
 
@@ -281,7 +281,7 @@ class Store:
         return Entry(number, id_, text, values)
 
     def by_id(self, ids: Sequence[str]) -> list[Entry]:
-        """Return the entries with these ids that are there, in the order asked for."""
+        """Return the entries with these ids, in the order given; unknown ids are skipped."""
         found = []
         for id_ in ids:
             rows = self._query("SELECT number FROM entries WHERE id = ?", (id_,))
@@ -289,7 +289,7 @@ class Store:
         return found
 
     def words(self, query: str, count: int, where: Where | None = None) -> list[int]:
-        """Return the numbers of the entries that BM25 ranks first for any word of ``query``."""
+        """Return the numbers of the ``count`` best entries for any word of ``query``, by BM25."""
         terms = [f'"{word}"' for word in query_words(query)]
         if len(self) > _RANKED:
             terms = rarest(terms, self._count, _RANKED)
@@ -304,13 +304,13 @@ class Store:
         return [row[0] for row in rows]
 
     def _count(self, term: str, most: int) -> int:
-        """Return how many entries have a word, counted up to ``most``."""
+        """Return how many entries have a word, at most ``most``."""
         statement = "SELECT 1 FROM words WHERE words MATCH ? LIMIT ?"
         return len(self._query(statement, (term, most)))
 
     @contextmanager
     def replacing(self) -> Iterator[None]:
-        """Hold writers off for the block, which may put another file in this one's place."""
+        """Block writers during the block, which may replace the file."""
         with self._connections.writer():
             yield
 
@@ -319,16 +319,16 @@ class Store:
         self._connections.close()
 
     def stopping(self, stop: Callable[[], bool]) -> AbstractContextManager[None]:
-        """Let ``stop`` end what this thread reads within the block."""
+        """End what this thread reads within the block once ``stop`` is true."""
         return self._connections.stopping(stop)
 
     def check_stop(self) -> None:
-        """Raise where this thread's work is to stop."""
+        """Raise if this thread's work should stop (:meth:`stopping`)."""
         self._connections.check_stop()
 
     def _pack(self, vectors: Floats) -> list[bytes]:
         if self.facts.dtype == "int8":
-            # The cosine does not see a vector's length: each is scaled to the whole range.
+            # The cosine does not depend on length: scale each vector to the whole range.
             scale = 127 / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
             return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
         return [row.tobytes() for row in np.asarray(vectors, np.float32)]
