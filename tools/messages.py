@@ -48,6 +48,8 @@ Not a message but asked for often:
 |---|---|
 | A model is used in a forked process (multiprocessing, gunicorn --preload, Celery) | It works: \
 the first call there compiles the model again, in a second or two. |
+| An index is open in a process that forks | It works on both sides; the fork waits up to five \
+seconds for searches and writes of other threads. |
 | A model in another process by pickle | It is loaded again, from the same folder or name. |
 | A `.NAME.*.part` lies beside an output | A run was killed; the next one that writes NAME removes \
 it. |

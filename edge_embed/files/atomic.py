@@ -14,12 +14,12 @@ import shutil
 import stat
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edge_embed.errors import OutputError
+from edge_embed.files.fork_lock import ForkLock
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error, temporary_files
 
@@ -27,7 +27,7 @@ __all__ = ["atomic_file", "atomic_folder", "check_folder"]
 
 # Held between the creation of an unfinished output and its locking, so that another thread does not
 # remove it as abandoned.
-_making = threading.Lock()
+_making = ForkLock()
 
 
 @contextmanager

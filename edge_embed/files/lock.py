@@ -10,12 +10,12 @@ import os
 import re
 import stat
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_embed.errors import OutputError
+from edge_embed.files.fork_lock import ForkLock
 from edge_embed.files.write_errors import output_error
 
 if sys.platform != "win32":
@@ -32,7 +32,7 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS})
 
 _held: dict[str, int] = {}
 """Path of each lock of this process to the number of blocks that hold it."""
-_changed = threading.Lock()
+_changed = ForkLock()
 
 
 @contextmanager
@@ -99,13 +99,25 @@ def _owned(lock: Path, path: Path, name: str) -> Iterator[None]:
         yield
     finally:
         with _changed:
-            _held[key] -= 1
-            if not _held[key]:
-                del _held[key]
-                _release(lock, _handles.pop(key, None))
+            if key in _held:  # else forked from the owner within the block
+                _held[key] -= 1
+                if not _held[key]:
+                    del _held[key]
+                    _release(lock, _handles.pop(key, None))
 
 
 _handles: dict[str, int] = {}
+
+
+def _own_nothing() -> None:
+    for handle in _handles.values():
+        os.close(handle)
+    _handles.clear()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):  # the parent goes on owning, and lets go when it ends
+    os.register_at_fork(after_in_child=_own_nothing)
 
 
 def _acquire(lock: Path, path: Path, name: str) -> int | None:

@@ -10,7 +10,6 @@ fastembed-haystack. A program of others is started through it:
 """
 
 import importlib
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError
+from edge_embed.files.fork_lock import ForkLock
 from edge_embed.integrations.programs import run_program
 from edge_embed.integrations.requirements import requires
 from edge_embed.integrations.role_encoder import RoleEncoder
@@ -81,7 +81,7 @@ class EdgeEmbedTextEmbedding(TextEmbeddingBase):
                 f"{model_name} runs on the CPU through OpenVINO: leave out cuda and providers"
             )
         super().__init__(model_name, cache_dir, threads, **kwargs)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._loaded: RoleEncoder | None = None
         if not lazy_load:
             self._encoder()

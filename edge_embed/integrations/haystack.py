@@ -5,11 +5,11 @@
 """
 
 import asyncio
-import threading
 from dataclasses import replace
 from typing import Any
 
 from edge_embed.errors import InputError
+from edge_embed.files.fork_lock import ForkLock
 from edge_embed.integrations.requirements import requires
 from edge_embed.integrations.role_encoder import RoleEncoder
 
@@ -24,7 +24,7 @@ class _LazyEncoder:
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._encoder: RoleEncoder | None = None
 
     def load(self) -> RoleEncoder:

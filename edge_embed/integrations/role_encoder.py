@@ -1,6 +1,5 @@
 """What every adapter wraps: a model, and how queries and documents become vectors."""
 
-import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import Truncation
+from edge_embed.files.fork_lock import ForkLock
 
 __all__ = ["Model", "RoleEncoder"]
 
@@ -21,7 +21,7 @@ Model: TypeAlias = str | Path | Embedder | None
 
 # Two components of a pipeline, or a collection that is opened twice, share one loaded model.
 _loaded: "weakref.WeakValueDictionary[object, Embedder]" = weakref.WeakValueDictionary()
-_loading = threading.Lock()
+_loading = ForkLock()
 
 
 class RoleEncoder:

@@ -31,7 +31,12 @@ from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import Graph, GraphBuilder, build_graph, read_ir
 from edge_embed.runtime.packing_proof import packing_fault, recorded_packing
-from edge_embed.runtime.program_end import computing, stop_at_shutdown
+from edge_embed.runtime.program_end import (
+    computing,
+    fork_pending,
+    stop_at_shutdown,
+    yield_to_fork,
+)
 from edge_embed.runtime.streams import choose_streams
 
 __all__ = ["Engine", "compile_graph"]
@@ -110,6 +115,10 @@ class Engine:
         running: deque[_Running] = deque()
         try:
             for batch in chain(first, batches):
+                if fork_pending():
+                    while running:
+                        self._collect(idle, running.popleft(), out)
+                    yield_to_fork()
                 inputs = self._inputs_of(batch)
                 request = self._acquire(idle, running, out)
                 running.append(_Running(request, batch))
@@ -186,11 +195,12 @@ class _Compiled(NamedTuple):
     def make(
         cls, config: ModelConfig, runtime: RuntimeConfig, file: Path, build: GraphBuilder
     ) -> "_Compiled":
-        model, graph = _compiled(config, runtime, file, build)
-        requests = int(model.get_property(props.optimal_number_of_infer_requests))
         idle: _Idle = SimpleQueue()
-        for _ in range(requests):
-            idle.put(model.create_infer_request())
+        with computing():
+            model, graph = _compiled(config, runtime, file, build)
+            requests = int(model.get_property(props.optimal_number_of_infer_requests))
+            for _ in range(requests):
+                idle.put(model.create_infer_request())
         return cls(graph, model, idle, requests)
 
 

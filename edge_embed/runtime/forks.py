@@ -7,10 +7,11 @@ Python 3.14, and so do gunicorn --preload and Celery.
 
 import ctypes
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
+
+from edge_embed.files.fork_lock import ForkLock
 
 __all__ = ["PerProcess"]
 
@@ -23,25 +24,27 @@ class PerProcess(Generic[_T]):
     def __init__(self, make: Callable[[], _T]) -> None:
         """Make the value of this process with ``make``."""
         self._make = make
-        self._lock = threading.Lock()
-        self._process = os.getpid()
+        self._lock = ForkLock()
+        self._ours = True
         self._value = make()
         _every.add(self)
 
     def get(self) -> _T:
         """Return this process's value; after a fork it is made at the first call."""
-        if self._process != os.getpid():
+        if not self._ours:
             with self._lock:
-                if self._process != os.getpid():
-                    # Never destroyed, as its destructor would wait for the parent's threads.
-                    ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._value))
+                if not self._ours:
                     self._value = self._make()
-                    self._process = os.getpid()
+                    self._ours = True
         return self._value
 
-    def reset_lock(self) -> None:
-        """Replace the lock, which a thread of the parent may have held at the fork."""
-        self._lock = threading.Lock()
+    def forked(self) -> None:
+        """Keep the parent's value for ever, used or not; the next :meth:`get` makes another.
+
+        Its destructor would wait for the parent's threads, when the model is dropped or at exit.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._value))
+        self._ours = False
 
 
 _every: "weakref.WeakSet[PerProcess[Any]]" = weakref.WeakSet()
@@ -49,7 +52,7 @@ _every: "weakref.WeakSet[PerProcess[Any]]" = weakref.WeakSet()
 
 def _forked() -> None:
     for value in list(_every):
-        value.reset_lock()
+        value.forked()
 
 
 if hasattr(os, "register_at_fork"):

@@ -18,6 +18,7 @@ from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.engine import compile_graph
 from edge_embed.runtime.forks import PerProcess
 from edge_embed.runtime.graph import build_token_graph, read_ir
+from edge_embed.runtime.program_end import computing, fork_pending, yield_to_fork
 
 __all__ = ["TokenEngine"]
 
@@ -39,8 +40,9 @@ class TokenEngine:
             core = ov.Core()
             graph = build_token_graph(read_ir(core, file), config, layers=runtime.layers)
             kind = f"tokens, layers {runtime.layers}"
-            model = compile_graph(core, graph, runtime, file=file, kind=kind)
-            return model.create_infer_request()
+            with computing():
+                model = compile_graph(core, graph, runtime, file=file, kind=kind)
+                return model.create_infer_request()
 
         self._made = PerProcess(make)
 
@@ -54,8 +56,14 @@ class TokenEngine:
         Raises:
             EdgeEmbedError: inference failed.
         """
+        with computing():
+            self._run(batches, out)
+
+    def _run(self, batches: Iterable[Batch], out: npt.NDArray[Any]) -> None:
         request = self._made.get()
         for batch in batches:
+            if fork_pending():
+                yield_to_fork()
             mask = batch.inputs["attention_mask"]
             inputs = {"input_ids": batch.inputs["input_ids"], "attention_mask": mask}
             try:

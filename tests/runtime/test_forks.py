@@ -18,8 +18,12 @@ import pytest
 
 from edge_embed import Embedder
 from edge_embed.errors import EdgeEmbedError
+from edge_embed.files.fork_lock import ForkLock
+from edge_embed.runtime import program_end
 from edge_embed.runtime.dynamic_batcher import DynamicBatcher
+from edge_embed.runtime.engine import Engine
 from edge_embed.runtime.forks import PerProcess
+from edge_embed.runtime.program_end import computing
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -95,10 +99,71 @@ def test_a_queue_of_the_parent_is_refused(model: Embedder) -> None:
         batcher.close()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_lock_that_was_held_at_the_fork_is_none_in_the_child() -> None:
-    value = PerProcess(os.getpid)
-    with value._lock:
-        assert in_fork(lambda: value.get() == os.getpid()) is True
+    value, lock = PerProcess(os.getpid), ForkLock()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with value._lock, lock:
+            held.set()
+            done.wait(WAIT)
+
+    def use() -> bool:
+        with lock:
+            return value.get() == os.getpid()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert held.wait(WAIT)
+        assert in_fork(use) is True
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_lock_of_the_thread_that_forks_stays_its_own() -> None:
+    lock = ForkLock()
+    with lock:
+        assert in_fork(lambda: lock._lock.locked()) is True
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_waits_for_batches_of_other_threads(model: Embedder) -> None:
+    engine = model.engine
+    assert isinstance(engine, Engine)
+    stop, sizes = threading.Event(), []
+
+    def embed() -> None:
+        while not stop.is_set():
+            sizes.append(len(model.encode(TEXTS)))
+
+    threads = [threading.Thread(target=embed) for _ in "ab"]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                idle = engine._made._value.idle  # of the parent, as it was
+                os._exit(engine.requests - idle.qsize())
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert set(sizes) == {len(TEXTS)}
+
+
+def test_a_call_within_a_call_and_a_fork_within_do_not_wait_for_themselves() -> None:
+    with computing(), computing():
+        program_end._before_fork()
+        with computing():
+            pass
+        program_end._forked()
+    assert program_end._state.at_work == 0
 
 
 def test_pickled_by_its_arguments(
@@ -142,6 +207,17 @@ ENDINGS = {
     "after a fork": """
         if os.fork() == 0:
             model.encode(texts)
+            sys.exit(0)
+        assert os.wait()[1] == 0
+    """,
+    "in a fork that does not use the model": """
+        if os.fork() == 0:
+            sys.exit(0)
+        assert os.wait()[1] == 0
+    """,
+    "in a fork that drops the model": """
+        if os.fork() == 0:
+            del model
             sys.exit(0)
         assert os.wait()[1] == 0
     """,

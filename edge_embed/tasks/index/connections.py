@@ -3,31 +3,34 @@
 The file may come from somebody else, so only the schema that we make is opened, and nothing in it
 may run. It may be replaced while it is open: that is noticed by its inode, and the log of one file
 is never played into another.
+
+No connection is carried into a forked process, where SQLite would take the locks of the parent for
+its own, and what is written there would be lost when the parent closes the file. They are closed
+before the fork, and opened again on both sides at the next use.
 """
 
 import os
-import re
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from edge_embed.errors import InputError, OutputError
+from edge_embed.tasks.index.foreign_log import refuse_foreign_log
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors, stopped
 
 __all__ = ["Connections"]
 
 _WAIT = 30.0
+# Longest that a fork waits for those who read and write.
+_FORK_WAIT = 5.0
 # Virtual machine steps of SQLite between two looks whether to stop: about a millisecond.
 _STEPS = 20_000
-_WAL_HEADER, _FRAME_HEADER = 32, 24
 # How a file with a log is opened by whoever may not write.
 _LOGGED = "?mode=ro"
-# What the facts' page holds: a random name, and how many transactions the file has seen.
-_IDENTITY = re.compile(rb"identity([0-9a-f]{32})")
-_WRITES = re.compile(rb"writes(\d{20})")
 
 Check = Callable[[sqlite3.Connection], None]
 
@@ -54,9 +57,11 @@ class Connections:
         self._replacing = False
         self._inode: tuple[int, ...] | None = None
         self._mode = ""
+        self._shut = self._closed = self._carried = self._paused = False
         self.generation = 0
         """Goes up whenever another file was found in its place."""
         self._open()
+        _every.add(self)
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
@@ -99,10 +104,12 @@ class Connections:
 
     def version(self) -> tuple[int, int]:
         """Return numbers that change with every write, by this process or another."""
-        self.refresh()
-        with self._changed, sqlite_errors(self._path):
-            ((version,),) = self._watcher.execute("PRAGMA data_version").fetchall()
-            return self.generation, int(version)
+        while True:
+            self.refresh()
+            with self._changed, sqlite_errors(self._path):
+                if not self._shut:
+                    ((version,),) = self._watcher.execute("PRAGMA data_version").fetchall()
+                    return self.generation, int(version)
 
     @contextmanager
     def stopping(self, stop: Callable[[], bool]) -> Iterator[None]:
@@ -127,11 +134,15 @@ class Connections:
         """Open the file that is there now, if it is another one.
 
         Raises:
-            InputError: that is no index of ours, or damaged.
+            InputError: that is no index of ours, or damaged; or it was at work when this process
+                was forked.
         """
-        if self._found() in (self._inode, None):
+        if not self._stale():
             return
+        self._refuse_carried()
         with self._writing, self._changed:
+            if not self._stale():
+                return
             self._replacing = True
             try:
                 while self._lent:
@@ -150,10 +161,54 @@ class Connections:
 
     def close(self) -> None:
         """Close all connections that are not lent."""
+        if self._carried:
+            return
         with self._changed:
+            self._closed = True
             for connection in (self._writer, self._watcher, *self._idle):
                 connection.close()
             self._idle.clear()
+
+    def pause(self) -> None:
+        """Close all connections before a fork, and hold the locks until :meth:`go_on`."""
+        self._paused = self._writing.acquire(timeout=_FORK_WAIT)
+        if not self._paused:
+            return
+        self._changed.acquire()
+        if self._closed or self._carried:
+            return
+        idle = self._changed.wait_for(lambda: not self._lent, _FORK_WAIT)
+        if idle and not self._writer.in_transaction:
+            self.close()
+            self._shut = True
+
+    def go_on(self) -> None:
+        """Release the locks, in the process that has forked."""
+        if self._paused:
+            self._changed.release()
+            self._writing.release()
+
+    def forked(self) -> None:
+        """Reset the state in the forked process; connections still open are never used or closed."""
+        self._changed = threading.Condition(threading.RLock())
+        self._writing = threading.RLock()
+        self._replacing = False
+        if not (self._shut or self._closed or self._carried):
+            self._carried = True
+            _inherited.append((self._writer, self._watcher, *self._idle))
+            if self._inode is not None:
+                _carried_files.add(self._inode[:2])
+
+    def _refuse_carried(self) -> None:
+        found = self._found()
+        if self._carried or (found is not None and found[:2] in _carried_files):
+            raise InputError(
+                f"{self._path} was at work when this process was forked from the one that had it "
+                "open: open it after the fork, or start processes by spawn"
+            )
+
+    def _stale(self) -> bool:
+        return self._shut or self._carried or self._found() not in (self._inode, None)
 
     def _lend(self) -> sqlite3.Connection:
         while True:
@@ -161,6 +216,8 @@ class Connections:
             with self._changed:
                 while self._replacing:
                     self._changed.wait()
+                if self._shut:
+                    continue
                 if self._idle:
                     self._lent += 1
                     return self._idle.pop()
@@ -175,7 +232,8 @@ class Connections:
             raise InputError(
                 f"no index {self._path}: create it with 'edge-embed index create {self._path}'"
             )
-        _refuse_foreign_log(self._path)
+        self._refuse_carried()
+        refuse_foreign_log(self._path)
         with sqlite_errors(self._path):
             self._mode = _reading_mode(self._path)
             found = self._found()
@@ -192,6 +250,7 @@ class Connections:
                 self._writer.close()
                 raise
             self._inode = found
+            self._shut = self._closed = False
 
     def _found(self) -> tuple[int, ...] | None:
         """Return what tells the file that is there; None for none, perhaps on its way."""
@@ -231,6 +290,27 @@ class Connections:
         return connection
 
 
+_every: "weakref.WeakSet[Connections]" = weakref.WeakSet()
+_inherited: list[tuple[sqlite3.Connection, ...]] = []
+_carried_files: set[tuple[int, ...]] = set()
+
+
+def _at_fork(what: Callable[[Connections], None]) -> Callable[[], None]:
+    def run() -> None:
+        for connections in list(_every):
+            what(connections)
+
+    return run
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_at_fork(Connections.pause),
+        after_in_parent=_at_fork(Connections.go_on),
+        after_in_child=_at_fork(Connections.forked),
+    )
+
+
 def _reading_mode(path: Path) -> str:
     """Return how to open a file where this user may only read; empty where it may write as well.
 
@@ -251,51 +331,3 @@ def _count_write(connection: sqlite3.Connection) -> None:
     row = connection.execute("SELECT value FROM facts WHERE name = 'writes'").fetchone()
     count = int(row[0]) + 1 if row is not None else 1
     connection.execute("INSERT OR REPLACE INTO facts VALUES ('writes', ?)", (f"{count:020}",))
-
-
-def _refuse_foreign_log(path: Path) -> None:
-    """Refuse a write-ahead log that does not continue the file beside it."""
-    log = path.with_name(f"{path.name}-wal")
-    what = None
-    with suppress(OSError, sqlite3.Error, ValueError, TypeError):  # told when it is opened
-        what = _foreign(log, path)
-    if what is not None:
-        raise InputError(
-            f"{log} is the log of {what} than {path}, which was replaced while it was in use: "
-            f"move {log.name} away (it belongs to the file that was there before) and try again"
-        )
-
-
-def _foreign(log: Path, path: Path) -> str | None:
-    """Say of what a log is, if not of the file beside it."""
-    if not log.exists() or log.stat().st_size <= _WAL_HEADER:
-        return None
-    # Read without the log.
-    address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-    connection = sqlite3.connect(address, uri=True)
-    try:
-        (root,) = connection.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = 'facts'"
-        ).fetchone()
-        facts = dict(connection.execute("SELECT name, value FROM facts"))
-    finally:
-        connection.close()
-    for page in _logged_pages(log, root):  # the first says it; later ones continue it
-        identity, writes = _IDENTITY.search(page), _WRITES.search(page)
-        if identity is not None and identity[1].decode() != facts["identity"]:
-            return "another index"
-        if writes is not None and int(writes[1]) > int(facts.get("writes", 0)) + 1:
-            return "a later state"
-        return None
-    return None
-
-
-def _logged_pages(log: Path, number: int) -> Iterator[bytes]:
-    """Yield what a log holds of one page, oldest first."""
-    with log.open("rb") as file:
-        header = file.read(_WAL_HEADER)
-        size, salts = int.from_bytes(header[8:12], "big"), header[16:24]
-        while len(frame := file.read(_FRAME_HEADER)) == _FRAME_HEADER and frame[8:16] == salts:
-            page = file.read(size)
-            if int.from_bytes(frame[:4], "big") == number:
-                yield page

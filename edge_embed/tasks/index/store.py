@@ -7,7 +7,6 @@ HNSW, may be outdated but is never wrong about an entry that still exists.
 """
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import DamagedIndexError, InputError, OutputError
+from edge_embed.files.fork_lock import ForkLock
 from edge_embed.files.json_text import JsonError, parse_json
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
@@ -43,7 +43,7 @@ _MAX_DIM = 1 << 20
 _BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
 _RANKED = 20_000  # entries ranked by words; of more, those with a query's rarest words
-_creating = threading.Lock()  # a process owns a file as often as it likes
+_creating = ForkLock()  # a process owns a file as often as it likes
 
 
 @dataclass(frozen=True)
