@@ -189,7 +189,7 @@ class Connections:
             self._writing.release()
 
     def forked(self) -> None:
-        """Reset the state in the forked process; connections still open are never used or closed."""
+        """Reset the state in the forked process; never touch connections that are still open."""
         self._changed = threading.Condition(threading.RLock())
         self._writing = threading.RLock()
         self._replacing = False
