@@ -2,12 +2,12 @@
 
     edge-embed serve --model DIR
 
-The way of a request: :mod:`~edge_embed.server.connection` (slow clients),
-:mod:`~edge_embed.server.app` (keys, too many requests), :mod:`~edge_embed.server.endpoint` (body
-in, answer or error out), the protocol's handler in ``api/``
+A request passes through :mod:`~edge_embed.server.connection` (time limits of connections),
+:mod:`~edge_embed.server.app` (keys, limit of requests, errors), :mod:`~edge_embed.server.endpoint`
+(reads the body, writes the answer), the protocol's handler in ``api/``
 (:mod:`~edge_embed.server.api.openai`, :mod:`~edge_embed.server.api.tei`,
-:mod:`~edge_embed.server.api.tasks`), :mod:`~edge_embed.server.served_model` (texts to vectors),
-and the model's queue (:mod:`edge_embed.runtime.dynamic_batcher`).
+:mod:`~edge_embed.server.api.tasks`, ...), :mod:`~edge_embed.server.served_model` (texts to
+vectors), and the model's queue (:mod:`edge_embed.runtime.dynamic_batcher`).
 """
 
 from edge_embed.errors import MissingExtraError

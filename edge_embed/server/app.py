@@ -1,4 +1,4 @@
-"""The application: every path put together; keys, full queues, errors and counting on the way."""
+"""The ASGI application: all paths, API keys, the limit of requests, errors and metrics."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ __all__ = ["ENDPOINTS", "create_app"]
 _log = logging.getLogger("edge_embed.server")
 _access = logging.getLogger("edge_embed.access")
 
-# Tells a browser to ask for a password: any name, and the key.
+# Makes a browser ask for a user name (any) and a password (the key).
 _ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="edge-embed", charset="UTF-8"'}
 
 _FOR_ALL = frozenset({"/live", "/ready", "/health"})
 _PART = 256 << 10  # bytes of an answer that are sent at a time
 _MAX_LOGGED = 2000  # characters of an error
 
-# Statuses counted as rejections, and how they are called.
+# Statuses that are counted as rejections, and their names in the metrics.
 _REASONS = {401: "key", 413: "size", 429: "overload"}
 
 ENDPOINTS = [
@@ -44,7 +44,7 @@ ENDPOINTS = [
     *status.ENDPOINTS,
 ]
 
-# Errors of paths that are not there.
+# The protocol of errors for paths that do not exist.
 _PROTOCOL: Protocol = "openai"
 
 
@@ -52,10 +52,10 @@ def create_app(service: Service, *, page: bool = True, root_path: str = "") -> A
     """Return the ASGI application of a service.
 
     Args:
-        service: Its models; whoever runs the application starts and closes it.
-        page: Serve the page at /.
-        root_path: The prefix below which a proxy serves it, such as ``/embed``; a request is found
-            with it and without, whichever the proxy sends.
+        service: The models; the caller starts and closes it.
+        page: Serve the playground page at /.
+        root_path: The path prefix at which a proxy serves it, such as ``/embed``; requests are
+            accepted with and without it, as proxies may remove it.
 
     Raises:
         InputError: the prefix does not begin with a slash.
@@ -66,19 +66,19 @@ def create_app(service: Service, *, page: bool = True, root_path: str = "") -> A
     document = openapi_document(ENDPOINTS, root_path)
     schema = Response(json.dumps(document), media_type="application/json")
     pages = {"/openapi.json": schema, "/docs": html_response(reference_page(document))}
-    running = Response("edge-embed is running", media_type="text/plain")  # clients of Ollama ask
+    running = Response("edge-embed is running", media_type="text/plain")  # for Ollama's clients
     pages["/"] = playground() if page else running
     endpoints = [*ENDPOINTS, *(_fixed(*pair) for pair in pages.items())]
     return Application(service, endpoints, root_path=root_path)
 
 
 class Application:
-    """The ASGI application: refuses before any work is done, and makes errors answers."""
+    """The ASGI application: checks requests, calls endpoints, and turns errors into answers."""
 
     def __init__(
         self, service: Service, endpoints: Sequence[Endpoint], *, root_path: str = ""
     ) -> None:
-        """Stand before the endpoints."""
+        """Make an application of a service's endpoints; ``root_path`` as in :func:`create_app`."""
         self._service, self._root_path = service, root_path
         self._paths: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
@@ -117,10 +117,10 @@ class Application:
             _access.info("%s %s %d %.1f ms", scope["method"], path, status, 1000 * seconds)
 
     async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send an answer; a large one in parts, so that it is held no longer than it may be.
+        """Send an answer; a large one in parts and within the time limit of a request.
 
         Raises:
-            TimeoutError: the client does not take it; the connection is closed.
+            TimeoutError: the client does not read it in time; the connection is closed.
         """
         body = memoryview(response.body)
         if len(body) <= _PART or scope["method"] == "HEAD":
@@ -140,10 +140,10 @@ class Application:
             return await self._find(request).respond(self._service, request)
         except DisconnectedError:
             return Response(status_code=499)
-        except asyncio.CancelledError:  # a stop has waited as long as it was to
+        except asyncio.CancelledError:  # the server stops, and its time to drain is over
             problem = StatusError(503, "the server has stopped")
-        except BaseException as error:  # whatever it is, the client must hear it
-            # A library in Rust that panics raises no Exception.
+        except BaseException as error:  # any error must become an answer
+            # A panic of a library in Rust is not an Exception.
             if not (isinstance(error, Exception) or type(error).__name__ == "PanicException"):
                 raise
             problem = StatusError.of(error)
@@ -159,18 +159,20 @@ class Application:
         )
 
     def _protocol(self, path: str) -> Protocol:
-        """Return whose errors a path answers with."""
+        """Return the protocol of a path's errors."""
         return next((e.protocol for e in self._paths.get(path, {}).values()), _PROTOCOL)
 
     def _find(self, request: Request) -> Endpoint:
-        """Return the endpoint that a request is for.
+        """Return the endpoint of a request, after all checks.
 
         Raises:
-            StatusError: it has no key, there is no room for it, or no such path or method.
+            StatusError: wrong host (403), no key (401), no such path (404) or method (405), or too
+                many requests at a time (429).
         """
         path, method = request.scope["path"], request.scope["method"]
         service = self._service
-        # With keys another site's page has none to send. What watches a server may use any name.
+        # With keys this is not needed, as another site's page does not know one. Health checks may
+        # use any host name.
         if service.hosts is not None and service.keys is None and path not in _FOR_ALL:
             if not service.hosts.accept(request.headers.get("host")):
                 raise StatusError(
@@ -207,7 +209,7 @@ class Application:
 
 
 def _fixed(path: str, response: Response) -> Endpoint:
-    """Return an endpoint that always answers the same."""
+    """Return an endpoint with a constant answer."""
 
     async def answer(service: Service, _: None, caller: Caller) -> Response:
         return response

@@ -13,13 +13,13 @@ __all__ = ["ApiKeys"]
 
 
 class ApiKeys:
-    """Keys as hashes, which are compared in constant time whatever a caller sends."""
+    """API keys, stored as hashes and compared in constant time."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        """Take the keys.
+        """Hash the keys; empty ones are ignored.
 
         Raises:
-            InputError: there is none, which would lock everybody out.
+            InputError: there is none, so that nobody could use the server.
         """
         self._digests = [_digest(key.strip().encode()) for key in keys if key.strip()]
         if not self._digests:
@@ -27,10 +27,10 @@ class ApiKeys:
 
     @classmethod
     def from_file(cls, path: Path) -> "ApiKeys":
-        """Read a file with a key a line; lines that begin with # are comments.
+        """Read a file with one key a line; lines that begin with # are comments.
 
         Raises:
-            InputError: it cannot be read, or holds no key.
+            InputError: it cannot be read, or has no key.
         """
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -39,9 +39,9 @@ class ApiKeys:
         return cls(line for line in lines if not line.lstrip().startswith("#"))
 
     def accept(self, authorization: bytes) -> bool:
-        """Whether an Authorization header carries one of the keys.
+        """Return whether an Authorization header has one of the keys.
 
-        ``Bearer KEY`` is what API clients send; a browser asks for a password and sends
+        API clients send ``Bearer KEY``; a browser asks for a password and sends
         ``Basic base64(NAME:KEY)``, with any name.
         """
         kind, _, value = authorization.partition(b" ")
@@ -54,7 +54,7 @@ class ApiKeys:
         elif kind.lower() != b"bearer":
             return False
         digest = _digest(key)
-        # Every key is compared, so that the time says nothing of which one was near.
+        # All keys are compared, so that the time does not reveal which one matched.
         return sum(hmac.compare_digest(digest, known) for known in self._digests) > 0
 
 

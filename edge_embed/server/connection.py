@@ -1,7 +1,7 @@
-"""A connection that a slow or silent client cannot hold for long.
+"""Connections with time limits, so that slow or silent clients cannot hold them.
 
-uvicorn's own timer runs between requests only: whoever sends a request byte by byte, or none at
-all, would keep a connection for ever.
+uvicorn's own timer runs between requests only: a client that sends a request byte by byte, or
+nothing at all, would keep a connection for ever.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from edge_embed.server.upgrade import HeadFilter
 
 __all__ = ["JoiningTransport", "connection_class"]
 
-# Request line and headers; keys and cookies take a few hundred bytes.
+# The most bytes of request line and headers; keys and cookies take a few hundred.
 _MAX_HEADER_BYTES = 32 << 10
 
 
 def connection_class(limits: Limits) -> type[asyncio.Protocol]:
-    """Return the protocol class that keeps these limits."""
+    """Return a protocol class for uvicorn that enforces these limits."""
 
     class LimitedConnection(_Connection):
         pass
@@ -45,10 +45,10 @@ class _Connection(HttpToolsProtocol):
             return
         raw: Any = transport.get_extra_info("socket")
         if raw is not None and raw.family != socket.AF_UNIX:
-            # asyncio sets it on sockets of its own making only. Without it the last part of an
+            # asyncio sets this only on sockets that it creates. Without it the last part of an
             # answer waits up to 40 ms for the client's acknowledgement of the first.
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: who does not read is cut off too
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: also for clients that do not read
                 milliseconds = int(1000 * self.limits.request_seconds)
                 raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self._wait(self.limits.client_seconds)
@@ -77,16 +77,16 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._in_headers = False
-        # A second more than the body has: until then the client gets an error.
+        # A second more than the limit of the body, whose excess gets an error answer.
         self._wait(self.limits.client_seconds + 1)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._head = HeadFilter()  # of the connection's next request
+        self._head = HeadFilter()  # for the connection's next request
         self._wait(None)
 
     def _wait(self, seconds: float | None) -> None:
-        """Close the connection after so many seconds, unless called again."""
+        """Close the connection after ``seconds``, unless called again; None never."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -96,10 +96,9 @@ class _Connection(HttpToolsProtocol):
 
 
 class JoiningTransport:
-    """Sends an answer's head and body at once.
+    """Sends an answer's head and body in one system call.
 
-    uvicorn writes them one after the other: two system calls here, and a client that is woken
-    twice.
+    uvicorn writes them one after the other, which wakes the client twice.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -110,7 +109,7 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Hold the first part until the second comes, or nothing else is to be done."""
+        """Hold the first part until the second is written, or the event loop is idle."""
         if self._held:
             data, self._held = self._held + data, b""
             self._transport.write(data)
@@ -119,7 +118,7 @@ class JoiningTransport:
             self._loop.call_soon(self._flush)
 
     def close(self) -> None:
-        """Send what is held, and close."""
+        """Send the held part, and close."""
         self._flush()
         self._transport.close()
 

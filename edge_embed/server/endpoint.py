@@ -1,6 +1,7 @@
-"""What a path is: its types, for reading, writing and the OpenAPI schema, and its handler.
+"""Endpoints: a path with its handler and the types of request and answer.
 
-A new path is an :class:`Endpoint` in one of the lists of :mod:`edge_embed.server.api`.
+The types serve for reading, writing and the OpenAPI schema. To add a path, add an
+:class:`Endpoint` to a list in :mod:`edge_embed.server.api`.
 """
 
 import codecs
@@ -30,8 +31,8 @@ __all__ = [
     "read_inputs",
 ]
 
-# Takes the service, the request's body (None with GET) and who asks; returns what the endpoint's
-# answer type describes, bytes where that is None, or a whole response.
+# Takes the service, the request's body (None with GET) and the caller; returns a value of the
+# endpoint's answer type, bytes if that is None, or a whole response.
 Handler = Callable[[Service, Any, Caller], Awaitable[object]]
 
 # Arrays of float32 in answers, as the schema shows them.
@@ -61,11 +62,11 @@ INPUTS_SCHEMA = {
     ]
 }
 
-# Text, texts, token ids or lists of token ids; msgspec tells no two kinds of list apart, so which
-# it is is looked at in read_inputs.
+# A text, texts, token ids or lists of token ids; msgspec cannot distinguish kinds of lists, which
+# is done in read_inputs.
 Inputs = str | list[str | int | list[int]]
 
-# Answers to more texts are written in a thread: it takes milliseconds.
+# Answers to more texts are encoded in a thread, as that takes milliseconds.
 _FEW_TEXTS = 32
 
 
@@ -75,31 +76,31 @@ class Endpoint:
 
     path: str
     protocol: Protocol
-    """Whose errors it answers with."""
+    """The protocol that decides the form of its errors."""
     body: type | None
-    """The request, a msgspec struct; None for a path that is read with GET."""
+    """The type of the request's body, a msgspec struct; None for GET."""
     answer: Any
-    """The type of the answer; None for what is no JSON."""
+    """The type of the answer; None if it is not JSON."""
     handler: Handler
     summary: str
     example: Mapping[str, object] = field(default_factory=dict)
-    """A request."""
+    """An example of a request's body."""
     media_type: str = "application/json"
     problems: Mapping[int, str] = field(default_factory=dict)
-    """Of GET: statuses besides 200 and 401, and when."""
+    """For GET: statuses besides 200 and 401, with a description."""
     without_key: bool = False
-    """Whether it is answered to everybody."""
+    """Whether it needs no API key."""
 
     @property
     def method(self) -> str:
-        """``POST`` where there is a body, else ``GET``."""
+        """``POST`` with a body, else ``GET``."""
         return "GET" if self.body is None else "POST"
 
     async def respond(self, service: Service, request: Request) -> Response:
         """Answer a request.
 
         Raises:
-            Exception: whatever went wrong; :mod:`edge_embed.server.app` makes it an answer.
+            Exception: any error; :mod:`edge_embed.server.app` turns it into an answer.
         """
         caller = Caller(request, service.limits, service.metrics, service.held)
         try:
@@ -150,7 +151,7 @@ def _decode(body: bytes, kind: type) -> object:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        # A message about a choice quotes what was sent, which does not belong into errors.
+        # msgspec's message about a choice quotes the request, which errors must not contain.
         raise StatusError(
             422, re.sub(r"^(Invalid enum value) .* - at", r"\1 - at", str(error))
         ) from None
@@ -161,7 +162,7 @@ def _decode(body: bytes, kind: type) -> object:
 
 
 def _what_it_is(body: bytes) -> str | None:
-    """Say what clients send by mistake; None for anything else."""
+    """Return a message for common mistakes of clients; None for anything else."""
     if body.startswith(b"\x1f\x8b"):
         return "it is compressed with gzip; send it as it is"
     if body.startswith(codecs.BOM_UTF8):
@@ -186,9 +187,9 @@ def _encode(answer: object) -> bytes:
 
 
 def _numbers(value: object) -> object:
-    """Write arrays as lists, with the digits that a float32 has; more would double the size."""
+    """Convert arrays to lists, rounded to the digits of float32; more would double the size."""
     if isinstance(value, np.ndarray):
         if value.ndim > 1:
-            return list(value)  # row by row: numbers of Python take four times the room
+            return list(value)  # row by row, as Python's numbers take four times the memory
         return value.astype(np.float64).round(8).tolist()
     raise NotImplementedError(f"an answer holds {type(value).__name__}")

@@ -1,14 +1,14 @@
-"""Errors as HTTP answers: one table from error to status, and each protocol's body.
+"""Errors as HTTP answers: the status of each error, and the body in each protocol.
 
-    400  the body is no JSON                    413  too large, and by how much
-    401  the API key is missing or wrong        415  not JSON by its content type
-    403  called by a name that is not its own
-    404  no such path, model or index           422  JSON with a wrong type or value
-    405  the path takes another method          429  overloaded: try again after Retry-After
-    408  the body came too slowly               500  the computation failed
-    499  the client has gone                    503  not ready, or not done in time
+    400  the body is not JSON                   415  the content type is not JSON
+    401  the API key is missing or wrong        422  JSON with a wrong type or value
+    403  the Host header has another name       424  the served pair model cannot do it
+    404  no such path, model or index           429  overloaded: try again after Retry-After
+    405  the path takes another method          499  the client has disconnected (log only)
+    408  the body was sent too slowly           500  the computation failed
+    413  too large                              503  not ready, or not done in time
 
-No message holds a text of the request; names in it are quoted up to 40 characters.
+No message contains a text of the request; names in it are quoted up to 40 characters.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ STATUSES: Mapping[int, str] = {
 
 
 class StatusError(EdgeEmbedError):
-    """An error with its HTTP status."""
+    """An error with an HTTP status."""
 
     def __init__(
         self, status: int, message: str, *, headers: Mapping[str, str] | None = None
@@ -66,7 +66,7 @@ class StatusError(EdgeEmbedError):
 
     @classmethod
     def of(cls, error: BaseException) -> "StatusError":
-        """Return what to answer for an error."""
+        """Return the status and message to answer for any error."""
         if isinstance(error, StatusError):
             return error
         if isinstance(error, TextTooLongError):
@@ -75,11 +75,11 @@ class StatusError(EdgeEmbedError):
             return cls(422, str(error))
         if isinstance(error, OverloadedError):
             return cls(429, str(error), headers={"Retry-After": str(error.retry_after)})
-        # What went wrong inside is for the log: it may name files.
+        # Other errors are only logged, as their messages may name files.
         return cls(500, "the computation failed; the server's log says why")
 
     def body(self, protocol: Protocol) -> bytes:
-        """Return the error as the protocol writes it, JSON."""
+        """Return the error as JSON in the form of the protocol."""
         message = "".join(c if c.isprintable() else " " for c in str(self)[:_MAX_MESSAGE])
         if protocol == "ollama":
             return msgspec.json.encode(OllamaError(message))
@@ -108,7 +108,7 @@ class OllamaError(msgspec.Struct):
 
 
 class OpenAIError(msgspec.Struct):
-    """What is wrong, as OpenAI writes it."""
+    """The inner part of an error of OpenAI's protocol."""
 
     message: str
     type: str

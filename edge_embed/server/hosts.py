@@ -1,8 +1,7 @@
-"""Which names a server answers to.
+"""The host names that a server answers to, against DNS rebinding.
 
-A page elsewhere can let its own name point to this machine ("DNS rebinding"): the browser then
-takes the server's answers for the page's own and lets it read them. The name in the Host header
-gives that away.
+A web page can make its own host name resolve to this machine; the browser then lets the page read
+the server's answers. The Host header of such requests has the page's name.
 """
 
 import ipaddress
@@ -18,15 +17,15 @@ class AllowedHosts:
     """Names by which clients may call a server."""
 
     def __init__(self, listening: str, allowed: Iterable[str] = ()) -> None:
-        """Know what it listens on.
+        """Determine the names.
 
-        A literal address is always accepted, as no name can be made to point away from it. A server
-        that listens beyond this machine also answers to its host's name and to names without a dot
-        (of a container network), which nobody can register.
+        IP addresses are always accepted, as DNS is not involved. A server that listens on more than
+        this machine's loopback also accepts its host's name, and names without a dot (as in
+        container networks), which nobody can register.
 
         Args:
             listening: The address or name that it listens on.
-            allowed: Further names; ``*`` is any.
+            allowed: Further names; ``*`` allows any.
         """
         names = [listening, *allowed, "localhost"]
         self._beyond = listening not in _LOCAL
@@ -35,9 +34,9 @@ class AllowedHosts:
         self._names = {name.rstrip(".").lower() for name in names}
 
     def accept(self, header: str | None) -> bool:
-        """Whether a Host header, ``NAME`` or ``NAME:PORT``, is one of the names.
+        """Return whether a Host header, ``NAME`` or ``NAME:PORT``, has one of the names.
 
-        A client without one is no browser.
+        None is accepted, as browsers always send the header.
         """
         if header is None or "*" in self._names:
             return True

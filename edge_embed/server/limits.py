@@ -1,4 +1,4 @@
-"""What a server takes at most, so that no client can take it all."""
+"""The limits of a server, so that no client can use up its resources."""
 
 import math
 import sys
@@ -9,36 +9,36 @@ from edge_embed.errors import InputError
 
 __all__ = ["Limits", "within_descriptors"]
 
-# Files that are open besides connections: models, an index, those of requests in threads.
+# Open files besides connections: models, an index, files of requests in threads.
 _OTHER_DESCRIPTORS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of work and time; past one, a request is answered with an error at once."""
+    """Limits of work and time; a request that exceeds one gets an error at once."""
 
     body_bytes: int = 8 << 20
-    """Largest request body."""
+    """The largest body of a request, in bytes."""
     inputs: int = 2048
-    """Most texts a request."""
+    """The most texts of a request."""
     queue_tokens: int = 131_072
-    """Most tokens that wait for a model."""
+    """The most tokens in the queue of a model."""
     held_bytes: int = 64 << 20
-    """Most bytes of request bodies held at a time."""
+    """The most bytes of all request bodies in memory."""
     answer_bytes: int = 64 << 20
-    """Largest answer, as estimated before it is computed."""
+    """The largest answer in bytes, as estimated before it is computed."""
     results: int = 10_000
-    """Most hits a search: its queries times k."""
+    """The most hits of a search: its queries times k."""
     requests: int = 256
-    """Most requests answered at a time; their texts wait in the queues."""
+    """The most requests being answered at a time; their texts wait in the queues."""
     connections: int = 1024
-    """Most open connections; further ones are closed."""
+    """The most open connections; further ones are closed."""
     request_seconds: float = 60.0
-    """Longest that a request waits for its vectors."""
+    """The longest time that a request waits for its results."""
     client_seconds: float = 10.0
-    """Longest that a client may take for its headers, and again for its body."""
+    """The longest time for sending the headers of a request, and again for its body."""
     drain_seconds: float = 30.0
-    """Longest that a stop waits for requests at work."""
+    """The longest time that a stopping server waits for requests being answered."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -49,9 +49,10 @@ class Limits:
 
 
 def within_descriptors(limits: Limits) -> Limits:
-    """Return limits whose connections fit the file descriptors that this process may have.
+    """Return limits with at most as many connections as this process may have file descriptors.
 
-    The soft limit is raised to the hard one first; an accept beyond fails, again and again.
+    The soft limit is raised up to the hard one first. Beyond it, accepting a connection would fail
+    again and again.
     """
     if sys.platform == "win32":
         return limits

@@ -1,4 +1,4 @@
-"""What a server counts and times, for Prometheus."""
+"""The server's metrics for Prometheus."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -28,14 +28,14 @@ _FILL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class ReportedModel(Protocol):
-    """What is told of a loaded model."""
+    """The attributes of a loaded model that are reported."""
 
     name: str
     fingerprint: str
 
     @property
     def variant(self) -> str:
-        """Which of the folder's weights it runs."""
+        """The variant of the weights."""
 
     @property
     def waiting_tokens(self) -> int:
@@ -46,7 +46,7 @@ class Metrics:
     """The metrics of one server, in a registry of its own."""
 
     def __init__(self) -> None:
-        # They would be a second series for each, which nobody reads.
+        # Without this there would be a second time series for each metric.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -67,7 +67,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        # Looked up once: it is done four times a request.
+        # Looked up once, as they are used four times a request.
         self.stages = {stage: stages.labels(stage) for stage in _STAGES}
         self.in_flight = Gauge(
             "edge_embed_requests_in_flight", "Requests being answered.", registry=registry
@@ -104,11 +104,11 @@ class Metrics:
         }
 
     def watch_models(self, loaded: Callable[[], Sequence[ReportedModel]]) -> None:
-        """Report what each loaded model is, and the tokens that wait for it, at each scrape."""
+        """Report at each scrape each loaded model and the tokens in its queue."""
         self._registry.register(_Models(loaded))
 
     def observe_batch(self, model: str, report: BatchReport) -> None:
-        """Count a batch; called from its thread."""
+        """Count a batch; called from the batcher's threads."""
         self._tokens.labels(model).inc(report.tokens)
         self._batch["texts"].labels(model).observe(report.texts)
         self._batch["tokens"].labels(model).observe(report.tokens)
@@ -116,7 +116,7 @@ class Metrics:
         self._batch["seconds"].labels(model).observe(report.seconds)
 
     def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 

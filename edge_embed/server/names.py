@@ -1,7 +1,8 @@
-"""The names that clients call models by: their own, aliases, and what stands after a colon.
+"""The names of models in requests: their own names, aliases, and suffixes after a colon.
 
-Neither OpenAI's protocol nor Ollama's says whether a text is a query or a document, so a model with
-prompts is also offered as ``NAME:query`` and ``NAME:document``. Ollama's clients add ``:latest``.
+Neither OpenAI's nor Ollama's protocol tells whether a text is a query or a document, so a model
+with prompts is also available as ``NAME:query`` and ``NAME:document``. Ollama's clients append
+``:latest``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +17,27 @@ ROLE_PROMPTS: Mapping[str, tuple[str, ...]] = {
     "query": ("query",),
     "document": ("document", "passage", "corpus"),
 }
-"""What stands after the colon, and the model's prompts of which the first that is there is used."""
+"""Suffix after the colon to names of prompts; the first that the model has is used."""
 
 _LATEST = "latest"
 
 
 class Named(NamedTuple):
-    """What a name stands for."""
+    """The meaning of a name."""
 
     model: str
     role: str | None = None
-    """``query`` or ``document``, where the name says it."""
+    """``query`` or ``document``, if the name has that suffix."""
 
 
 class ModelNames:
     """Names of models, and aliases of them."""
 
     def __init__(self, names: Sequence[str], aliases: Mapping[str, str]) -> None:
-        """Know the names; the first is what a request without a name gets.
+        """Store names and aliases; the first name is the default model.
 
         Raises:
-            InputError: an alias is a model's name, or stands for no model.
+            InputError: an alias is a model's name, or names no model.
         """
         self._known = {name: Named(name) for name in names}
         self._default = next(iter(names), "")
@@ -58,7 +59,7 @@ class ModelNames:
         return self._known
 
     def find(self, name: str | None) -> Named:
-        """Return what a name stands for; None stands for the default.
+        """Return the meaning of a name; None is the default model.
 
         Raises:
             StatusError: no model has this name (404).

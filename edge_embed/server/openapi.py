@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the endpoints' types, and the page that shows it."""
+"""The OpenAPI document, generated from the endpoints, and an HTML page of it."""
 
 import html
 import json
@@ -19,12 +19,12 @@ _ERRORS: dict[Protocol, type] = {
     "ollama": OllamaError,
 }
 
-# What any POST may be answered with besides 200.
+# The statuses besides 200 that any POST may be answered with.
 _POST_PROBLEMS = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
 def openapi_document(endpoints: Sequence[Endpoint], root_path: str = "") -> dict[str, Any]:
-    """Describe every path, OpenAPI 3.1."""
+    """Return the description of all endpoints, OpenAPI 3.1."""
     types: list[Any] = [*_ERRORS.values()]
     bodies_and_answers = [kind for e in endpoints for kind in (e.body, e.answer)]
     types += [kind for kind in bodies_and_answers if kind is not None]
@@ -74,7 +74,7 @@ def openapi_document(endpoints: Sequence[Endpoint], root_path: str = "") -> dict
             "and similarity, near-duplicates and search.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        # Relative to this document, so that it holds below a proxy's prefix too.
+        # Relative to this document, so that it is right with a proxy's path prefix too.
         "servers": [{"url": root_path or "."}],
         "security": [{}, {"key": []}],
         "paths": paths,
@@ -86,7 +86,7 @@ def openapi_document(endpoints: Sequence[Endpoint], root_path: str = "") -> dict
 
 
 def _problems(endpoint: Endpoint) -> Mapping[int, str]:
-    """Return the statuses besides 200 that an endpoint answers with, and when."""
+    """Return the statuses besides 200 of an endpoint, with descriptions."""
     if endpoint.body is not None:
         return {status: STATUSES[status] for status in _POST_PROBLEMS}
     of_key = {} if endpoint.without_key else {401: STATUSES[401]}
@@ -94,7 +94,7 @@ def _problems(endpoint: Endpoint) -> Mapping[int, str]:
 
 
 def reference_page(document: dict[str, Any]) -> str:
-    """Return the document as HTML that needs nothing else."""
+    """Return the document as a self-contained HTML page."""
     parts = []
     root = document["servers"][0]["url"].removeprefix(".")
     for path, methods in document["paths"].items():

@@ -1,4 +1,4 @@
-"""HTML answers: one file each, which may load nothing from anywhere."""
+"""HTML answers: self-contained pages that may not load anything."""
 
 import base64
 import hashlib
@@ -11,13 +11,13 @@ __all__ = ["html_response", "playground"]
 
 
 def playground() -> HTMLResponse:
-    """Return the page to try the model on."""
+    """Return the page for trying the model."""
     source = resources.files("edge_embed.server").joinpath("page.html")
     return html_response(source.read_text(encoding="utf-8"))
 
 
 def html_response(page: str) -> HTMLResponse:
-    """Return a page that a browser lets run its own scripts and ask this server, and no more."""
+    """Return a page that may run only its own scripts and send requests only to this server."""
     scripts = " ".join(_hashes(page, "script")) or "'none'"
     styles = " ".join(_hashes(page, "style"))
     policy = (

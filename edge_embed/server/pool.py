@@ -1,7 +1,7 @@
-"""The models that a server holds: loaded when first asked for, unloaded, and loaded again.
+"""The models of a server: loaded at the first request, unloaded for memory, and reloaded.
 
-A model is used within :meth:`ModelPool.use`; one that is unloaded meanwhile is closed when its last
-user has left, so no request is dropped.
+Requests use a model within :meth:`ModelPool.use`. A model that is unloaded meanwhile is closed when
+its last request is done, so that none is dropped.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ class ModelPool:
         memory_bytes: int | None = None,
         aliases: Mapping[str, str] | None = None,
     ) -> None:
-        """Know the models; none is loaded yet.
+        """Make a pool; no model is loaded yet.
 
         Args:
-            sources: At least one; the first is what requests without a model's name get.
-            load: Loads one, in a thread.
-            memory_bytes: Most bytes of weights held at a time; None holds all that are asked for.
-            aliases: Other names, and what they stand for.
+            sources: At least one model; the first is used for requests without a model's name.
+            load: Loads a model; it is called in a thread.
+            memory_bytes: The most bytes of weights in memory; None never unloads a model.
+            aliases: Alias to name.
 
         Raises:
             InputError: a name is there twice, or a model does not fit the memory by itself.
@@ -72,11 +72,11 @@ class ModelPool:
         self._closing: set[asyncio.Task[None]] = set()
 
     def source(self, name: str) -> ModelSource:
-        """Return the model of this name of its own."""
+        """Return the model with this name, which is not an alias."""
         return self._sources[name]
 
     def offered(self) -> dict[str, Named]:
-        """Return every name that clients may choose; models with prompts have one for each role."""
+        """Return all names that clients may use, with those of roles for models with prompts."""
         offered = dict(self.names.all)
         for name, named in self.names.all.items():
             prompts = ModelConfig.from_folder(self._sources[named.model].folder).prompts
@@ -92,11 +92,11 @@ class ModelPool:
 
     @asynccontextmanager
     async def use(self, name: str | None = None) -> AsyncIterator[ServedModel]:
-        """Hold a model, loaded if need be; None is the default.
+        """Yield a model, which is loaded first if necessary; None is the default model.
 
         Raises:
             StatusError: there is none of this name (404), or it cannot be loaded (503).
-            OverloadedError: models at work take the whole memory.
+            OverloadedError: models in use take all of the memory.
         """
         name = self.names.find(name).model
         while (held := self._held.get(name)) is None:
@@ -110,7 +110,7 @@ class ModelPool:
             self._close_if_unused(held)
 
     async def reload(self) -> None:
-        """Load models anew whose folder has changed; one that fails stays as it was."""
+        """Reload models whose folder has changed; if that fails, the old one stays in use."""
         async with self._one_at_a_time:
             for name, old in list(self._held.items()):
                 try:
@@ -125,16 +125,16 @@ class ModelPool:
                 _log.info("the model %r is loaded anew", name)
 
     async def close(self) -> None:
-        """Put every model away, and wait until the last user has left and the last batch is done.
+        """Unload all models, and wait until their last request and batch are done.
 
-        A process must not end before: the engine's threads would be torn down in mid-inference.
+        The process must not end before: OpenVINO's threads would be destroyed while they compute.
         """
         for name in list(self._held):
             self._retire(self._held.pop(name))
         await asyncio.gather(*(held.closed.wait() for held in self._retired))
 
     async def _load(self, name: str) -> None:
-        # A task of its own: the request that asked first may be cancelled, others wait on.
+        # A separate task, as the request that started it may be cancelled while others wait.
         task = self._loads.get(name)
         if task is None:
             task = self._loads[name] = asyncio.create_task(self._load_now(name))
@@ -184,15 +184,15 @@ class ModelPool:
         await asyncio.to_thread(held.model.close)
         self._retired.discard(held)
         del held.model
-        # The compiled model lies in cycles, and the collector looks at old objects seldom.
+        # The compiled model is in reference cycles, and old objects are rarely collected.
         await asyncio.to_thread(_free)
         held.closed.set()
 
 
 def _free() -> None:
-    """Give the memory of unloaded models back to the system."""
+    """Return the memory of unloaded models to the system."""
     gc.collect()
     if sys.platform == "linux":
-        # What was freed in small pieces stays with glibc's allocator otherwise; musl has no such.
+        # glibc's allocator would keep what was freed in small blocks; musl has no malloc_trim.
         with suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)

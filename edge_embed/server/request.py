@@ -1,4 +1,4 @@
-"""One request's client: its body within limits, and its patience while texts are embedded."""
+"""The client of a request: read its body within limits, and wait for results while it is there."""
 
 import asyncio
 import time
@@ -24,11 +24,11 @@ _MAX_DIGITS = 20
 
 
 class DisconnectedError(Exception):
-    """The client has gone: nobody waits for an answer."""
+    """The client has disconnected, so no answer is needed."""
 
 
 class HeldBytes:
-    """Bytes of request bodies that a server holds."""
+    """The number of bytes of request bodies in a server's memory."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -36,31 +36,31 @@ class HeldBytes:
 
 Pool = Literal["long", "search"]
 
-# Work outside the batches: what takes memory by the request has few threads, searches have more, so
-# that one of them does not stop others.
+# Threads for work other than inference: few for work that takes memory by the size of the request,
+# more for searches, so that a slow one does not block others.
 _POOLS: dict[Pool, ThreadPoolExecutor] = {
     "long": ThreadPoolExecutor(2, thread_name_prefix="long"),
     "search": ThreadPoolExecutor(4, thread_name_prefix="search"),
 }
 
-# Bytes of a number in JSON, with its comma.
+# Estimated bytes of a number in JSON, with its comma.
 _NUMBER_BYTES = 12
 
 
 class Caller:
-    """Reads from a client and waits on its behalf."""
+    """Reads a request's body, checks its limits, and waits for its results."""
 
     def __init__(self, request: Request, limits: Limits, metrics: Metrics, held: HeldBytes) -> None:
         self._request, self._limits, self._metrics = request, limits, metrics
         self._deadline = time.monotonic() + limits.request_seconds
         self._held, self._own = held, 0
         self.texts = 0
-        """How many texts it has sent."""
+        """Number of texts of the request."""
         self.over = False
-        """Whether nobody waits any more: work in other threads is to stop."""
+        """Whether the request has ended, so that its work in other threads should stop."""
 
     def finish(self) -> None:
-        """Let go of what the request holds."""
+        """Release what the request holds, and stop its work."""
         self.over = True
         self._held.total -= self._own
         self._own = 0
@@ -70,8 +70,13 @@ class Caller:
     ) -> None:
         """Refuse an answer that would be too large.
 
+        Args:
+            size: Its estimated size in bytes.
+            what: What the message calls it.
+            remedy: The remedy in the message.
+
         Raises:
-            StatusError: it would (413).
+            StatusError: it would be too large (413).
         """
         most = self._limits.answer_bytes
         if size > most:
@@ -80,14 +85,14 @@ class Caller:
             )
 
     def check_numbers(self, count: int, what: str) -> None:
-        """Refuse an answer of too many numbers; else like :meth:`check_answer`."""
+        """Refuse an answer of ``count`` numbers that is too large; see :meth:`check_answer`."""
         self.check_answer(_NUMBER_BYTES * count, what)
 
     def check_results(self, queries: int, k: int) -> None:
         """Refuse a search for too many hits.
 
         Raises:
-            StatusError: it is (413).
+            StatusError: there would be too many (413).
         """
         if queries * k > self._limits.results:
             raise StatusError(
@@ -97,7 +102,7 @@ class Caller:
             )
 
     async def run(self, pool: Pool, function: Callable[[], _T]) -> _T:
-        """Call a function in a thread and wait for its result as :meth:`result` does."""
+        """Call a function in a thread of ``pool`` and wait for its result; see :meth:`result`."""
         return await self.result(_POOLS[pool].submit(function))
 
     def add_texts(self, count: int) -> None:
@@ -106,11 +111,11 @@ class Caller:
         self.texts += count
 
     def check_texts(self, count: int) -> None:
-        """Refuse too many texts, or none.
+        """Check the number of texts.
 
         Raises:
             StatusError: there are too many (413).
-            InputError: there is none.
+            InputError: there are none.
         """
         most = self._limits.inputs
         if count > most:
@@ -125,13 +130,16 @@ class Caller:
         """Return the whole body.
 
         Raises:
-            StatusError: it is no JSON by its type (415), too large (413) or too slow (408).
-            DisconnectedError: the client went away.
+            StatusError: its content type is not JSON (415), it is compressed (400), too large (413)
+                or too slow (408).
+            OverloadedError: too many bytes of bodies are in memory.
+            DisconnectedError: the client has disconnected.
         """
         headers, most = self._request.headers, self._limits.body_bytes
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            # This also keeps other sites' pages from posting here: a browser asks first.
+            # This also prevents requests from other sites' pages, for which a browser would first
+            # ask for permission (CORS).
             raise StatusError(415, "send JSON, with the header 'Content-Type: application/json'")
         coding = headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
@@ -155,11 +163,11 @@ class Caller:
                 raise DisconnectedError from None
 
     async def result(self, future: "Future[_T]") -> _T:
-        """Wait for a result; whoever does not wait to its end takes the work out of the queue.
+        """Wait for a result; the work is cancelled if the time is up or the client disconnects.
 
         Raises:
-            StatusError: it was not there in time (503).
-            DisconnectedError: the client went away.
+            StatusError: there was no result in time (503).
+            DisconnectedError: the client has disconnected.
         """
         answer = awaitable(future)
         gone = asyncio.ensure_future(self._gone())
@@ -184,7 +192,7 @@ class Caller:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a part of the request."""
+        """Measure the time of a stage of the request: read, tokenize, compute or write."""
         started = time.perf_counter()
         try:
             yield
@@ -202,7 +210,7 @@ class Caller:
         return b"".join(parts)
 
     def _hold(self, size: int) -> None:
-        """Count a body that is held."""
+        """Count ``size`` bytes of the body, in all so far, as held in memory."""
         if size <= self._own:
             return
         if self._held.total + size - self._own > self._limits.held_bytes:
@@ -216,9 +224,9 @@ class Caller:
 
 
 def awaitable(future: "Future[_T]") -> "asyncio.Future[_T]":
-    """Return a future of this event loop that is done when the other is.
+    """Return a future of this event loop that is done when ``future`` is.
 
-    asyncio.wrap_future would tie both into a cycle, which only the garbage collector undoes.
+    asyncio.wrap_future would make a reference cycle, which only the garbage collector frees.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[_T] = loop.create_future()
@@ -241,7 +249,7 @@ def awaitable(future: "Future[_T]") -> "asyncio.Future[_T]":
 
 
 def _too_large(most: int, size: str) -> StatusError:
-    # The rest of the body is not waited for.
+    # The connection is closed, so that the rest of the body is not read.
     return StatusError(
         413,
         f"the body has {size}, the server takes {most} bytes: send fewer texts at a time",

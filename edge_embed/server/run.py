@@ -1,7 +1,8 @@
-"""Running the server: its socket, signals, start and stop.
+"""Run the server: its socket, signals, start and stop.
 
-SIGTERM and Ctrl-C stop it: no new connections, requests at work are answered, and after the
-stated time it exits all the same. SIGHUP loads changed models, keys and the certificate anew.
+SIGTERM and Ctrl-C stop it: it accepts no more connections, answers the requests that it has, and
+exits when they are done or after a time limit. SIGHUP reloads changed models, keys and the
+certificate.
 """
 
 import asyncio
@@ -31,10 +32,11 @@ __all__ = ["Listen", "serve"]
 
 _log = logging.getLogger("edge_embed.server")
 
-# The first file descriptor that systemd hands over (sd_listen_fds(3)).
+# The first file descriptor that systemd passes (sd_listen_fds(3)).
 _FIRST_HANDED_OVER = 3
 
-# Longer than clients keep idle connections, so that they close them and not we in mid-request.
+# Longer than clients keep idle connections, so that the client closes them: if the server did, a
+# request might just be on its way.
 _KEEP_ALIVE_SECONDS = 75
 
 _COLLECTION_SECONDS = 600
@@ -42,21 +44,22 @@ _COLLECTION_SECONDS = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Listen:
-    """Where a server listens, and with which certificate."""
+    """The address of a server, and its certificate."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     unix_socket: Path | None = None
-    """A socket file instead of host and port, for this user and group."""
+    """A Unix socket instead of host and port, accessible to this user and group."""
     certificate: Path | None = None
-    """TLS: a PEM file with the chain."""
+    """For TLS: a PEM file with the certificate chain."""
     private_key: Path | None = None
+    """For TLS: a PEM file with the key; None if it is in ``certificate``."""
 
     def open(self) -> socket.socket:
-        """Return the socket, the one that systemd has opened if it did.
+        """Return a listening socket; it is the one that systemd has opened, if there is one.
 
         Raises:
-            InputError: the address is in use or not to be had.
+            InputError: the address is in use or not available.
         """
         if os.environ.get("LISTEN_PID") == str(os.getpid()):
             return socket.socket(fileno=_FIRST_HANDED_OVER)
@@ -73,10 +76,10 @@ class Listen:
             ) from error
 
     def load_certificate(self, context: ssl.SSLContext) -> None:
-        """Let a context use the certificate from now on.
+        """Load the certificate into a TLS context.
 
         Raises:
-            InputError: it cannot be read, or the key is that of another.
+            InputError: it cannot be read, or the key does not belong to it.
         """
         assert self.certificate is not None  # noqa: S101
         try:
@@ -95,10 +98,10 @@ def serve(
     """Serve until a signal stops it.
 
     Args:
-        app: What :func:`edge_embed.server.app.create_app` returns.
+        app: The application of :func:`edge_embed.server.app.create_app`.
         service: Its service.
-        listen: Where.
-        reload: What else SIGHUP does.
+        listen: The address.
+        reload: Called at SIGHUP, before models and certificate are reloaded.
 
     Raises:
         EdgeEmbedError: the address is in use, or the first model cannot be loaded.
@@ -128,7 +131,7 @@ def serve(
     if listen.certificate is not None:
         listen.load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     config.load()
-    # The event loop's and uvicorn's words about single clients are no concern of an operator.
+    # uvicorn's messages about single clients are of no use to an operator.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     try:
         asyncio.run(_run(_Server(config), service, listen, listener, reload))
@@ -140,7 +143,7 @@ def serve(
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to :func:`_run`, which ends with status 0."""
+        """Do nothing: :func:`_run` handles signals, and the process exits with status 0."""
         yield
 
 
@@ -169,17 +172,17 @@ async def _run(
     def load_certificate() -> None:
         context = server.config.ssl
         if context is not None:
-            # One that does not load would leave the context with half of it.
+            # Tested with a new context first: an error would leave this one half changed.
             listen.load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
             listen.load_certificate(context)
             _log.info("the certificate is loaded anew")
 
     reloads: set[asyncio.Task[None]] = set()
-    collecting = asyncio.create_task(_collect_seldom())
+    collecting = asyncio.create_task(_collect_rarely())
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_say_once())
     if listen.certificate is not None:
-        # uvicorn leaves it at asyncio's 60 seconds, within which a client need say nothing.
+        # With uvicorn it is asyncio's 60 seconds, for which a client could stay silent.
         seconds = service.limits.client_seconds
         loop.create_server = partial(loop.create_server, ssl_handshake_timeout=seconds)  # type: ignore[method-assign]
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -195,11 +198,11 @@ async def _run(
     await service.close()
 
 
-async def _collect_seldom() -> None:
-    """Keep the garbage collector from looking at every request that waits, again and again.
+async def _collect_rarely() -> None:
+    """Run full garbage collections only every ten minutes.
 
-    Under overload there are thousands, and each full collection stops all answers for tens of
-    milliseconds. Young objects are collected as ever.
+    Under overload there are thousands of waiting requests, and each full collection would stop all
+    answers for tens of milliseconds. Young objects are collected as usual.
     """
     gc.collect()
     gc.freeze()
@@ -225,9 +228,9 @@ def _address(listener: socket.socket) -> str:
 
 
 def _say_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Return a handler of the event loop's own errors: one line each, the same one once a minute.
+    """Return a handler of the event loop's errors: one line each, equal ones once a minute.
 
-    A system that has no file descriptors left would fill the log with tracebacks otherwise.
+    Otherwise a system without free file descriptors would fill the log with tracebacks.
     """
     said: dict[str, float] = {}
 
@@ -251,13 +254,13 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 def _remove_own(path: Path, own: tuple[int, int] | None) -> None:
-    """Remove a socket file unless another server has put its own there meanwhile."""
+    """Remove a socket file unless another server has replaced it."""
     if own is not None and _inode(path) == own:
         path.unlink(missing_ok=True)
 
 
 def _unix_socket(path: Path) -> socket.socket:
-    """Bind a socket file for user and group, in the place of one that nobody listens at."""
+    """Bind a Unix socket for user and group; a file without a listening server is replaced."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise InputError(f"{path} is there and is no socket: choose another path")

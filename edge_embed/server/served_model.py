@@ -1,4 +1,4 @@
-"""A model that a server holds: how it is loaded, the queues before it, and texts to vectors."""
+"""A model of a server: loading it, its queues, and embedding the texts of requests."""
 
 import asyncio
 import threading
@@ -31,23 +31,23 @@ __all__ = ["EmbedOptions", "Embedded", "ModelSource", "ServedModel", "Texts"]
 Texts = Sequence[str] | Sequence[Sequence[int]]
 """Texts, or their token ids as the model's tokenizer gives them."""
 
-# Texts of so few characters are tokenized at once: a thread would take longer to start. More would
-# hold up other requests.
+# Up to this many characters, texts are tokenized in the event loop, as starting a thread would take
+# longer. More would block other requests.
 _FEW_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
-    """What a request asks for, besides its texts."""
+    """The options of a request to embed texts."""
 
     prompt_name: str | None = None
-    """One of the model's prompts; None is its default."""
+    """Name of one of the model's prompts; None is its default."""
     prompt: str | None = None
-    """What is put before each text, whatever its name."""
+    """A prompt to prepend to each text; overrides ``prompt_name``."""
     truncation: Truncation = "ignore"
     """``error`` refuses texts over the limit; else they are truncated, and counted."""
     truncation_side: TruncationSide | None = None
-    """Which end of a long text is cut off; None is the side that its tokenizer names."""
+    """Which end of a long text is cut off; None takes the side of the tokenizer's settings."""
     dim: int | None = None
     """Keep the first so many dimensions."""
     normalize: bool = False
@@ -56,10 +56,10 @@ class EmbedOptions:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors and what they took."""
+    """Vectors, and numbers of tokens and truncated texts."""
 
     vectors: npt.NDArray[Any]
-    """Float32 (n, dim), or objects (n,), each float32 (tokens, hidden)."""
+    """Float32 (n, dim); for token states objects (n,), each float32 (tokens, hidden)."""
     tokens: int
     """Tokens embedded."""
     truncated: int
@@ -68,7 +68,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model by the name that clients call it, and how to load it."""
+    """A model's name in requests, and how to load it."""
 
     name: str
     load: Callable[[], Embedder]
@@ -85,7 +85,7 @@ class ModelSource:
         variant: str | None = None,
         revision: str | None = None,
     ) -> "ModelSource":
-        """Look at a model without loading it; without a name it is called as its folder.
+        """Find a model without loading it; None as ``name`` takes its folder's name.
 
         Raises:
             ModelNotFoundError: there is no such model.
@@ -97,17 +97,17 @@ class ModelSource:
         return cls(name or folder.name, load, folder, size)
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """Return what changes when a file of the folder does."""
+        """Return a value that changes when a file of the folder changes."""
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
         stats = [(file, file.stat()) for file in files]
         return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
 
 
 class ServedModel:
-    """A loaded model and the queues before it."""
+    """A loaded model with its queues."""
 
     def __init__(self, source: ModelSource, *, limits: Limits, metrics: Metrics) -> None:
-        """Load the model, and read its files once more for its fingerprint.
+        """Load the model, compute its fingerprint, and start its queue.
 
         Raises:
             EdgeEmbedError: it cannot be loaded.
@@ -129,19 +129,19 @@ class ServedModel:
 
     @property
     def variant(self) -> str:
-        """Which of the folder's weights it runs."""
+        """The variant of its weights."""
         return self.embedder.variant
 
     async def embed(
         self, caller: Caller, texts: Texts, options: EmbedOptions = EmbedOptions()
     ) -> Embedded:
-        """Embed texts, together with those of other requests.
+        """Embed texts; batches are shared with other requests.
 
         Raises:
             StatusError: there are too many texts (413), or no result in time (503).
             InputError: a value is wrong.
-            TextTooLongError: a text is over the limit, and truncation is refused.
-            OverloadedError: too much is waiting.
+            TextTooLongError: a text is over the limit, with ``truncation="error"``.
+            OverloadedError: the queue is full.
         """
         self.embedder.check_dim(options.dim)
         caller.add_texts(len(texts))
@@ -153,7 +153,7 @@ class ServedModel:
     async def token_states(
         self, caller: Caller, texts: Texts, options: EmbedOptions = EmbedOptions()
     ) -> Embedded:
-        """Return each token's state instead of one vector a text; else like :meth:`embed`."""
+        """Return the states of tokens instead of a vector a text; see :meth:`embed`."""
         caller.add_texts(len(texts))
         batcher = await asyncio.to_thread(self.states)
         return await self._embed(caller, texts, options, batcher, states=True)
@@ -168,7 +168,7 @@ class ServedModel:
         states: bool = False,
     ) -> Embedded:
         if batcher.waiting_tokens + len(texts) > batcher.queue_tokens:
-            # Refused for its least number of tokens, before they are counted.
+            # A text has at least one token: refuse before tokenization if even so few do not fit.
             raise OverloadedError("the queue is full", retry_after=batcher.seconds_to_drain())
         prompt = self._prompt(texts, options)
         with caller.stage("tokenize"):
@@ -199,7 +199,7 @@ class ServedModel:
         """Return a prompt by its name, or the model's default.
 
         Raises:
-            StatusError: there is none of this name (422).
+            StatusError: there is no prompt of this name (422).
         """
         known = self.embedder.config.prompts
         if name is not None and name not in known:
@@ -228,7 +228,7 @@ class ServedModel:
         )
 
     def states(self) -> DynamicBatcher:
-        """Return the queue for token states; the model for them is compiled at the first call."""
+        """Return the queue for token states; their model is compiled at the first call."""
         with self._opening_states:
             if self._states is None:
                 config, embedder = self.embedder.config, self.embedder
@@ -247,19 +247,19 @@ class ServedModel:
 
     @property
     def waiting_tokens(self) -> int:
-        """Tokens that wait for this model."""
+        """Tokens in the model's queues."""
         states = self._states
         return self.batcher.waiting_tokens + (states.waiting_tokens if states else 0)
 
     def close(self) -> None:
-        """Finish what waits and end the threads."""
+        """Finish the texts in the queues and end the threads."""
         self.batcher.close()
         if self._states is not None:
             self._states.close()
 
     def _warm(self) -> Embedder:
         embedder = self.source.load()
-        embedder.warm_up()  # no client should wait for a compilation, nor memory grow later
+        embedder.warm_up()  # so that no request waits for a compilation, and memory does not grow
         return embedder
 
     def _observe(self, report: BatchReport) -> None:

@@ -1,4 +1,4 @@
-"""What one server holds: its models, their limits, keys, index and counts."""
+"""The state of a server: its models, limits, keys, index and metrics."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ __all__ = ["Service"]
 
 
 class Service:
-    """The models and limits of one server."""
+    """The models, limits, keys, index and metrics of one server."""
 
     def __init__(
         self,
@@ -33,21 +33,21 @@ class Service:
         auto_truncate: bool = True,
         pair_model: PairScorer | None = None,
     ) -> None:
-        """Know the models; :meth:`start` loads the first.
+        """Make a service; :meth:`start` loads the first model.
 
         Args:
-            sources: The models; the first is what requests that name none get.
-            limits: What the server takes at most.
-            memory_bytes: Most bytes of weights in memory at a time.
-            keys: Who may use the server; None is everybody.
-            index: What ``/v1/search`` searches; its vectors must be of the first model.
-            aliases: Other names of models.
-            auto_truncate: Whether text-embeddings-inference's paths cut texts over the limit where
-                a request does not say.
-            pair_model: What ``/rerank``, ``/predict`` and ``/v1/pairs`` read pairs with.
+            sources: The models; the first is used for requests that name none.
+            limits: The server's limits.
+            memory_bytes: The most bytes of weights in memory; None never unloads a model.
+            keys: The API keys; None needs none.
+            index: The index of ``/v1/search``, with vectors of the first model.
+            aliases: Alias to model name.
+            auto_truncate: Whether text-embeddings-inference's paths truncate texts over the limit,
+                if a request does not say.
+            pair_model: The pair model of ``/rerank``, ``/predict`` and ``/v1/pairs``.
 
         Raises:
-            InputError: names are there twice, or a model does not fit the memory.
+            InputError: a name is given twice, or a model does not fit in the memory.
         """
         self.limits = limits or Limits()
         self.metrics = Metrics()
@@ -58,7 +58,7 @@ class Service:
         self._pairs: ServedPairs | None = None
         self.held = HeldBytes()
         self.hosts: AllowedHosts | None = None
-        """Names that it answers to; None is any."""
+        """Host names that it answers to; None is any."""
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
         self.metrics.watch_models(
@@ -69,7 +69,7 @@ class Service:
         """Load the first model, and start the queue of the pair model.
 
         Raises:
-            StatusError: it cannot be loaded, or the index was made with another.
+            StatusError: the model cannot be loaded, or the index was made with another.
         """
         async with self.pool.use() as served:
             if self.index is not None:
@@ -81,18 +81,18 @@ class Service:
         self.started = True
 
     async def close(self) -> None:
-        """Put every model away, when its last user has left."""
+        """Unload all models once their last request is done."""
         await self.pool.close()
         if self._pairs is not None:
             await asyncio.to_thread(self._pairs.close)
 
     @property
     def ready(self) -> bool:
-        """Whether requests are answered: the first model was loaded, and nobody has said stop."""
+        """Whether the first model is loaded and the server is not stopping."""
         return self.started and not self.stopping
 
     def check_index(self, served: ServedModel) -> Index:
-        """Return the index, if there is one and it was made with this model.
+        """Return the index, if there is one and it was made with the model ``served``.
 
         Raises:
             StatusError: there is none (404), or it was made with another model (503).
@@ -113,13 +113,14 @@ class Service:
         return self._pairs
 
     def require_pairs(self, *, one_score: bool = False) -> ServedPairs:
-        """Return the model that reads pairs.
+        """Return the pair model.
 
         Args:
             one_score: Whether it must give one score a pair, not several.
 
         Raises:
-            StatusError: there is none (404), it gives several (424), or is being loaded (503).
+            StatusError: there is none (404), it gives several scores (424), or it is being loaded
+                (503).
         """
         if self._pairs is None and self._scorer is not None:
             raise StatusError(503, "the pair model is being loaded")

@@ -1,7 +1,7 @@
-"""Offers to change the protocol are passed over, as HTTP lets a server do (RFC 9110, 7.8).
+"""Remove offers to upgrade the protocol, which a server may ignore (RFC 9110, section 7.8).
 
-Java's HttpClient and ``curl --http2`` offer HTTP/2 on a connection's first request. The parser
-takes such a request for the last one of its protocol and would lose the body.
+Java's HttpClient and ``curl --http2`` offer HTTP/2 in a connection's first request. The HTTP parser
+would treat such a request as the end of HTTP/1.1 and lose its body.
 """
 
 __all__ = ["HeadFilter"]
@@ -11,18 +11,18 @@ _OFFERS = (b"upgrade", b"http2-settings")
 
 
 class HeadFilter:
-    """Takes offers out of a request's head, as its bytes arrive."""
+    """Removes upgrade offers from a request's head, as its bytes arrive."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what the parser may have of the head and of what follows it; the rest is held."""
+        """Return the bytes for the parser; those of an incomplete head are held until it ends."""
         data, self._held = self._held + data, b""
         head, end, rest = data.partition(_END)
         if end:
             return _without_offers(head) + end + rest if b"upgrade" in head.lower() else data
-        # What is no request in clear text, or ends its lines otherwise, is the parser's to refuse.
+        # What does not look like a plain HTTP request is passed on for the parser to refuse.
         if b"\n\n" not in data and data[:1].isupper():
             self._held = data
             return b""
