@@ -1,1 +1,1 @@
-"""What ``edge-embed bench`` measures."""
+"""The measurements of ``edge-embed bench``."""

@@ -1,4 +1,4 @@
-"""What ``edge-embed bench`` measured, as a picture."""
+"""Plot the results of ``edge-embed bench``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ __all__ = ["PANELS", "plot"]
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draw latency by length, speed by size of a call, and memory, whichever were measured, as PNG.
+    """Plot latency by length, speed by texts in a call, and memory, if measured, to a PNG file.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        InputError: none was measured.
+        InputError: the result has none of these.
         OutputError: the file cannot be written.
     """
     require_matplotlib()
@@ -70,5 +70,5 @@ def _memory(axes: "Axes", found: Mapping[str, Any]) -> None:
     axes.set_xlabel(f"resident MiB; {found['calls']} calls of random size and length")
 
 
-# What can be drawn, by the part of the result that it needs.
+# Part of the result to the function that plots it.
 PANELS = {"latency": _latency, "throughput": _throughput, "memory": _memory}

@@ -1,4 +1,4 @@
-"""Start-up and memory of a model, each measured in processes of its own."""
+"""Measure start-up time and memory of a model, in separate processes."""
 
 import json
 import random
@@ -76,19 +76,19 @@ def cold_start(options: Mapping[str, Any], *, rounds: int = 5) -> dict[str, Any]
 def memory_growth(
     options: Mapping[str, Any], texts: Sequence[str], *, calls: int = 1000
 ) -> dict[str, Any]:
-    """Follow a process's memory over calls of random batch size and length.
+    """Measure a process's memory over calls of random size and length.
 
     Args:
         options: Arguments of :class:`edge_embed.Embedder`.
-        texts: What the calls are made of.
-        calls: Their number.
+        texts: Texts that the calls are made of.
+        calls: Number of calls.
 
     Returns:
-        MiB, resident and peak: after the load and a first text, the warm-up, half of the calls, and
-        all of them.
+        Resident and peak memory in MiB, after the load and a first text, after the warm-up, after
+        half of the calls, and after all of them.
 
     Raises:
-        InputError: the model cannot be loaded so.
+        InputError: the model cannot be loaded with these options.
     """
     request = {"options": dict(options), "texts": list(texts), "calls": calls}
     return {"calls": calls, **_child(_MEMORY, request)}
@@ -115,10 +115,10 @@ def _child(code: str, request: Mapping[str, Any]) -> dict[str, Any]:
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise _as_told(said[-1])
+        raise _child_error(said[-1])
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _as_told(line: str) -> EdgeEmbedError:
+def _child_error(line: str) -> EdgeEmbedError:
     return InputError(f"the model cannot be measured: {line.partition('Error: ')[2] or line}")

@@ -1,7 +1,7 @@
-"""How fast a model is on this machine: single texts by length, and bulk.
+"""Measure the speed of a model on this machine: single texts by length, and many texts.
 
-Single texts are timed after the model's warm-up. What else the machine does meanwhile shows in the
-spread over rounds.
+Single texts are timed after the model's warm-up. The spread over rounds shows the influence of
+other work on the machine.
 """
 
 import statistics
@@ -19,7 +19,7 @@ __all__ = ["different_texts", "in_calls", "latency", "singly", "spread", "throug
 PERCENTILES = (50, 90, 99, 99.9)
 _LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 _MIN_TEXTS = 50
-# Texts of a call, besides all in one, and how many texts are given so.
+# Numbers of texts in a call, besides all in one, and how many texts are embedded in such calls.
 _CALLS = (1, 8, 32, 128, 512)
 _IN_FEW = 1024
 
@@ -28,16 +28,16 @@ def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[s
     """Time texts one at a time.
 
     Args:
-        model: It is warmed up.
-        texts: Real texts, at their real lengths; repeats are left out.
-        rounds: How often all are repeated.
+        model: The model; it is warmed up first.
+        texts: Real texts; duplicates are removed.
+        rounds: How often all texts are timed.
 
     Returns:
         Milliseconds (``p50`` to ``p99.9``, spread of the rounds' medians, number of texts) of all
         texts and by number of tokens.
 
     Raises:
-        InputError: there are fewer than fifty different texts.
+        InputError: there are fewer than fifty distinct texts.
     """
     texts, lengths = different_texts(model, texts)
     model.warm_up()
@@ -51,19 +51,19 @@ def latency(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[s
 
 
 def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dict[str, Any]:
-    """Time all texts in one call, and some in calls of a few.
+    """Time all texts in one call, and some texts in calls of a few.
 
     Args:
-        model: Loaded for throughput.
-        texts: Real texts, at their real lengths; repeats are left out.
-        rounds: How often the call is repeated, after one that does not count.
+        model: The model, loaded for throughput.
+        texts: Real texts; duplicates are removed.
+        rounds: How often the calls are timed, after one that is not.
 
     Returns:
-        Texts and tokens a second: median, least and greatest round; ``by_call`` has texts a second
-        by the number of texts in a call.
+        Texts and tokens a second: median, minimum and maximum of the rounds; ``by_call`` has texts
+        a second by the number of texts in a call.
 
     Raises:
-        InputError: there are fewer than fifty different texts.
+        InputError: there are fewer than fifty distinct texts.
     """
     texts, lengths = different_texts(model, texts)
     sizes = [size for size in _CALLS if size < len(texts)]
@@ -82,7 +82,7 @@ def throughput(model: Embedder, texts: Sequence[str], *, rounds: int = 5) -> dic
 
 
 def different_texts(model: Embedder, texts: Sequence[str]) -> tuple[list[str], Any]:
-    """Return texts without repeats, which would be embedded once, and their tokens, int64 (n,).
+    """Return the distinct texts and their numbers of tokens, int64 (n,).
 
     Raises:
         InputError: there are fewer than fifty.
@@ -94,7 +94,7 @@ def different_texts(model: Embedder, texts: Sequence[str]) -> tuple[list[str], A
 
 
 def singly(model: Embedder, texts: Sequence[str]) -> list[float]:
-    """Return the seconds that each text takes on its own."""
+    """Return the seconds that each text takes in a call of its own."""
     times = []
     for text in texts:
         started = time.perf_counter()
@@ -112,7 +112,7 @@ def in_calls(model: Embedder, texts: Sequence[str], size: int) -> float:
 
 
 def _percentiles(times: Any) -> dict[str, float]:  # noqa: ANN401
-    """Percentiles over all rounds of (rounds, texts), and the spread of the rounds' medians."""
+    """Return percentiles of times (rounds, texts), and the spread of the rounds' medians."""
     found = {f"p{p:g}": round(float(np.percentile(times, p)), 3) for p in PERCENTILES}
     medians = np.median(times, axis=1)
     return found | {
@@ -123,7 +123,7 @@ def _percentiles(times: Any) -> dict[str, float]:  # noqa: ANN401
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return median, least and greatest of some repeats, and their number."""
+    """Return median, minimum, maximum and number of values."""
     return {
         "median": round(statistics.median(values), 6),
         "min": round(min(values), 6),

@@ -1,7 +1,7 @@
-"""Which number of streams is best on this machine: measured once, kept for every later load.
+"""Measure the best number of streams on this machine, and store it for later loads.
 
-All candidates are loaded and timed in turns, so that what else the machine does meanwhile meets
-each of them alike.
+All candidates are loaded and timed in turns, so that other work on the machine affects them
+equally.
 """
 
 import json
@@ -20,19 +20,20 @@ __all__ = ["choose", "keep_choice", "measure_streams"]
 
 # Queries that are timed one at a time in each round.
 _SINGLE = 200
-# Fewer streams answer a query sooner and take less memory: they may be slower in bulk by so much.
+# Fewer streams answer a query sooner and take less memory, so they are chosen if their throughput
+# is at least this share of the highest.
 _NEARLY = 0.98
 
 
 def measure_streams(
     load: Callable[[int], Embedder], threads: int, texts: Sequence[str], *, rounds: int = 5
 ) -> dict[str, dict[str, Any]]:
-    """Time bulk and single texts with 1, 2, 4, … streams, up to one a thread.
+    """Time many texts and single texts with 1, 2, 4, … streams, up to one a thread.
 
     Args:
-        load: Loads the model with so many streams.
-        threads: Threads that the model uses.
-        texts: Real texts, at their real lengths; repeats are left out.
+        load: Loads the model with a number of streams.
+        threads: Number of threads of the model.
+        texts: Real texts; duplicates are removed.
         rounds: How often each is timed.
 
     Returns:
@@ -40,7 +41,7 @@ def measure_streams(
         :func:`~edge_embed.bench.timing.spread`.
 
     Raises:
-        InputError: there are fewer than fifty different texts.
+        InputError: there are fewer than fifty distinct texts.
     """
     candidates = sorted({1 << power for power in range(threads.bit_length())} | {threads})
     models = {count: load(count) for count in candidates}
@@ -61,7 +62,7 @@ def measure_streams(
 
 
 def choose(measured: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return the fewest streams whose bulk is within 2 % of the fastest."""
+    """Return the fewest streams whose throughput is within 2 % of the highest."""
     bulk = {int(count): found["texts_per_second"]["median"] for count, found in measured.items()}
     return min(count for count, speed in bulk.items() if speed >= _NEARLY * max(bulk.values()))
 
@@ -69,14 +70,14 @@ def choose(measured: Mapping[str, Mapping[str, Any]]) -> int:
 def keep_choice(
     cache: Path, threads: int, streams: int, *, model: str, measured: Mapping[str, Any]
 ) -> Path:
-    """Keep a choice and what it rests on, beside those for other threads and processors.
+    """Store a choice with its measurements; those for other threads and processors are kept.
 
     Args:
-        cache: The folder of compiled models, in which loads look for it.
-        threads: For how many threads it holds.
-        streams: The choice.
-        model: The name of the model and its variant that were timed.
-        measured: What :func:`measure_streams` returned.
+        cache: The folder of compiled models, where loading a model looks for it.
+        threads: The number of threads that it is for.
+        streams: The chosen number of streams.
+        model: The name and variant of the model that was timed.
+        measured: The result of :func:`measure_streams`.
 
     Returns:
         The file.

@@ -1,1 +1,1 @@
-"""Stand-ins under other packages' names, for programs that cannot be changed; each is asked for."""
+"""Replacements under other packages' names, for programs that cannot be changed; used on demand."""

@@ -1,6 +1,6 @@
-"""A torch-free ``sentence_transformers`` for programs that have the import built in.
+"""A replacement for the package ``sentence_transformers`` without torch, for unchanged programs.
 
-Only where it is asked for, never on import, and never where the real one is loaded::
+It is installed only on demand, and not if the real package is loaded already::
 
     from edge_embed.compat import sentence_transformers
     sentence_transformers.install(models={"all-MiniLM-L6-v2": "build/all-MiniLM-L6-v2"})
@@ -9,9 +9,8 @@ or for a whole program: ``python -m edge_embed.compat.sentence_transformers PROG
 
 It has ``SentenceTransformer`` (an :class:`~edge_embed.Embedder` that takes that constructor's
 arguments) and, in ``util``, ``cos_sim``, ``dot_score``, ``pairwise_cos_sim``,
-``normalize_embeddings`` and ``semantic_search``, all with arrays instead of tensors. It does not
-train, and has neither ``CrossEncoder`` nor ``SparseEncoder``: what is not there raises an
-ImportError that says so.
+``normalize_embeddings`` and ``semantic_search``, all with arrays instead of tensors. There is no
+training, no ``CrossEncoder`` and no ``SparseEncoder``: using a missing name raises an ImportError.
 """
 
 import sys
@@ -36,7 +35,7 @@ __all__ = ["SentenceTransformer", "install", "uninstall"]
 Floats = npt.NDArray[np.float32]
 
 _NAME = "sentence_transformers"
-# How many arguments of encode stand before that one.
+# Number of positional arguments of encode before truncate_dim.
 _BEFORE_TRUNCATE_DIM = 11
 _models: dict[str, str | Path] = {}
 
@@ -55,26 +54,27 @@ class SentenceTransformer(Embedder):
         prompts: Mapping[str, str] | None = None,
         default_prompt_name: str | None = None,
         similarity_fn_name: str | None = None,
-        **ignored: Any,  # noqa: ANN401 - where files come from, and how torch computes
+        **ignored: Any,  # noqa: ANN401
     ) -> None:
         """Load a model.
 
         Args:
-            model_name_or_path: A name that ``install(models=…)`` knows, a model folder, a shipped
-                model's name, or a hub id; a bare name is one of ``sentence-transformers/``.
+            model_name_or_path: A name given to ``install(models=…)``, a model folder, a shipped
+                model's name, or a hub id; a name without a slash is one of
+                ``sentence-transformers/``.
             device: ``cpu`` or None.
             revision: Branch, tag or commit of a hub id.
-            truncate_dim: Keep the first so many dimensions where ``encode`` does not say.
-            modules: Refused: models are folders.
-            prompts: Refused, as are the next two, unless they are the model folder's.
-            default_prompt_name: The same.
-            similarity_fn_name: The same.
-            ignored: Accepted without effect: ``cache_folder``, ``trust_remote_code`` (no code of
-                others is ever run), ``token``, ``backend``, ``model_kwargs`` and the like.
+            truncate_dim: Keep the first so many dimensions, unless ``encode`` is given another.
+            modules: Refused, as models are folders.
+            prompts: Refused unless they equal those of the model folder.
+            default_prompt_name: Likewise.
+            similarity_fn_name: Likewise.
+            ignored: Accepted without effect: ``cache_folder``, ``trust_remote_code`` (no code of a
+                model is ever run), ``token``, ``backend``, ``model_kwargs`` and others.
 
         Raises:
             ModelNotFoundError: there is no such model.
-            InputError: an argument asks for what is not offered.
+            InputError: an argument is not supported.
         """
         if modules is not None:
             raise InputError("modules= is not offered: give the name or the folder of a model")
@@ -110,13 +110,13 @@ class SentenceTransformer(Embedder):
 
 
 def install(models: Mapping[str, str | Path] | None = None) -> None:
-    """Put the stand-in under the name ``sentence_transformers`` in this process.
+    """Make ``import sentence_transformers`` return the replacement in this process.
 
     Args:
-        models: Names that the program asks for, and the models of this project that it gets.
+        models: Names of models in the program to the models of this project to use for them.
 
     Raises:
-        InputError: the real one is loaded already.
+        InputError: the real package is imported already.
     """
     there = sys.modules.get(_NAME)
     if there is not None and not isinstance(there, _StandIn):
@@ -137,7 +137,7 @@ def install(models: Mapping[str, str | Path] | None = None) -> None:
 
 
 def uninstall() -> None:
-    """Take the stand-in away; what a program has imported of it stays."""
+    """Remove the replacement; names that a program has imported from it keep working."""
     _models.clear()
     for name in (_NAME, f"{_NAME}.util"):
         if isinstance(sys.modules.get(name), _StandIn):
@@ -145,7 +145,7 @@ def uninstall() -> None:
 
 
 class _StandIn(ModuleType):
-    """A module that says what it has not."""
+    """A module whose missing names raise an ImportError with a remedy."""
 
     def __init__(self, name: str, content: Mapping[str, object]) -> None:
         super().__init__(name, "A stand-in of edge_embed.compat.sentence_transformers.")
@@ -221,7 +221,7 @@ _UTILITIES: Mapping[str, object] = {
 
 
 if __name__ == "__main__":
-    # The module as others import it, not this copy that runs as __main__.
+    # Use the imported module, not this copy that runs as __main__.
     from edge_embed.compat import sentence_transformers
 
     run_program("edge_embed.compat.sentence_transformers", sentence_transformers.install)

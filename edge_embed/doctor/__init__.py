@@ -1,6 +1,6 @@
-"""Is this box, this install, this model as it should be? Checks, each with its remedy.
+"""Checks of the machine, the installation and a model, each with a remedy.
 
-:func:`examine` runs them all; ``edge-embed doctor`` prints what it returns.
+:func:`examine` runs all of them; ``edge-embed doctor`` prints the results.
 """
 
 from edge_embed.doctor.checks import Finding, examine

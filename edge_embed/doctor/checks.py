@@ -1,4 +1,4 @@
-"""The checks of ``edge-embed doctor``: what was found, and what to do about it."""
+"""The checks of ``edge-embed doctor``."""
 
 import os
 import platform
@@ -24,28 +24,28 @@ __all__ = ["Finding", "examine"]
 
 Status = Literal["ok", "note", "wrong"]
 
-# What a model that ships takes with its graph compiled for a few shapes.
+# Memory of a shipped model with its graph compiled for a few shapes.
 _LEAST_MEMORY_MB = 300
 _LEAST_CACHE_BYTES = 64_000_000
-# Below this share of what such a processor does, something holds it back.
+# Below this share of the speed of such a processor, something slows it down.
 _SLOW = 0.4
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """The result of a check."""
 
     name: str
     status: Status
-    """``note`` is worth knowing, ``wrong`` needs the remedy."""
+    """``note``: not as usual, but no fault; ``wrong``: a fault, see ``remedy``."""
     detail: str
     remedy: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """The same for machines, as JSON values."""
+    """The same as JSON values, for programs."""
 
 
 def examine(model: Embedder) -> Iterator[Finding]:
-    """Yield what each check of the machine, the installation and a loaded model finds."""
+    """Yield the result of each check of the machine, the installation and a loaded model."""
     yield _processor()
     yield _threads(model)
     yield _memory()
@@ -170,7 +170,7 @@ def _files(model: Embedder) -> Finding:
 
 
 def _stays_behind(problem: str) -> bool:
-    """Whether it is the checkpoint that is missing: a model runs, and ships, without it."""
+    """Return whether the problem is the missing checkpoint, without which models ship and run."""
     return problem == "model.safetensors is missing"
 
 

@@ -1,4 +1,4 @@
-"""A few seconds of bulk embedding, and what such a processor is known to do."""
+"""Measure the speed of embedding for a few seconds, and compare it with similar processors."""
 
 import json
 import time
@@ -16,7 +16,7 @@ _CALL = 256
 # Tokens a second for each thread, from benchmarks/results/speed: bench_edge-embed-albert.json,
 # with AMX; scaling.json, with AVX-512 VNNI (234 texts a second of 18 tokens on one thread).
 _EXPECTED = Path(__file__).with_name("expected_speed.json")
-# The first of these that a processor has decides which speed is expected of it.
+# The first of these instruction sets that a processor has determines the expected speed.
 _KINDS = ("amx_int8", "avx512_vnni", "avx_vnni", "avx2")
 _SUBJECTS = ("The parcel", "Our invoice", "A new password", "The last order", "Your refund")
 _EVENTS = (
@@ -29,14 +29,14 @@ _EVENTS = (
 
 @dataclass(frozen=True)
 class SpeedCheck:
-    """How fast a model is on this machine, in bulk."""
+    """The speed of a model on this machine, for many texts."""
 
     tokens_per_second: float
     threads: int
 
     @classmethod
     def run(cls, model: Embedder) -> "SpeedCheck":
-        """Embed made-up sentences for about three seconds, after one call that does not count."""
+        """Embed generated sentences for about three seconds, after one call that is not timed."""
         model.encode(_texts(0))
         tokens, call, started = 0, 0, time.perf_counter()
         while (seconds := time.perf_counter() - started) < _SECONDS or call == 0:
@@ -47,9 +47,9 @@ class SpeedCheck:
 
 
 def expected_speed(name: str, variant: str, instructions: Sequence[str]) -> float | None:
-    """Return tokens a second for each thread, as measured on a processor of the same kind.
+    """Return the tokens a second for each thread measured on a processor of the same kind.
 
-    None where nothing was measured for this model and such a processor.
+    None if this model was not measured on such a processor.
     """
     kind = next((kind for kind in _KINDS if kind in instructions), None)
     known: dict[str, dict[str, float]] = json.loads(_EXPECTED.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def expected_speed(name: str, variant: str, instructions: Sequence[str]) -> floa
 
 
 def _texts(call: int) -> list[str]:
-    """Return sentences that no other call has: repeats would be embedded once."""
+    """Return sentences that differ from those of other calls."""
     return [
         f"{_SUBJECTS[n % 5]} {_EVENTS[n // 5 % 4].format(call * _CALL + n)}." for n in range(_CALL)
     ]

@@ -1,7 +1,7 @@
 """Confidence intervals by resampling rows with replacement (Efron & Tibshirani 1993).
 
-Models compared on the same rows are resampled together, so that the interval of their difference
-leaves out what both find easy or hard.
+Models compared on the same rows use the same resamples, so that the interval of their difference
+does not contain the variation that both share.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ __all__ = ["Bootstrap", "Estimate"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measure on all rows and the interval of its replicates."""
+    """A measure on all rows, and its confidence interval."""
 
     value: float
     low: float
@@ -26,7 +26,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How to resample. The same seed and number of rows give the same resamples."""
+    """Settings of resampling. The same seed and number of rows give the same resamples."""
 
     resamples: int = 1000
     """0 gives values without intervals (low and high equal the value)."""
@@ -49,7 +49,7 @@ class Bootstrap:
         """Return the value and its percentile interval."""
         value = float(replicates[0])
         spread = replicates[1:]
-        spread = spread[np.isfinite(spread)]  # a resample may hold one class alone
+        spread = spread[np.isfinite(spread)]  # NaN if a resample has only one class
         if not len(spread):
             return Estimate(value, value, value)
         tail = (1 - self.confidence) / 2

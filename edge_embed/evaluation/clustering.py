@@ -1,7 +1,7 @@
-"""Clustering: do texts of one label lie together?
+"""Evaluate clustering: V-measure of k-means clusters against labels.
 
 V-measure (Rosenberg & Hirschberg 2007) of mini-batch k-means with as many clusters as labels,
-repeated on resamples of the texts, as MTEB's fast clustering tasks do.
+repeated on resamples of the texts, as in MTEB's fast clustering tasks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from edge_embed.vectors import unit_length
 
 __all__ = ["ClusterSet"]
 
-# MTEB's figures: clusterings, texts drawn for each, and texts a k-means step.
+# MTEB's settings: number of clusterings, texts drawn for each, and texts of a k-means step.
 _CLUSTERINGS = 10
 _DRAWN = 16_384
 _BATCH = 512
@@ -33,14 +33,15 @@ class ClusterSet:
     name: str
     texts: Sequence[str]
     labels: npt.NDArray[np.int64]
-    """The number of each text's label, from 0."""
+    """The number of each text's label, from 0: int64 (texts,)."""
 
     @classmethod
     def read(cls, path: str | Path) -> "ClusterSet":
-        """Read a table with the columns ``label`` and ``text``; a folder is one set of all.
+        """Read a table with the columns ``label`` and ``text``; the tables of a folder are one set.
 
         Raises:
-            InputError: a file is missing or unreadable, a text is empty, or there is one label.
+            InputError: a file is missing or unreadable, a text is empty, or there is only one
+                label.
         """
         path = Path(path)
         rows = [

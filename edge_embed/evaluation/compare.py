@@ -1,4 +1,4 @@
-"""Measure several models on several datasets, with intervals for each and for their differences."""
+"""Evaluate models on datasets, with confidence intervals of values and of differences."""
 
 import time
 import zlib
@@ -31,52 +31,54 @@ Embed = Callable[[Sequence[str], Role], Vectors]
 
 @dataclass(frozen=True)
 class System:
-    """An encoder as it is compared: a name, what embeds texts, and what to tell about it."""
+    """A model to evaluate."""
 
     name: str
     embed: Embed
-    """From texts and their role to float32 (texts, dim)."""
+    """Function from texts and their role to vectors, float32 (texts, dim)."""
     facts: Mapping[str, Any]
-    """Versions and origin, as plain JSON."""
+    """Versions and origin, as JSON values."""
     dims: Sequence[int] = ()
-    """Also measure vectors cut to the first so many dimensions, each as a system of its own."""
+    """Also evaluate vectors truncated to so many dimensions, each as a system of its own."""
     score: Score | None = None
-    """Of a pair model, which reads both texts and embeds none: from pairs to (pairs,)."""
+    """For a pair model, which does not embed: function from pairs to scores (pairs,)."""
     reranker: "Reranker | None" = None
-    """Orders what a search finds anew; measured as a system of its own, beside the search."""
+    """Reranks search results; evaluated as a system of its own, in addition to the search."""
 
 
 @dataclass(frozen=True)
 class Reranker:
-    """A model that reads a query with each document that was found."""
+    """A model that scores a query with each document of a search result."""
 
     name: str
     score: Score
     candidates: int
-    """How many documents of each query it reads."""
+    """How many documents of each query it scores."""
     facts: Mapping[str, Any]
-    """Versions and origin, as plain JSON."""
+    """Versions and origin, as JSON values."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One model on one dataset."""
+    """The measures of one model on one dataset."""
 
     dataset: str
     system: str
     rows: int
     metrics: Mapping[str, Estimate]
     differences: Mapping[str, Estimate]
-    """From the first system on the same resamples; empty for the first itself."""
+    """Differences from the first system, on the same resamples; empty for the first itself."""
     details: Mapping[str, Any]
+    """Further figures of the dataset's measure, as JSON values."""
     seconds: float
     """Time to embed, or to rerank."""
     dim: int
+    """Number of dimensions; 1 for scores of pairs."""
 
 
 @dataclass(frozen=True)
 class _Replicated:
-    """A result with the replicates that its intervals come from."""
+    """A result with the bootstrap replicates of its measures."""
 
     result: Result
     replicates: Mapping[str, Floats]
@@ -85,16 +87,16 @@ class _Replicated:
 def compare(
     datasets: Sequence[Dataset], systems: Sequence[System], *, bootstrap: Bootstrap | None = None
 ) -> Iterator[Result]:
-    """Yield a result for each dataset and system, then averages where there are several datasets.
+    """Yield a result for each dataset and system, then averages if there are several datasets.
 
     Args:
-        datasets: What to measure on.
-        systems: What to measure; the first is what the others are compared with.
-        bootstrap: How to resample; None for the defaults.
+        datasets: The datasets.
+        systems: The models; the others are compared with the first.
+        bootstrap: Settings of resampling; None for the defaults.
 
     Raises:
-        InputError: two datasets or two systems have one name, or a system has fewer dimensions
-            than are asked for.
+        InputError: two datasets or two systems have the same name, or a system has fewer dimensions
+            than it should be truncated to.
     """
     bootstrap = bootstrap or Bootstrap()
     _check_names([dataset.name for dataset in datasets], "datasets")
@@ -181,7 +183,7 @@ def _replicates(measured: Measured, bootstrap: Bootstrap) -> dict[str, Floats]:
 def _compared(
     measured: _Replicated, first: Sequence[_Replicated], bootstrap: Bootstrap
 ) -> _Replicated:
-    """Fill in the estimates, and differences from the first system where this is another."""
+    """Add the estimates, and the differences from the first system if this is another."""
     metrics = {name: bootstrap.estimate(values) for name, values in measured.replicates.items()}
     differences = {
         name: bootstrap.estimate(values - first[0].replicates[name])

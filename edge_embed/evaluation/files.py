@@ -1,4 +1,4 @@
-"""Where a dataset's files are, what it is called, and numbers in its columns."""
+"""The files, name and columns of a dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ def table_files(path: Path) -> list[Path]:
     """Return ``path`` itself, or the tables of a folder, sorted by name.
 
     Raises:
-        InputError: there is no such file, or the folder holds no table.
+        InputError: there is no such file, or the folder has no table.
     """
     if not path.exists():
         raise InputError(f"no such file or folder: {path}")
@@ -27,7 +27,7 @@ def table_files(path: Path) -> list[Path]:
 
 
 def dataset_name(path: Path) -> str:
-    """Return a short name: a folder's own, or the folder and the file without its ending."""
+    """Return a short name: that of a folder, or ``FOLDER/FILE`` without ending for a file."""
     path = path.resolve()
     if path.is_dir():
         return path.name
@@ -39,7 +39,7 @@ def number(record: Record, column: str, file: Path) -> float:
     """Return a column of ``record`` as a finite number.
 
     Raises:
-        InputError: it is none; the message names file and line.
+        InputError: it is not a number; the message names file and line.
     """
     value = record.values[column]
     try:
@@ -64,5 +64,5 @@ def text(record: Record, column: str, file: Path) -> str:
 
 
 def column_names(*names: str) -> dict[str, Sequence[str]]:
-    """Return columns that have one name each."""
+    """Return the argument ``columns`` of ``read_records`` for columns without other names."""
     return {name: (name,) for name in names}

@@ -1,7 +1,7 @@
-"""What every evaluation has in common: texts to embed, and measures of their vectors.
+"""The interface of datasets: texts to embed, and measures of their vectors.
 
-A dataset names the texts of each role, the caller embeds them, and the dataset measures the
-vectors. So an evaluation knows no model, and any encoder can be measured.
+A dataset gives the texts of each role, the caller embeds them, and the dataset measures the
+vectors. So datasets do not depend on a model, and any encoder can be evaluated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ Vectors = npt.NDArray[np.float32]
 Role = Literal["text", "query", "document"]
 """How a text is used: models with prompts embed queries and documents differently."""
 Score = Callable[[Sequence[tuple[str, str]]], Floats]
-"""From pairs of texts to a score each, (pairs,)."""
+"""Function from pairs of texts to scores, float64 (pairs,)."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Measured:
     """The measures of one model on one dataset."""
 
     units: int
-    """What is resampled: pairs of texts, queries, or clusterings."""
+    """Number of units that are resampled: pairs of texts, queries, or clusterings."""
     metrics: Mapping[str, Statistic]
-    """By name; each takes weights (units,)."""
+    """Name to function of the units' weights, float64 (units,)."""
     details: Mapping[str, Any]
-    """What else there is to tell, as plain JSON."""
+    """Further figures, as JSON values."""
 
 
 class Dataset(Protocol):
-    """Texts with a truth about them."""
+    """Texts with labels, scores or relevance judgements."""
 
     @property
     def name(self) -> str:
@@ -53,18 +53,18 @@ class Dataset(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many judged rows it has."""
+        """Number of labelled rows."""
 
     def inputs(self) -> Mapping[Role, Sequence[str]]:
         """Return the texts to embed, by role."""
 
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
-        """Measure vectors of :meth:`inputs`, each float32 (texts, dim), of any length."""
+        """Measure the vectors of :meth:`inputs`, each float32 (texts, dim), of any length."""
 
 
 @runtime_checkable
 class ScoredDataset(Protocol):
-    """Pairs of texts with a truth about each."""
+    """Pairs of texts with labels or scores."""
 
     @property
     def name(self) -> str:
@@ -72,7 +72,7 @@ class ScoredDataset(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many pairs it has."""
+        """Number of pairs."""
 
     @property
     def first(self) -> Sequence[str]:
@@ -83,21 +83,21 @@ class ScoredDataset(Protocol):
         """The second texts."""
 
     def measure_scores(self, scores: Floats) -> Measured:
-        """Measure scores of the pairs, (pairs,)."""
+        """Measure scores of the pairs, float64 (pairs,)."""
 
 
 @runtime_checkable
 class RankedDataset(Protocol):
-    """Queries and documents whose rankings another model may order anew."""
+    """Queries and documents whose rankings can be reranked."""
 
     def measure_reranked(
         self, vectors: Mapping[Role, Vectors], score: Score, candidates: int
     ) -> Measured:
-        """Measure rankings of which ``score`` has ordered the first ``candidates``."""
+        """Measure rankings whose first ``candidates`` documents are reranked by ``score``."""
 
 
 def pair_cosines(vectors: Vectors) -> npt.NDArray[np.float64]:
-    """Return the cosine of row i of the first half with row i of the second: (rows / 2,)."""
+    """Return the cosines of row i of the first half with row i of the second, float64 (n / 2,)."""
     first, second = np.split(unit_length(vectors.astype(np.float64)), 2)
     cosines: npt.NDArray[np.float64] = np.sum(first * second, axis=1)
     return cosines

@@ -1,8 +1,8 @@
-"""Quality measures over rows that may be weighted.
+"""Quality measures as functions of row weights.
 
-Every measure takes ``weights``: how often each row counts. All ones is the measure itself; the
-counts of a resample with replacement are one replicate of the bootstrap, so no measure sorts anew
-for it. Everything is numpy.
+Each function here returns a :data:`Statistic`, which takes ``weights``: how often each row counts.
+With ones it is the measure itself; with the counts of a resample it is a bootstrap replicate, for
+which nothing has to be sorted again.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ __all__ = [
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], float]
-"""From weights (rows,) to the measure."""
+"""Function from weights, float64 (rows,), to the measure."""
 
 
 def pearson(x: Floats, y: Floats) -> Statistic:
@@ -56,7 +56,8 @@ def mean(values: Floats) -> Statistic:
 def average_precision(labels: npt.NDArray[np.bool_], scores: Floats) -> Statistic:
     """Return the average precision of ``scores`` (rows,): sum of precision times step of recall.
 
-    No interpolation, and equal scores are one step, as scikit-learn's average_precision_score.
+    Without interpolation, and equal scores are one step, as in scikit-learn's
+    average_precision_score.
     """
     curve = _Curve(labels, scores)
 
@@ -70,15 +71,15 @@ def average_precision(labels: npt.NDArray[np.bool_], scores: Floats) -> Statisti
 
 
 def best_f1(labels: npt.NDArray[np.bool_], scores: Floats) -> Statistic:
-    """Return the highest F1 that any threshold on ``scores`` reaches."""
+    """Return the highest F1 of any threshold on ``scores``."""
     curve = _Curve(labels, scores)
     return lambda weights: float(curve.f1(weights).max())
 
 
 def best_f1_threshold(labels: npt.NDArray[np.bool_], scores: Floats) -> Statistic:
-    """Return the threshold of :func:`best_f1`: rows that score at least as much are positive.
+    """Return the threshold of :func:`best_f1`: rows with at least that score are positive.
 
-    It lies midway between the lowest score taken and the highest one left out.
+    It is the mean of the lowest positive score and the highest negative one.
     """
     curve = _Curve(labels, scores)
 
@@ -95,26 +96,26 @@ def ndcg(gains: npt.ArrayLike, ideal: npt.ArrayLike) -> float:
     """Return the normalised discounted cumulative gain of one ranking (Järvelin & Kekäläinen 2002).
 
     Args:
-        gains: Judged relevance of the documents found, best first, cut at k.
-        ideal: Relevance of every judged document of the query, cut at k after sorting here.
+        gains: Relevance of the k documents found, best first.
+        ideal: The k highest relevances of the query's judged documents, in any order.
     """
     best = np.sort(np.asarray(ideal, np.float64))[::-1]
     return _dcg(np.asarray(gains, np.float64)) / _dcg(best)
 
 
 def recall(gains: npt.ArrayLike, relevant: int) -> float:
-    """Return the share of the ``relevant`` documents that a ranking, cut at k, holds."""
+    """Return the share of the ``relevant`` documents that are in a ranking with these gains."""
     return float(np.count_nonzero(np.asarray(gains) > 0) / relevant)
 
 
 def reciprocal_rank(gains: npt.ArrayLike) -> float:
-    """Return one over the rank of the first relevant document; 0 where there is none."""
+    """Return one divided by the rank of the first relevant document; 0 if there is none."""
     found = np.flatnonzero(np.asarray(gains) > 0)
     return 1.0 / float(found[0] + 1) if len(found) else 0.0
 
 
 class _Curve:
-    """Rows sorted by falling score, equal scores in one level."""
+    """Rows sorted by score, highest first, with equal scores grouped into one level."""
 
     def __init__(self, labels: npt.NDArray[np.bool_], scores: Floats) -> None:
         scores = np.asarray(scores, np.float64)
@@ -126,7 +127,7 @@ class _Curve:
         self.levels = ordered[self._ends]
 
     def counts(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Return true positives and rows taken at a threshold on each level."""
+        """Return true positives, and all positives, of a threshold at each level."""
         ordered = weights[self._order]
         return (
             np.cumsum(ordered * self._positive)[self._ends],
@@ -139,13 +140,13 @@ class _Curve:
         return score
 
     def level_weights(self, weights: Floats, after: int) -> Floats:
-        """Return how many rows each level after ``after`` holds."""
+        """Return the number of rows in each level after ``after``."""
         _, taken = self.counts(weights)
         return np.diff(taken[after:])
 
 
 def _ranks(groups: npt.NDArray[np.intp], weights: Floats) -> Floats:
-    """Mean rank of each row, where rows of a group are tied and groups are numbered upwards."""
+    """Return the mean rank of each row; rows of a group are tied, groups are in ascending order."""
     counts = np.bincount(groups, weights)
     ranks: Floats = (np.cumsum(counts) - counts / 2)[groups]
     return ranks

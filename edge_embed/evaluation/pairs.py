@@ -1,7 +1,7 @@
-"""Labelled pairs: paraphrases, duplicates. How well does the cosine tell them apart?
+"""Evaluate pair classification: how well the cosine separates paraphrases from other pairs.
 
-Average precision and best F1 as MTEB's pair classification reports them, the threshold of that F1,
-and how far a probability made from the cosine can be trusted.
+Measures are average precision and best F1, as in MTEB's pair classification, the threshold of that
+F1, and the calibration error of a probability computed from the cosine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,25 +28,25 @@ _LABELS = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "fals
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pairs of texts, positive or not."""
+    """Pairs of texts with binary labels."""
 
     name: str
     first: Sequence[str]
     second: Sequence[str]
     labels: Labels
+    """Which pairs are positive, (pairs,)."""
     kinds: Sequence[str] = ()
-    """What kind of pair each is, as negation or number, where the table says."""
+    """The kind of each pair, such as negation or number; "" if the table has none."""
 
     @classmethod
     def read(cls, path: str | Path) -> "PairSet":
         """Read a table with the columns ``label`` (0 or 1), ``sentence1`` and ``sentence2``.
 
-        A column ``kind`` says what kind of pair each is. A folder is one set made of all its
-        tables.
+        An optional column ``kind`` has the kind of each pair. The tables of a folder are one set.
 
         Raises:
             InputError: a file is missing or unreadable, a label is neither 0 nor 1, a text is
-                empty, or one kind of pair does not occur.
+                empty, or all labels are equal.
         """
         path = Path(path)
         first, second, labels = [], [], []
@@ -75,15 +75,15 @@ class PairSet:
         return len(self.labels)
 
     def inputs(self) -> Mapping[Role, Sequence[str]]:
-        """Return first texts, then second ones."""
+        """Return the first texts of all pairs, then the second ones."""
         return {"text": [*self.first, *self.second]}
 
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
-        """Measure how cosines separate the two kinds."""
+        """Measure how well cosines separate the labels."""
         return self.measure_scores(pair_cosines(vectors["text"]))
 
     def measure_scores(self, cosines: Floats) -> Measured:
-        """Measure how scores, such as cosines or a pair model's, separate the two kinds."""
+        """Measure how well scores, cosines or a pair model's, separate the labels."""
         logistic = Logistic.fit(cosines, self.labels)
         bins = reliability(held_out_probabilities(cosines, self.labels), self.labels)
         error = sum(bin_.pairs * abs(bin_.predicted - bin_.observed) for bin_ in bins) / self.rows
@@ -102,9 +102,9 @@ class PairSet:
         return Measured(self.rows, metrics, details)
 
     def _by_kind(self, scores: Floats) -> dict[str, dict[str, float]]:
-        """Measure each kind of pair: how often its pairs stand in the right order.
+        """Return the area under the ROC curve for each kind of pair.
 
-        A kind of one label only is held against all pairs of the other.
+        A kind with only one label is compared with all pairs of the other label.
         """
         found = {}
         kinds = np.asarray(self.kinds)
@@ -121,7 +121,7 @@ class PairSet:
 
 
 def area_under_curve(positives: Floats, negatives: Floats) -> float:
-    """Return how often a positive scores above a negative; equal scores count half."""
+    """Return the area under the ROC curve: how often a positive scores above a negative."""
     every = np.sort(negatives)
     below = np.searchsorted(every, positives, "left")
     not_above = np.searchsorted(every, positives, "right")
@@ -129,7 +129,7 @@ def area_under_curve(positives: Floats, negatives: Floats) -> float:
 
 
 def pair_threshold(result: Result, *, variant: str) -> PairThreshold:
-    """Return what a model stores, from its result on a :class:`PairSet`."""
+    """Return the threshold to store with a model, from its result on a :class:`PairSet`."""
     details = result.details
     return PairThreshold(
         threshold=result.metrics["threshold"].value,
@@ -158,10 +158,7 @@ class ReliabilityBin:
 def held_out_probabilities(
     cosines: Floats, labels: Labels, *, folds: int = 5, seed: int = 0
 ) -> Floats:
-    """Return each pair's probability from a curve fitted on the other folds, shape (pairs,).
-
-    A curve judged on the pairs it was fitted on looks better than it is.
-    """
+    """Return each pair's probability from a logistic curve fitted on the other folds, (pairs,)."""
     folds = min(folds, len(labels))
     fold = np.random.default_rng(seed).permutation(len(labels)) % folds
     probabilities = np.empty(len(labels))
@@ -173,7 +170,7 @@ def held_out_probabilities(
 
 
 def reliability(probabilities: Floats, labels: Labels, *, bins: int = 10) -> list[ReliabilityBin]:
-    """Return predicted against observed shares in bins of equal size (Niculescu-Mizil 2005)."""
+    """Return predicted and observed shares in bins of equal size (Niculescu-Mizil 2005)."""
     order = np.argsort(probabilities, kind="stable")
     return [
         ReliabilityBin(float(probabilities[rows].mean()), float(labels[rows].mean()), len(rows))

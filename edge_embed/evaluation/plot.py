@@ -1,4 +1,4 @@
-"""Results as a picture: a point with its interval for each model and dataset."""
+"""Plot results: a point with its interval for each model and dataset."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["plot"]
 
 
 def plot(results: Sequence[Result], path: Path) -> None:
-    """Draw the first measure of each result, and reliability curves where there are any, as PNG.
+    """Plot the first measure of each result, and reliability curves if any, to a PNG file.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

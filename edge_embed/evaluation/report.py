@@ -1,4 +1,4 @@
-"""Results as JSON and as a table to read."""
+"""Results as JSON and as a text table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,14 +11,14 @@ from edge_embed.hardware.machine import describe_machine
 
 __all__ = ["as_json", "table"]
 
-# Measures that are no share of something perfect, and so are not shown as points of 100.
+# Measures without a maximum of 1, which are not shown as points of 100.
 _PLAIN = frozenset({"threshold"})
 
 
 def as_json(
     task: str, results: Sequence[Result], systems: Sequence[System], bootstrap: Bootstrap
 ) -> dict[str, Any]:
-    """Return everything as one JSON document; measures are shares from 0 (or -1) to 1."""
+    """Return all results as a JSON document; measures are from 0 (or -1) to 1."""
     return {
         "task": task,
         "machine": describe_machine(),
@@ -29,9 +29,9 @@ def as_json(
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return a table: a block a dataset, a row a model, points of 100 with their intervals.
+    """Return a table: a block for each dataset, a row for each model, in points of 100.
 
-    Below each model but the first stands its difference from the first.
+    Below each model but the first is its difference from the first.
     """
     names = list(results[0].metrics)
     lines = [["", "rows", *names]]

@@ -1,7 +1,7 @@
-"""Retrieval: does the search find the judged documents?
+"""Evaluate retrieval: whether search finds the relevant documents.
 
-Files in BEIR's form (Thakur et al. 2021), measures as trec_eval defines them: exact search by
-cosine over the whole corpus, linear gains, documents without judgement count as irrelevant.
+Files are in BEIR's format (Thakur et al. 2021) and measures as in trec_eval: exact search by cosine
+over the whole corpus, linear gains, and documents without judgement count as irrelevant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from edge_embed.vectors import unit_length
 
 __all__ = ["RetrievalSet", "search"]
 
-# Documents ranked for each query: the deepest measure's.
+# Documents ranked for each query, for recall@100.
 _DEPTH = 100
 # Queries whose similarities are held in memory at once.
 _QUERIES = 256
@@ -31,25 +31,25 @@ _IDS = ("_id", "id")
 
 @dataclass(frozen=True)
 class RetrievalSet:
-    """Documents, queries, and which documents answer which query."""
+    """Documents, queries, and relevance judgements."""
 
     name: str
     documents: Sequence[str]
     queries: Sequence[str]
-    """Those with at least one relevant document."""
+    """The queries with at least one relevant document."""
     judgements: Sequence[Mapping[int, float]]
-    """For each query its relevant documents, by index: a gain above 0."""
+    """For each query its relevant documents: index to gain, above 0."""
     left_out: Mapping[str, int]
-    """What the files hold that cannot be used: unjudged queries, judgements of unknown ids."""
+    """Numbers of unused parts of the files: unjudged queries, judgements with unknown ids."""
 
     @classmethod
     def read(cls, folder: str | Path, *, split: str = "test") -> "RetrievalSet":
-        """Read a folder in BEIR's form.
+        """Read a folder in BEIR's format.
 
         ``corpus.*`` and ``queries.*`` have ``_id`` or ``id``, ``text`` and optionally ``title``,
-        which is put before the text; ``qrels/SPLIT.*``, ``SPLIT-qrels.*`` or (for the split
-        ``test``) ``qrels.*`` has ``query-id``, ``corpus-id`` and ``score``.
-        ``SPLIT-queries.*`` wins over ``queries.*``. Endings: .tsv, .jsonl, .csv, also with .gz.
+        which is prepended to the text; ``qrels/SPLIT.*``, ``SPLIT-qrels.*`` or (for the split
+        ``test``) ``qrels.*`` has ``query-id``, ``corpus-id`` and ``score``. ``SPLIT-queries.*`` is
+        preferred to ``queries.*``. Endings: .tsv, .jsonl, .csv, also with .gz.
 
         Raises:
             InputError: a file is missing or unreadable, an id is repeated, or no judgement fits.
@@ -99,7 +99,7 @@ class RetrievalSet:
     def measure_reranked(
         self, vectors: Mapping[Role, Vectors], score: Score, candidates: int
     ) -> Measured:
-        """Measure rankings of which ``score`` has ordered the first ``candidates`` anew."""
+        """Measure rankings whose first ``candidates`` documents are reranked by ``score``."""
         found: list[list[int]] = search(
             vectors["query"], vectors["document"], depth=max(_DEPTH, candidates)
         ).tolist()
@@ -135,9 +135,9 @@ class RetrievalSet:
 
 
 def search(queries: Vectors, documents: Vectors, *, depth: int) -> npt.NDArray[np.int64]:
-    """Return the rows of the nearest documents by cosine, best first: (queries, depth).
+    """Return the rows of the nearest documents by cosine, best first: int64 (queries, depth).
 
-    ``depth`` is at most the number of documents. Of equal documents the first wins.
+    A ``depth`` above the number of documents is reduced to it. Equal cosines are ordered by row.
     """
     queries, documents = unit_length(queries), unit_length(documents)
     depth = min(depth, len(documents))
@@ -170,7 +170,7 @@ def _find(folder: Path, *stems: str) -> Path:
 
 
 def _texts(file: Path) -> dict[str, str]:
-    """Return texts by id; a title comes before its text."""
+    """Return id to text, with the title prepended."""
     texts: dict[str, str] = {}
     columns = {"id": _IDS, "title": ("title",), "text": ("text",)}
     for record in read_records(file, columns, optional=["title"]):

@@ -1,7 +1,7 @@
-"""Semantic textual similarity: does the cosine order pairs as people do?
+"""Evaluate semantic textual similarity: correlation of the cosine with human scores.
 
-The measures of the SemEval STS tasks (Agirre et al. 2012; Cer et al. 2017) as MTEB reports them:
-correlation of cosine similarity with the human score over all pairs of the set.
+The measures of the SemEval STS tasks (Agirre et al. 2012; Cer et al. 2017), as in MTEB, over all
+pairs of the set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ __all__ = ["StsSet"]
 
 @dataclass(frozen=True)
 class StsSet:
-    """Pairs of sentences with a human similarity score."""
+    """Pairs of sentences with human similarity scores."""
 
     name: str
     first: Sequence[str]
@@ -32,11 +32,11 @@ class StsSet:
     def read(cls, path: str | Path) -> "StsSet":
         """Read a table with the columns ``score``, ``sentence1`` and ``sentence2``.
 
-        A folder is one set made of all its tables, as the yearly STS tasks are.
+        The tables of a folder are one set, as in the yearly STS tasks.
 
         Raises:
-            InputError: a file is missing or unreadable, a score is no number, a sentence is empty,
-                or all scores are equal.
+            InputError: a file is missing or unreadable, a score is not a number, a sentence is
+                empty, or all scores are equal.
         """
         path = Path(path)
         first, second, scores = [], [], []
@@ -55,7 +55,7 @@ class StsSet:
         return len(self.scores)
 
     def inputs(self) -> Mapping[Role, Sequence[str]]:
-        """Return first sentences, then second ones."""
+        """Return the first sentences of all pairs, then the second ones."""
         return {"text": [*self.first, *self.second]}
 
     def spearman(self, vectors: Vectors) -> float:
@@ -63,7 +63,7 @@ class StsSet:
         return spearman(pair_cosines(vectors), self.scores)(np.ones(self.rows))
 
     def measure(self, vectors: Mapping[Role, Vectors]) -> Measured:
-        """Correlate cosines with the scores."""
+        """Measure the correlation of cosines with the scores."""
         cosines = pair_cosines(vectors["text"])
         metrics = {
             "spearman": spearman(cosines, self.scores),

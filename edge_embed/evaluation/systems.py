@@ -1,4 +1,4 @@
-"""Models of this package as systems to compare."""
+"""Models of this package as systems to evaluate."""
 
 from collections.abc import Sequence
 from importlib import metadata
@@ -29,12 +29,12 @@ def embedder_system(
 
     Args:
         model: A loaded model.
-        name: How tables call it; None for its folder and variant.
-        dims: Also measure vectors cut to the first so many dimensions.
-        reranker: Also measure rankings that it has ordered anew.
+        name: Its name in results; None for its folder and variant.
+        dims: Also evaluate vectors truncated to so many dimensions.
+        reranker: Also evaluate rankings that are reranked by it.
 
     Raises:
-        InputError: the model's vectors are not to be compared by cosine.
+        InputError: the model's vectors should not be compared by cosine.
     """
     model.config.require_cosine("an evaluation")
 
@@ -53,12 +53,12 @@ def embedder_system(
 
 
 def reranker(model: PairScorer, *, candidates: int = 50) -> Reranker:
-    """Return a pair model of one output as what orders the first ``candidates`` anew."""
+    """Return a pair model with one output as a reranker of the first ``candidates`` documents."""
     return Reranker(_name(model), _score(model), candidates, _facts(model))
 
 
 def scorer_system(model: PairScorer, *, name: str | None = None) -> System:
-    """Return a pair model of one output as a system that scores pairs."""
+    """Return a pair model with one output as a system that scores pairs."""
 
     def embed(texts: Sequence[str], role: Role) -> Vectors:
         raise InputError(f"{_name(model)} reads pairs, so it can only be measured on pairs")

@@ -1,7 +1,7 @@
-"""Ollama's protocol: /api/embed and what its clients ask besides.
+"""Ollama's protocol: /api/embed, and the other paths that its clients use.
 
-Nothing is downloaded: ``/api/pull`` succeeds for a model that is here, and says for others how to
-serve them. Vectors of ``/api/embed`` have unit length, as there.
+Nothing is downloaded: ``/api/pull`` succeeds for a model of this server, and otherwise says how to
+serve it. Vectors of ``/api/embed`` have unit length, as Ollama's do.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ class EmbedRequest(msgspec.Struct):
     model: str | None = None
     input: str | list[str] = msgspec.field(default_factory=list)
     truncate: bool = True
-    """Cut texts over the model's limit; they are refused otherwise."""
+    """Truncate texts over the model's limit; otherwise they are refused."""
     dimensions: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    """Keep the first so many; 0 keeps all."""
+    """Keep the first so many dimensions; 0 keeps all."""
     options: dict[str, Any] | None = None
-    """Accepted; there is nothing that they could change."""
+    """Ignored."""
     keep_alive: str | int | float | None = None
-    """Accepted: models stay loaded (see ``--model-memory``)."""
+    """Ignored: models stay loaded (see ``--model-memory``)."""
 
 
 class EmbedAnswer(msgspec.Struct):
@@ -49,13 +49,13 @@ class EmbedAnswer(msgspec.Struct):
     total_duration: int
     """Nanoseconds."""
     load_duration: int
-    """Nanoseconds until the model was there."""
+    """Nanoseconds until the model was loaded."""
     prompt_eval_count: int
     """Tokens embedded."""
 
 
 class EmbeddingsRequest(msgspec.Struct):
-    """A text to embed; the older path."""
+    """A text to embed, for the older path."""
 
     model: str | None = None
     prompt: str = ""
@@ -64,13 +64,13 @@ class EmbeddingsRequest(msgspec.Struct):
 
 
 class EmbeddingsAnswer(msgspec.Struct):
-    """Its vector, as the model gives it."""
+    """The text's vector, not normalized unless the model does."""
 
     embedding: Vector
 
 
 class ModelRequest(msgspec.Struct):
-    """A model by its name; older clients call it ``name``."""
+    """The name of a model; older clients use the field ``name``."""
 
     model: str | None = None
     name: str | None = None
@@ -109,7 +109,7 @@ class TagList(msgspec.Struct):
 
 
 class Shown(msgspec.Struct):
-    """What is known of a model."""
+    """A description of a model."""
 
     modelfile: str
     parameters: str
@@ -122,13 +122,13 @@ class Shown(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """How a request ended."""
+    """The result of a request."""
 
     status: str
 
 
 class Version(msgspec.Struct):
-    """The version of this server, not of an Ollama."""
+    """The version of this server."""
 
     version: str
 
@@ -139,7 +139,7 @@ async def embed(service: Service, request: EmbedRequest, caller: Caller) -> Embe
     texts = [request.input] if isinstance(request.input, str) else request.input
     async with service.pool.use(request.model) as served:
         loaded, name = time.perf_counter_ns(), request.model or served.name
-        if not texts or texts == [""]:  # how clients ask for a model to be loaded
+        if not texts or texts == [""]:  # a request to load the model
             return EmbedAnswer(name, [], loaded - started, loaded - started, 0)
         options = EmbedOptions(
             prompt_name=role_prompt_name(service, served, request.model),
@@ -171,10 +171,10 @@ async def show(service: Service, request: ModelRequest, caller: Caller) -> Shown
 
 
 async def pull(service: Service, request: ModelRequest, caller: Caller) -> Status:
-    """Say that a model is here.
+    """Check that the server has a model.
 
     Raises:
-        StatusError: it is not (404).
+        StatusError: it does not (404).
     """
     try:
         service.pool.names.find(request.model or request.name)
@@ -189,7 +189,7 @@ async def pull(service: Service, request: ModelRequest, caller: Caller) -> Statu
 
 
 def tags(service: Service) -> TagList:
-    """List the models under every name that they have."""
+    """List the models under all of their names."""
     pool = service.pool
     return TagList([_tag(name, pool.source(named.model)) for name, named in pool.offered().items()])
 
@@ -238,7 +238,7 @@ def _family(config: ModelConfig) -> str:
 
 def _modified(source: ModelSource) -> str:
     seconds = max(nanoseconds for _, nanoseconds, _ in source.stamp()) / 1e9
-    # A clock that was wrong may have left a year that has no calendar.
+    # With a wrong clock a file may have a year that datetime does not support.
     seconds = min(max(seconds, 0.0), _YEAR_9999)
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 

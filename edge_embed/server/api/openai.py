@@ -23,17 +23,17 @@ _EITHER_FORMAT = {
 
 
 class Usage(msgspec.Struct):
-    """What a request took."""
+    """Numbers of tokens and truncated texts of a request."""
 
     prompt_tokens: int
-    """Tokens embedded, after any cut."""
+    """Tokens embedded, after truncation."""
     total_tokens: int
     truncated_texts: int
-    """Texts that were longer than the model reads, and were cut."""
+    """Texts over the model's limit, which were truncated."""
 
     @classmethod
     def of(cls, *parts: Embedded) -> "Usage":
-        """Add up."""
+        """Return the sum over ``parts``."""
         tokens = sum(part.tokens for part in parts)
         return cls(tokens, tokens, sum(part.truncated for part in parts))
 
@@ -47,9 +47,10 @@ class EmbeddingsRequest(msgspec.Struct):
     dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
     user: str | None = None
     prompt_name: str | None = None
-    """One of the model's prompts; beyond OpenAI's protocol."""
+    """Name of one of the model's prompts; not in OpenAI's protocol."""
     truncate: bool = True
-    """Cut texts over the model's limit (counted in usage) or refuse them; beyond the protocol."""
+    """Truncate texts over the model's limit (counted in usage), or refuse them; not in OpenAI's
+    protocol."""
 
 
 class EmbeddingObject(msgspec.Struct):
@@ -57,7 +58,7 @@ class EmbeddingObject(msgspec.Struct):
 
     index: int
     embedding: Annotated[Any, msgspec.Meta(extra_json_schema=_EITHER_FORMAT)]
-    """Numbers, or their base64: float32, little endian."""
+    """Numbers, or float32 in little-endian order as base64."""
     object: Literal["embedding"] = "embedding"
 
 
@@ -95,7 +96,7 @@ async def embeddings(
             prompt_name=request.prompt_name or role_prompt_name(service, served, request.model),
             truncation="ignore" if request.truncate else "error",
             dim=request.dimensions,
-            # Fewer dimensions of a unit vector are shorter; the others are as the model gives them.
+            # Truncated unit vectors are normalized again; others are as the model gives them.
             normalize=request.dimensions is not None and served.embedder.config.normalize,
         )
         embedded = await served.embed(caller, read_inputs(request.input), options)
@@ -106,7 +107,7 @@ async def embeddings(
 
 
 def role_prompt_name(service: Service, served: ServedModel, name: str | None) -> str | None:
-    """Return the prompt that a model's name asks for, as in ``NAME:query``."""
+    """Return the name of the prompt for a model name with a role, as ``NAME:query``; or None."""
     role = service.pool.names.find(name).role
     return None if role is None else served.embedder.role_prompt(*ROLE_PROMPTS[role])
 

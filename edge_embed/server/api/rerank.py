@@ -1,7 +1,7 @@
-"""Texts read together: /rerank and /predict as text-embeddings-inference speaks them, /v1/rerank.
+"""Reranking and pair scores: text-embeddings-inference's /rerank and /predict, and /v1/rerank.
 
-``/v1/rerank`` and ``/v2/rerank`` take and give what the clients of Cohere and Jina do. All need a
-pair model (``serve --pair-model``).
+``/v1/rerank`` and ``/v2/rerank`` are for the clients of Cohere and Jina. All need a pair model
+(``serve --pair-model``).
 """
 
 import uuid
@@ -21,15 +21,15 @@ __all__ = ["ENDPOINTS"]
 
 
 class RerankRequest(msgspec.Struct):
-    """A query, and texts to be ordered by how well they go with it."""
+    """A query, and texts to rank by the pair model's score."""
 
     query: str
     texts: list[str]
     raw_scores: bool = False
-    """The model's own outputs, before any activation."""
+    """Return logits instead of scores."""
     return_text: bool = False
     truncate: bool | None = None
-    """Cut pairs over the model's limit, or refuse them; None is the server's way."""
+    """Truncate pairs over the model's limit, or refuse them; None follows ``--auto-truncate``."""
 
 
 class Rank(msgspec.Struct, omit_defaults=True):
@@ -41,7 +41,7 @@ class Rank(msgspec.Struct, omit_defaults=True):
 
 
 class PredictRequest(msgspec.Struct):
-    """Pairs of texts to be judged: one pair, or several."""
+    """A pair of texts to score, or several."""
 
     inputs: list[str | list[str]]
     raw_scores: bool = False
@@ -49,14 +49,14 @@ class PredictRequest(msgspec.Struct):
 
 
 class Prediction(msgspec.Struct):
-    """What the model says of a pair under one label."""
+    """The score of a pair for one label."""
 
     score: float
     label: str
 
 
 class Document(msgspec.Struct):
-    """A document as some clients send it."""
+    """A document as an object."""
 
     text: str
 
@@ -66,7 +66,7 @@ class V1RerankRequest(msgspec.Struct):
 
     query: str
     documents: list[Any]
-    """Texts, or objects with a text."""
+    """Texts, or objects with the field ``text``."""
     model: str | None = None
     top_n: Annotated[int, msgspec.Meta(ge=1)] | None = None
     return_documents: bool = False
@@ -81,14 +81,14 @@ class RankedDocument(msgspec.Struct, omit_defaults=True):
 
 
 class RerankUsage(msgspec.Struct):
-    """What was read."""
+    """The numbers of tokens."""
 
     total_tokens: int
     prompt_tokens: int
 
 
 class V1RerankAnswer(msgspec.Struct):
-    """Documents, best first."""
+    """Ranked documents, best first."""
 
     id: str
     model: str
@@ -97,7 +97,7 @@ class V1RerankAnswer(msgspec.Struct):
 
 
 async def rerank(service: Service, request: RerankRequest, caller: Caller) -> list[Rank]:
-    """Order texts by how well each goes with the query."""
+    """Rank texts by their score with the query."""
     model = service.require_pairs(one_score=True)
     pairs = [(request.query, text) for text in request.texts]
     scored = await model.score(
@@ -113,7 +113,7 @@ async def rerank(service: Service, request: RerankRequest, caller: Caller) -> li
 async def predict(
     service: Service, request: PredictRequest, caller: Caller
 ) -> list[Prediction] | list[list[Prediction]]:
-    """Judge pairs: a score for each label, best first."""
+    """Score pairs: a score for each label, highest first."""
     model = service.require_pairs()
     single = len(request.inputs) == 2 and all(isinstance(text, str) for text in request.inputs)
     pairs: Sequence[Any] = [request.inputs] if single else request.inputs
@@ -132,7 +132,7 @@ async def predict(
 
 
 async def v1_rerank(service: Service, request: V1RerankRequest, caller: Caller) -> V1RerankAnswer:
-    """Order documents by how well each goes with the query."""
+    """Rank documents by their score with the query."""
     model = service.require_pairs(one_score=True)
     if request.model not in (None, model.name):
         raise StatusError(
@@ -194,6 +194,6 @@ ENDPOINTS = [
             "Order documents by how well each goes with a query, for clients of Cohere and Jina.",
             {"query": _QUERY, "documents": _TEXTS, "top_n": 1},
         )
-        for path in ("/v1/rerank", "/v2/rerank")  # the latter of Cohere's newer client
+        for path in ("/v1/rerank", "/v2/rerank")  # the latter for Cohere's newer client
     ),
 ]

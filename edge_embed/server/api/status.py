@@ -1,4 +1,4 @@
-"""What is asked of the server itself: alive, ready, metrics, models."""
+"""Paths about the server itself: liveness, readiness, metrics, models."""
 
 import asyncio
 from typing import Any
@@ -24,11 +24,11 @@ class ReadyModel(msgspec.Struct):
     name: str
     variant: str
     fingerprint: str
-    """The same on every machine with the same files."""
+    """A hash of the model's files; the same on every machine."""
 
 
 class Ready(msgspec.Struct):
-    """What a server that is ready runs."""
+    """The version and the loaded models of a server that is ready."""
 
     status: str
     version: str

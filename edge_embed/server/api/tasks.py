@@ -1,4 +1,4 @@
-"""What embeddings are for, over HTTP: /v1/similarity, /v1/pairs, /v1/dedup and /v1/search."""
+"""Tasks on embeddings over HTTP: /v1/similarity, /v1/pairs, /v1/dedup and /v1/search."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from edge_embed.tasks import Hit, Index, deduplicate, differences
 __all__ = ["ENDPOINTS"]
 
 _MAX_HITS = 1000
-# Of a hit besides its text and id.
+# Estimated bytes of a hit besides its text and id.
 _HIT_BYTES = 64
 
 
@@ -26,21 +26,24 @@ class SimilarityRequest(msgspec.Struct):
     others: list[str] | None = None
     model: str | None = None
     pair_scores: bool = False
-    """Also let the pair model read each text with each of the others."""
+    """Also return the pair model's scores."""
 
 
 class SimilarityAnswer(msgspec.Struct, omit_defaults=True):
-    """A row for each text, a column for each of the others: cosines, or what the model says."""
+    """Similarities: a row for each text, a column for each of the others (by default the texts).
+
+    They are cosines, or the measure that the model states.
+    """
 
     similarity: Matrix
     model: str
     usage: Usage
     pair_scores: Matrix | None = None
-    """The pair model's, likewise."""
+    """The pair model's scores, in the same layout."""
 
 
 class PairsRequest(msgspec.Struct):
-    """Pairs of texts to be judged."""
+    """Pairs of texts to compare."""
 
     pairs: list[list[str]]
     """Two texts each."""
@@ -48,32 +51,32 @@ class PairsRequest(msgspec.Struct):
 
 
 class JudgedPair(msgspec.Struct, omit_defaults=True):
-    """What is known of a pair."""
+    """The comparison of a pair."""
 
     cosine: float
     negation: bool
-    """Only one of the two is negated."""
+    """Whether only one of the two is negated."""
     numbers: bool
-    """They name different numbers."""
+    """Whether they have different numbers."""
     pair_score: float | None = None
-    """How sure the pair model is that both say the same, where one is served."""
+    """The pair model's probability that they are paraphrases, if one is served."""
     same: bool | None = None
-    """Whether that reaches the pair model's threshold."""
+    """Whether ``pair_score`` is at least the pair model's threshold."""
 
 
 class PairsAnswer(msgspec.Struct, omit_defaults=True):
-    """A judgement of each pair."""
+    """The comparison of each pair."""
 
     pairs: list[JudgedPair]
     model: str
     usage: Usage
     pair_model: str | None = None
     threshold: float | None = None
-    """The pair score from which two texts count as the same."""
+    """The pair score from which two texts count as paraphrases."""
 
 
 class DedupRequest(msgspec.Struct):
-    """Texts among which near-duplicates are looked for."""
+    """Texts to deduplicate."""
 
     texts: list[str]
     threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.9
@@ -81,7 +84,7 @@ class DedupRequest(msgspec.Struct):
 
 
 class Removed(msgspec.Struct):
-    """A text that goes, and the one that stays for it."""
+    """A removed text (row), and the kept text that it duplicates (partner)."""
 
     row: int
     partner: int
@@ -89,7 +92,7 @@ class Removed(msgspec.Struct):
 
 
 class DedupAnswer(msgspec.Struct):
-    """Rows that stay and rows that go."""
+    """The kept rows and the removed rows."""
 
     kept: list[int]
     duplicates: list[Removed]
@@ -105,7 +108,7 @@ class SearchRequest(msgspec.Struct):
     where: dict[str, Any] | None = None
     """Only texts with these metadata."""
     hybrid: bool = True
-    """Rank by meaning and by words together, or by meaning alone."""
+    """Rank by vectors and words together, or by vectors only."""
 
 
 class FoundText(msgspec.Struct, omit_defaults=True):
@@ -117,11 +120,11 @@ class FoundText(msgspec.Struct, omit_defaults=True):
     score: float
     """Its cosine with the query."""
     fused: float | None = None
-    """In hybrid search what it is ranked by."""
+    """The score that hybrid search ranks by."""
     document: str | None = None
-    """Of a passage, the id of the text that it is part of."""
+    """For a passage, the id of its document."""
     passage: int | None = None
-    """Its number in that text, from 1."""
+    """For a passage, its number in the document, from 1."""
 
 
 class SearchAnswer(msgspec.Struct):
@@ -156,7 +159,7 @@ async def similarity(
 
 
 async def pairs(service: Service, request: PairsRequest, caller: Caller) -> PairsAnswer:
-    """Judge pairs by the cosine, by what it overlooks, and by the pair model if there is one."""
+    """Compare pairs: cosine, negation, numbers, and the pair model's score if one is served."""
     wrong = next((n for n, pair in enumerate(request.pairs) if len(pair) != 2), None)
     if wrong is not None:
         raise InputError(f"pair {wrong} is not two texts: send [text, text]")
@@ -214,10 +217,10 @@ def _hits(
     vectors: Any,  # noqa: ANN401
     caller: Caller,
 ) -> list[list[FoundText]]:
-    """Search for some queries at a time, while somebody waits and the answer is not too large.
+    """Search for a few queries at a time, until the client disconnects or the answer is too large.
 
     Raises:
-        StatusError: it is (413).
+        StatusError: the answer is too large (413).
     """
     hits: list[list[FoundText]] = []
     size = 0

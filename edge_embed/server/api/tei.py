@@ -1,4 +1,4 @@
-"""text-embeddings-inference's protocol: /embed and what goes with it, on the default model."""
+"""text-embeddings-inference's protocol, for the default model: /embed and related paths."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from edge_embed.server.service import Service
 
 __all__ = ["ENDPOINTS", "Info", "info"]
 
-# A token in an answer.
+# Estimated bytes of a token in an answer.
 _TOKEN_BYTES = 96
 
 Direction = Literal["Left", "Right", "left", "right"]
@@ -33,14 +33,14 @@ class EmbedRequest(msgspec.Struct):
     inputs: Annotated[Inputs, msgspec.Meta(extra_json_schema=INPUTS_SCHEMA)]
     normalize: bool = True
     truncate: bool | None = None
-    """Cut texts over the model's limit, or refuse them; by default as ``--auto-truncate`` says."""
+    """Truncate texts over the model's limit, or refuse them; None follows ``--auto-truncate``."""
     truncation_direction: Direction | None = None
     prompt_name: str | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class EmbedAllRequest(msgspec.Struct):
-    """Texts whose tokens' states are wanted."""
+    """Texts for token states."""
 
     inputs: Annotated[Inputs, msgspec.Meta(extra_json_schema=INPUTS_SCHEMA)]
     truncate: bool | None = None
@@ -49,14 +49,14 @@ class EmbedAllRequest(msgspec.Struct):
 
 
 class SimilarityInputs(msgspec.Struct):
-    """A text and those that it is compared with."""
+    """A text, and texts to compare it with."""
 
     source_sentence: str
     sentences: list[str]
 
 
 class SimilarityParameters(msgspec.Struct):
-    """How the texts are read."""
+    """Options of tokenization."""
 
     truncate: bool | None = None
     truncation_direction: Direction | None = None
@@ -71,7 +71,7 @@ class SimilarityRequest(msgspec.Struct):
 
 
 class TokenizeRequest(msgspec.Struct):
-    """Texts whose tokens are wanted."""
+    """Texts to tokenize."""
 
     inputs: str | list[str]
     add_special_tokens: bool = True
@@ -79,7 +79,7 @@ class TokenizeRequest(msgspec.Struct):
 
 
 class Token(msgspec.Struct):
-    """A token, and where it stands in its text."""
+    """A token, and its place in the text."""
 
     id: int
     text: str
@@ -89,14 +89,14 @@ class Token(msgspec.Struct):
 
 
 class DecodeRequest(msgspec.Struct):
-    """Token ids whose text is wanted."""
+    """Token ids to decode."""
 
     ids: list[int | list[int]]
     skip_special_tokens: bool = True
 
 
 class Info(msgspec.Struct):
-    """The model, and what the server takes."""
+    """The model, and the server's limits."""
 
     model_id: str
     model_sha: str | None
@@ -130,7 +130,7 @@ async def embed_all(service: Service, request: EmbedAllRequest, caller: Caller) 
 
 
 async def similarity(service: Service, request: SimilarityRequest, caller: Caller) -> object:
-    """Compare a text with each of others: by cosine, or as the model says."""
+    """Compare a text with others: by cosine, or the measure that the model states."""
     options = _options(service, request.parameters or SimilarityParameters())
     async with service.pool.use() as served:
         texts = [request.inputs.source_sentence, *request.inputs.sentences]
@@ -139,13 +139,13 @@ async def similarity(service: Service, request: SimilarityRequest, caller: Calle
 
 
 async def tokenize(service: Service, request: TokenizeRequest, caller: Caller) -> list[list[Token]]:
-    """Return the tokens of whole texts."""
+    """Return the tokens of texts, without truncation."""
     texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
     caller.add_texts(len(texts))
     async with service.pool.use() as served:
         prompt = "" if request.prompt_name is None else served.prompt(request.prompt_name)
         texts = [prompt + text for text in texts]
-        # A character may be a token.
+        # There may be as many tokens as characters.
         caller.check_answer(_TOKEN_BYTES * sum(map(len, texts)), "the tokens of the texts")
         special = request.add_special_tokens
         return await caller.run("long", lambda: _tokens(served, texts, special))
