@@ -30,6 +30,7 @@ from edge_embed.runtime.compile_cache import cache_folder, prune
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
 from edge_embed.runtime.encoder import load_encoder
 from edge_embed.runtime.text_warnings import ReadingGuard, TextWarning
+from edge_embed.runtime.warm_up import run_every_shape
 from edge_embed.sentence_transformers_api import (
     OutputValue,
     SentenceTransformersApi,
@@ -294,9 +295,7 @@ class Embedder(SentenceTransformersApi):
 
         It takes seconds: a packed model has about thirty shapes, a padded one about a hundred.
         """
-        for batch in self.planner.warm_up():
-            out = np.empty((len(batch.texts), self.dim), np.float32)
-            self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
+        run_every_shape(self.engine, self.planner, dim=self.dim)
 
     def fit_ranges(self, texts: Sequence[str]) -> Ranges:
         """Fit int8 ranges on representative texts, use them from now on, and return them.

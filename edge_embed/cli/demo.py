@@ -36,13 +36,13 @@ _TIMED = 20
 @model_options
 def demo_command(options: ModelOptions, pair_model: str | None) -> None:
     """Show five uses of embeddings in a few seconds: duplicates, paraphrases, search, intents."""
-    judge = _judge(options, pair_model)
     texts = demo_texts()
     started = time.perf_counter()
     model = options.load()
     queries: list[str] = texts["queries"]
     vectors = model.encode(queries, normalize=True)
     name, seconds = model.config.folder.resolve().name, time.perf_counter() - started
+    judge = _judge(options, pair_model, model)
     click.echo(
         f"{name} ({model.variant}, {model.dim} dimensions) read {len(queries)} customer queries in "
         f"{seconds:.1f} s, loading included."
@@ -74,13 +74,13 @@ def _duplicates(queries: Sequence[str], vectors: "Floats") -> None:
         click.echo(f"  {pair.score:.2f}  {row:<38} like  {partner}{_against(row, partner)}")
 
 
-def _judge(options: ModelOptions, pair_model: str | None) -> "PairScorer | None":
+def _judge(options: ModelOptions, pair_model: str | None, model: Embedder) -> "PairScorer | None":
     """Load the pair model that is asked for, or the one that ships; None if there is none."""
     from edge_embed.model.locate import DEFAULT_PAIR_MODEL, shipped_pair_models
 
     if pair_model is None and DEFAULT_PAIR_MODEL not in shipped_pair_models():
         return None
-    return options.load_scorer(pair_model or DEFAULT_PAIR_MODEL)
+    return options.load_scorer(pair_model or DEFAULT_PAIR_MODEL, encoder=model)
 
 
 def _paraphrases(

@@ -54,8 +54,12 @@ class ModelOptions:
         """Load the model."""
         return Embedder(**self.arguments())
 
-    def load_scorer(self, model: str) -> "PairScorer":
+    def load_scorer(self, model: str, *, encoder: Embedder | None = None) -> "PairScorer":
         """Load a pair model of one output, to be run as these options say.
+
+        Args:
+            model: A folder, a shipped model's name, or a hub id.
+            encoder: A loaded model, used for the cosine that the pair model weighs in, if it can.
 
         Raises:
             InputError: the model gives several numbers a pair.
@@ -64,7 +68,7 @@ class ModelOptions:
 
         # An exit is the embedding model's.
         engine = {name: value for name, value in self.engine.items() if name != "layers"}
-        scorer = PairScorer(model, cache=not self.no_cache, **engine)
+        scorer = PairScorer(model, cache=not self.no_cache, encoder=encoder, **engine)
         if len(scorer.labels) != 1:
             raise InputError(
                 f"{model} gives {len(scorer.labels)} numbers a pair ({', '.join(scorer.labels)}); "

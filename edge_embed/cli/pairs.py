@@ -101,10 +101,11 @@ def pairs_command(
         if as_json:
             raise click.UsageError("give -o FILE or --json, not both")
     claim_paths(reads={"-i": source}, files={"-o": output})
-    judge = options.load_scorer(pair_model) if by == "pair-model" else None
+    read_together = by == "pair-model"
     if given:
         first, second = _given(source)
-        if judge is not None:
+        if read_together:
+            judge = options.load_scorer(pair_model)
             found = _read_together(judge, first, second, threshold)
         else:
             model = options.for_files().load()
@@ -115,7 +116,8 @@ def pairs_command(
         model = options.for_files().load()
         model.config.require_cosine("finding pairs")
         found = _mined(model, texts, threshold, top_k, limit)
-        if judge is not None:
+        if read_together:
+            judge = options.load_scorer(pair_model, encoder=model)
             found = _confirmed(judge, list(found))
     if output is not None:
         with open_row_writer(Path(output)) as writer:

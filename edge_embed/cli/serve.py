@@ -137,6 +137,7 @@ def serve_command(
             options.model,
             options.for_serving().load,
             variant=options.variant,
+            layers=options.engine.get("layers"),
             revision=options.revision,
         )
         for name, options in models

@@ -14,7 +14,7 @@ from edge_embed.model.precision import RANGES_FILE
 from edge_embed.model.receipt import RECEIPT
 from edge_embed.model.variants import TABLES, weights_of
 
-__all__ = ["model_fingerprint"]
+__all__ = ["folder_fingerprint", "model_fingerprint"]
 
 # Files that do not affect vectors.
 _IGNORED = frozenset({RECEIPT, RANGES_FILE, PAIR_THRESHOLD, "README.md", "LICENSE"})
@@ -45,8 +45,24 @@ def model_fingerprint(model: LoadedModel) -> str:
 
     It is the same for copies of a model folder that run the same variant and exit.
     """
-    folder = model.config.folder
-    _, graph = model.config.variant_file(model.variant)
+    return folder_fingerprint(
+        model.config, model.variant, layers=model.layers, derived=model.derived
+    )
+
+
+def folder_fingerprint(
+    config: ModelConfig, variant: str, *, layers: int | None = None, derived: str | None = None
+) -> str:
+    """Return the fingerprint of a model that need not be loaded.
+
+    Args:
+        config: What its folder says.
+        variant: Which of the folder's weights it runs.
+        layers: With how many layers it runs; None is the whole model.
+        derived: A hash of what is derived from the files when it is loaded; None where nothing is.
+    """
+    folder = config.folder
+    _, graph = config.variant_file(variant)
     chosen = {graph, weights_of(graph)}
     files = set(chosen)
     for file in folder.rglob("*"):
@@ -57,7 +73,7 @@ def model_fingerprint(model: LoadedModel) -> str:
             and not hidden
             and place.parts[0] != graph.parent.name
             and file.name not in _IGNORED
-            and not (model.config.is_table and file.name in TABLES.values())
+            and not (config.is_table and file.name in TABLES.values())
             and file.suffix in (".json", ".txt", ".model", ".safetensors", ".bin")
         ):
             files.add(file)
@@ -65,8 +81,8 @@ def model_fingerprint(model: LoadedModel) -> str:
     for file in sorted(files):
         name = "graph" + file.suffix if file in chosen else str(file.relative_to(folder))
         digest.update(f"{name} {known_sha256(file)}\n".encode())
-    if model.layers is not None:
-        digest.update(f"layers {model.layers}\n".encode())
-    if model.derived is not None:
-        digest.update(f"derived {model.derived}\n".encode())
+    if layers is not None:
+        digest.update(f"layers {layers}\n".encode())
+    if derived is not None:
+        digest.update(f"derived {derived}\n".encode())
     return digest.hexdigest()

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.typed_json import typed
 from edge_embed.model.config import ModelConfig, lower_cased, max_seq_length
@@ -37,6 +40,10 @@ class CosineShare:
     """The encoder's name or folder; in the file, a folder is relative to the pair model's."""
     weight: float
     intercept: float
+
+    def added(self, cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return what cosines (n,) add to the outputs, float32 (n, 1)."""
+        return np.asarray(self.weight * cosines + self.intercept, np.float32)[:, None]
 
 
 @dataclass(frozen=True, kw_only=True)

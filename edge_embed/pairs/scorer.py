@@ -19,6 +19,7 @@ from edge_embed.encoding import Truncation, TruncationWarning, check_choice
 from edge_embed.errors import InputError, TextTooLongError
 from edge_embed.model.locate import DEFAULT_PAIR_MODEL, resolve_model
 from edge_embed.model.pair_config import Activation, PairConfig
+from edge_embed.pairs.cosine import CosineEncoder
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.chunks import run_in_chunks
 from edge_embed.runtime.compile_cache import cache_folder
@@ -28,6 +29,7 @@ from edge_embed.runtime.pair_graph import build_pair_graph
 from edge_embed.runtime.pair_planner import PairPlanner
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed.runtime.planner import BatchPlanner, tile_of
+from edge_embed.runtime.warm_up import run_every_shape
 
 __all__ = ["PairScorer", "Ranked", "activated"]
 
@@ -63,6 +65,7 @@ class PairScorer:
         packed: bool = True,
         cache: bool | str | Path = True,
         revision: str | None = None,
+        encoder: Embedder | None = None,
     ) -> None:
         """Load a converted cross-encoder.
 
@@ -77,6 +80,8 @@ class PairScorer:
             cache: Keep the compiled model on disk for the next start, as in
                 :class:`~edge_embed.Embedder`.
             revision: Branch, tag or commit of a hub id.
+            encoder: A model that is loaded already. Where the folder weighs in the cosine of an
+                encoder and this is the same, it is used; else that is loaded at the first call.
 
         Raises:
             ModelNotFoundError: no such model.
@@ -93,17 +98,22 @@ class PairScorer:
             packed=packed,
             cache_dir=cache_folder(cache),
         )
-        self._encoder: Embedder | None = None
+        self.cosine: CosineEncoder | None = None
+        """The encoder whose cosine the folder weighs in; None where it names none."""
         if self.config.cosine is not None:
-            self._encoder = Embedder(
-                self.config.cosine.encoder,
-                hint=hint,
-                threads=threads,
-                streams=streams,
-                inference_precision=inference_precision,
-                packed=packed,
-                cache=cache,
-            )
+
+            def load(place: Path) -> Embedder:
+                return Embedder(
+                    place,
+                    hint=hint,
+                    threads=threads,
+                    streams=streams,
+                    inference_precision=inference_precision,
+                    packed=packed,
+                    cache=cache,
+                )
+
+            self.cosine = CosineEncoder(self.config.cosine, load, loaded=encoder)
         self.tokenizer = PairTokenizer(self.config)
         self.engine = Engine(self.config, self.runtime, file=file, build=build_pair_graph)
         self.planner = PairPlanner(
@@ -217,16 +227,10 @@ class PairScorer:
     def cosine_share(self, pairs: Sequence[Sequence[str]]) -> Scores | None:
         """Return the encoder's part of each logit, float32 (n, 1); None if the model has none.
 
-        See :class:`edge_embed.model.pair_config.CosineShare`.
+        Raises:
+            InputError: an item is no text.
         """
-        share = self.config.cosine
-        if self._encoder is None or share is None:
-            return None
-        sides = [[pair[side] for pair in pairs] for side in (0, 1)]
-        vectors = self._encoder.encode([*sides[0], *sides[1]], normalize=True, truncation="ignore")
-        first, second = np.split(vectors, 2)
-        cosines = np.einsum("ij,ij->i", first, second)
-        return np.asarray(share.weight * cosines + share.intercept, np.float32)[:, None]
+        return None if self.cosine is None else self.cosine.added(pairs)
 
     def refuse_cut(self, cut: npt.NDArray[np.int64]) -> None:
         """Raise if pairs were truncated; ``cut`` holds their indices.
@@ -243,11 +247,9 @@ class PairScorer:
 
     def warm_up(self) -> None:
         """Run every input shape once, so that no later call waits for a compilation."""
-        for batch in self.planner.warm_up():
-            out = np.empty((len(batch.texts), self.config.dim), np.float32)
-            self.engine.run([batch] * self.engine.requests, out)  # each request has its own cache
-        if self._encoder is not None:
-            self._encoder.warm_up()
+        run_every_shape(self.engine, self.planner, dim=self.config.dim)
+        if self.cosine is not None:
+            self.cosine.embedder.warm_up()
 
     def _logits(
         self, pairs: list[Any], batch_size: int | None, *, progress: bool

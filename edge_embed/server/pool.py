@@ -75,6 +75,11 @@ class ModelPool:
         """Return the model with this name, which is not an alias."""
         return self._sources[name]
 
+    @property
+    def sources(self) -> list[ModelSource]:
+        """Every model, loaded or not, the default first."""
+        return list(self._sources.values())
+
     def offered(self) -> dict[str, Named]:
         """Return all names that clients may use, with those of roles for models with prompts."""
         offered = dict(self.names.all)

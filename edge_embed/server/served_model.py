@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import Truncation, finish, prepare, prepare_ids
 from edge_embed.errors import InputError, OverloadedError
 from edge_embed.model.config import ModelConfig
-from edge_embed.model.fingerprint import model_fingerprint
+from edge_embed.model.fingerprint import folder_fingerprint, model_fingerprint
 from edge_embed.model.locate import resolve_model
-from edge_embed.model.variants import weights_of
+from edge_embed.model.variants import STATIC, weights_of
 from edge_embed.runtime.dynamic_batcher import BatchReport, DynamicBatcher
 from edge_embed.runtime.planner import BatchPlanner
 from edge_embed.runtime.token_engine import TokenEngine
@@ -74,6 +75,8 @@ class ModelSource:
     load: Callable[[], Embedder]
     folder: Path
     weights_bytes: int
+    variant: str | None = None
+    layers: int | None = None
 
     @classmethod
     def find(
@@ -83,6 +86,7 @@ class ModelSource:
         load: Callable[[], Embedder],
         *,
         variant: str | None = None,
+        layers: int | None = None,
         revision: str | None = None,
     ) -> "ModelSource":
         """Find a model without loading it; None as ``name`` takes its folder's name.
@@ -94,7 +98,19 @@ class ModelSource:
         folder = resolve_model(model, revision=revision)
         _, graph = ModelConfig.from_folder(folder).variant_file(variant)
         size = weights_of(graph).stat().st_size
-        return cls(name or folder.name, load, folder, size)
+        return cls(name or folder.name, load, folder, size, variant, layers)
+
+    def fingerprint(self) -> str | None:
+        """Return the model's, as its files are now; None where only the loaded model has it.
+
+        Raises:
+            ModelFormatError: its folder is incomplete.
+        """
+        config = ModelConfig.from_folder(self.folder)
+        variant, _ = config.variant_file(self.variant)
+        if variant == STATIC:
+            return None
+        return folder_fingerprint(config, variant, layers=self.layers)
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Return a value that changes when a file of the folder changes."""
@@ -149,6 +165,15 @@ class ServedModel:
         embedded = await self._embed(caller, texts, options, self.batcher)
         vectors = finish(embedded.vectors, dim=options.dim, normalize=options.normalize)
         return replace(embedded, vectors=vectors)
+
+    async def unit_vectors(self, caller: Caller, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts that are not counted as the request's; else like :meth:`embed`.
+
+        Returns:
+            Float32 (n, dim), of length 1.
+        """
+        embedded = await self._embed(caller, texts, EmbedOptions(), self.batcher)
+        return finish(embedded.vectors, normalize=True)
 
     async def token_states(
         self, caller: Caller, texts: Texts, options: EmbedOptions = EmbedOptions()

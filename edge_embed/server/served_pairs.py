@@ -8,16 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import OverloadedError
-from edge_embed.model.fingerprint import model_fingerprint
+from edge_embed.model.fingerprint import folder_fingerprint
+from edge_embed.pairs.cosine import PairTexts
 from edge_embed.pairs.scorer import PairScorer, activated
 from edge_embed.runtime.dynamic_batcher import DynamicBatcher
 from edge_embed.runtime.pair_tokenizer import TokenizedPairs
+from edge_embed.runtime.warm_up import run_every_shape
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
+from edge_embed.server.pair_encoder import PairEncoder
 from edge_embed.server.request import Caller
+from edge_embed.server.served_model import ServedModel
 
 __all__ = ["ScoredPairs", "ServedPairs"]
+
+Floats = npt.NDArray[np.float32]
 
 # Characters that are tokenized at once; more would hold up other requests.
 _FEW_CHARACTERS = 4096
@@ -27,7 +33,7 @@ _FEW_CHARACTERS = 4096
 class ScoredPairs:
     """Scores and what they took."""
 
-    scores: npt.NDArray[np.float32]
+    scores: Floats
     """(pairs, labels)."""
     tokens: int
     """Tokens read."""
@@ -38,14 +44,27 @@ class ScoredPairs:
 class ServedPairs:
     """A loaded pair model and the queue before it."""
 
-    def __init__(self, scorer: PairScorer, *, limits: Limits, metrics: Metrics) -> None:
-        """Start the queue; every shape is compiled first, so that no request waits for it."""
+    def __init__(
+        self,
+        scorer: PairScorer,
+        encoder: PairEncoder | None,
+        *,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> None:
+        """Start the queue; every shape is compiled first, so that no request waits for it.
+
+        Args:
+            scorer: The model.
+            encoder: What embeds texts for the cosine that the model weighs in, if it does.
+            limits: What the server takes at most.
+            metrics: Where pairs are counted.
+        """
         self.scorer, self.name = scorer, scorer.name
-        self._metrics = metrics
-        self.config, self.variant = scorer.config, scorer.variant
-        self.layers = self.derived = None
-        self.fingerprint = model_fingerprint(self)
-        scorer.warm_up()
+        self._encoder, self._metrics = encoder, metrics
+        self.variant = scorer.variant
+        self.fingerprint = folder_fingerprint(scorer.config, scorer.variant)
+        run_every_shape(scorer.engine, scorer.planner, dim=scorer.config.dim)
         self._batcher = DynamicBatcher(
             scorer.engine,
             scorer.planner,
@@ -54,14 +73,25 @@ class ServedPairs:
             observe=lambda report: metrics.observe_batch(self.name, report),
         )
 
+    def weighs(self, served: ServedModel) -> bool:
+        """Whether a model is the encoder whose cosine this one weighs in."""
+        return self._encoder is not None and self._encoder.fingerprint == served.fingerprint
+
     async def score(
-        self, caller: Caller, pairs: Sequence[Any], *, raw: bool = False, cut: bool = True
+        self,
+        caller: Caller,
+        pairs: Sequence[Any],
+        *,
+        cosines: Floats | None = None,
+        raw: bool = False,
+        cut: bool = True,
     ) -> ScoredPairs:
         """Score pairs, together with those of other requests.
 
         Args:
             caller: Who asks.
             pairs: Two texts each.
+            cosines: Float32 (pairs,), where they are known of the encoder (:meth:`weighs`).
             raw: Give the model's own outputs, before any activation.
             cut: Cut pairs over the limit, or refuse them.
 
@@ -90,10 +120,12 @@ class ServedPairs:
                 f"the request has {tokens} tokens, the server takes {batcher.queue_tokens}: send "
                 "fewer pairs at a time",
             )
+        if cosines is None and self._encoder is not None:
+            cosines = await self._cosines(caller, self._encoder, pairs)
         with caller.stage("compute"):
             outputs = await caller.result(batcher.submit(tokenized.pairs))
-            if self.config.cosine is not None:
-                outputs = outputs + await caller.run("long", lambda: self._cosines(pairs))
+        if self.scorer.cosine is not None and cosines is not None:
+            outputs = outputs + self.scorer.cosine.share.added(cosines)
         self._metrics.texts.labels(self.name).inc(len(pairs))
         self._metrics.truncated.labels(self.name).inc(len(tokenized.truncated))
         scores = activated(outputs, "identity" if raw else self.scorer.config.activation)
@@ -108,10 +140,10 @@ class ServedPairs:
         """Finish what waits and end the threads."""
         self._batcher.close()
 
-    def _cosines(self, pairs: Sequence[Any]) -> npt.NDArray[np.float32]:
-        share = self.scorer.cosine_share(pairs)
-        assert share is not None  # noqa: S101 - asked for where the folder states it
-        return share
+    async def _cosines(self, caller: Caller, encoder: PairEncoder, pairs: Sequence[Any]) -> Floats:
+        texts = PairTexts.of(pairs)
+        async with encoder.use() as served:
+            return texts.cosines(await served.unit_vectors(caller, texts.texts))
 
     def _tokenize(self, pairs: Sequence[Any]) -> TokenizedPairs:
         return self.scorer.tokenizer.pairs(pairs)

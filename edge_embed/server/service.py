@@ -9,6 +9,7 @@ from edge_embed.server.errors import StatusError
 from edge_embed.server.hosts import AllowedHosts
 from edge_embed.server.limits import Limits
 from edge_embed.server.metrics import Metrics
+from edge_embed.server.pair_encoder import PairEncoder
 from edge_embed.server.pool import ModelPool
 from edge_embed.server.request import HeldBytes
 from edge_embed.server.served_model import ModelSource, ServedModel
@@ -56,14 +57,13 @@ class Service:
         self.auto_truncate = auto_truncate
         self._scorer = pair_model
         self._pairs: ServedPairs | None = None
+        self._pair_encoder: PairEncoder | None = None
         self.held = HeldBytes()
         self.hosts: AllowedHosts | None = None
         """Host names that it answers to; None is any."""
         self.started = self.stopping = False
         self.pool = ModelPool(sources, self._open, memory_bytes=memory_bytes, aliases=aliases)
-        self.metrics.watch_models(
-            lambda: [*self.pool.loaded, *([self._pairs] if self._pairs else [])]
-        )
+        self.metrics.watch_models(self._models)
 
     async def start(self) -> None:
         """Load the first model, and start the queue of the pair model.
@@ -75,9 +75,7 @@ class Service:
             if self.index is not None:
                 self.check_index(served)
         if self._scorer is not None:
-            self._pairs = await asyncio.to_thread(
-                ServedPairs, self._scorer, limits=self.limits, metrics=self.metrics
-            )
+            await self._start_pairs(self._scorer)
         self.started = True
 
     async def close(self) -> None:
@@ -85,6 +83,8 @@ class Service:
         await self.pool.close()
         if self._pairs is not None:
             await asyncio.to_thread(self._pairs.close)
+        if self._pair_encoder is not None:
+            await self._pair_encoder.close()
 
     @property
     def ready(self) -> bool:
@@ -134,6 +134,21 @@ class Service:
                 424, f"{self._pairs.name} gives {count} numbers a pair, not one: use /predict"
             )
         return self._pairs
+
+    async def _start_pairs(self, scorer: PairScorer) -> None:
+        if scorer.cosine is not None:
+            name = f"{scorer.name}/cosine"
+            self._pair_encoder = PairEncoder(scorer.cosine, name, self.pool, self._open)
+            await self._pair_encoder.start()
+        self._pairs = await asyncio.to_thread(
+            ServedPairs, scorer, self._pair_encoder, limits=self.limits, metrics=self.metrics
+        )
+
+    def _models(self) -> list[ServedModel | ServedPairs]:
+        """Return every model in memory."""
+        own = None if self._pair_encoder is None else self._pair_encoder.own
+        others = (model for model in (self._pairs, own) if model is not None)
+        return [*self.pool.loaded, *others]
 
     def _open(self, source: ModelSource) -> ServedModel:
         return ServedModel(

@@ -150,12 +150,15 @@ async def similarity(
         embedded = await served.embed(caller, texts)
         others = embedded.vectors if request.others is None else embedded.vectors[count:]
         matrix = served.embedder.similarity(embedded.vectors[:count], others)
-        scores = None
-        if judge is not None:
-            second = request.texts if request.others is None else request.others
-            scored = await judge.score(caller, [(a, b) for a in request.texts for b in second])
-            scores = scored.scores.reshape(matrix.shape)
-        return SimilarityAnswer(matrix, served.name, Usage.of(embedded), scores)
+        answer = SimilarityAnswer(matrix, served.name, Usage.of(embedded))
+        cosine = served.embedder.similarity_fn_name == "cosine"
+        known = cosine and judge is not None and judge.weighs(served)
+    if judge is not None:  # with no hold on the model: its encoder may need the memory
+        second = request.texts if request.others is None else request.others
+        both = [(a, b) for a in request.texts for b in second]
+        scored = await judge.score(caller, both, cosines=matrix.reshape(-1) if known else None)
+        answer.pair_scores = scored.scores.reshape(matrix.shape)
+    return answer
 
 
 async def pairs(service: Service, request: PairsRequest, caller: Caller) -> PairsAnswer:
@@ -174,9 +177,10 @@ async def pairs(service: Service, request: PairsRequest, caller: Caller) -> Pair
             for cosine, flag in zip(cosines.tolist(), flags, strict=True)
         ]
         answer = PairsAnswer(found, served.name, Usage.of(embedded))
+        known = service.pairs is not None and service.pairs.weighs(served)
     if service.pairs is not None:
         model = service.require_pairs(one_score=True)
-        scored = await model.score(caller, request.pairs)
+        scored = await model.score(caller, request.pairs, cosines=cosines if known else None)
         answer.pair_model, answer.threshold = model.name, model.scorer.threshold
         for judged, score in zip(found, scored.scores[:, 0].tolist(), strict=True):
             judged.pair_score, judged.same = round(score, 6), score >= answer.threshold
