@@ -105,13 +105,11 @@ class Build:
             self._origin, self.reference_name = "converted", "the FP32 graph made from ONNX"
             say(f"graph: converting {source.weights.file} with OpenVINO alone")
             export.save_graph(export.read_onnx(source.weights_path), self._fp32)
-        tokenizer = Tokenizer(self._config)
         check_consistency(
             self._config,
             embedding_tables(export.read_graph(self._fp32)),
             graph=self._fp32,
-            highest_id=lambda: tokenizer.vocabulary_size - 1,
-            pad_id=tokenizer.pad_id,
+            tokenizer=Tokenizer(self._config),
         )
 
     def _compare_with_checkpoint(self) -> None:

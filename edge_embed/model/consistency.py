@@ -7,10 +7,9 @@ where the file is read (:mod:`edge_embed.model.config`, :mod:`edge_embed.model.d
 :mod:`edge_embed.model.precision`, :mod:`edge_embed.runtime.graph`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.file_hashes import known_sha256
@@ -29,6 +28,23 @@ class EmbeddingTables:
 
     words: int | None = None
     positions: int | None = None
+    types: int | None = None
+
+
+class TokenIds(Protocol):
+    """What a tokenizer gives: :class:`edge_embed.runtime.tokenizer.Tokenizer`."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than its highest id, which is slow to find."""
+
+    @property
+    def pad_id(self) -> int | None:
+        """The id of its padding token, where it names one."""
+
+    @property
+    def types(self) -> int:
+        """How many types it tells the tokens of its input apart by."""
 
 
 def check_consistency(
@@ -36,8 +52,7 @@ def check_consistency(
     tables: EmbeddingTables,
     *,
     graph: Path,
-    highest_id: Callable[[], int],
-    pad_id: int | None,
+    tokenizer: TokenIds,
 ) -> None:
     """Refuse a folder whose tokenizer, configuration and graph are not of one model.
 
@@ -45,17 +60,17 @@ def check_consistency(
         config: The folder's configuration.
         tables: The sizes of the graph's embedding tables.
         graph: The graph's .xml file.
-        highest_id: Returns the highest token id of the tokenizer. It is slow, and not called if
+        tokenizer: The folder's tokenizer. Its ``vocabulary_size`` is slow, and not read if
             tokenizer and graph are unchanged since their conversion, which has checked it.
-        pad_id: The id of the tokenizer's padding token; None if it names none.
 
     Raises:
         ModelFormatError: two files contradict each other; the message names both.
     """
     folder = config.folder
-    tokenizer = as_converted(folder, folder / "tokenizer.json")
-    known = tokenizer and as_converted(folder, graph)
-    if tables.words is not None and not known and (highest := highest_id()) >= tables.words:
+    own_tokenizer = as_converted(folder, folder / "tokenizer.json")
+    known = own_tokenizer and as_converted(folder, graph)
+    if tables.words is not None and not known and tokenizer.vocabulary_size > tables.words:
+        highest = tokenizer.vocabulary_size - 1
         raise ModelFormatError(
             f"{folder}: tokenizer.json has ids up to {highest}, the model a row for each id up "
             f"to {tables.words - 1}: they are of two models, or words were added without resizing "
@@ -80,12 +95,19 @@ def check_consistency(
             f"the model has {tables.positions}: lower max_seq_length in sentence_bert_config.json"
         )
     # A tokenizer with a smaller vocabulary passes the checks above: compare its hash.
-    if tokenizer is False:
+    if own_tokenizer is False:
         raise ModelFormatError(
             f"{folder}: tokenizer.json is not the one that the model was converted with "
             f"({RECEIPT} has another hash): copy that, or convert again"
         )
+    if tables.types is not None and tokenizer.types > tables.types:
+        raise ModelFormatError(
+            f"{folder}: tokenizer.json has types of tokens up to {tokenizer.types - 1}, the model "
+            f"a row for each up to {tables.types - 1}: they are of two models; take both from one "
+            "source"
+        )
     # The padding id changes vectors only of models whose positions start after it.
+    pad_id = tokenizer.pad_id
     if config.first_position and pad_id is not None and pad_id != config.pad_token_id:
         raise ModelFormatError(
             f"{folder}: config.json says pad_token_id {config.pad_token_id}, the tokenizer's "

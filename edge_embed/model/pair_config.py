@@ -1,7 +1,7 @@
 """The configuration of a pair model's folder (a cross-encoder), read from its files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,14 +114,14 @@ def _cosine_share(folder: Path) -> CosineShare | None:
     file = folder / COSINE_FILE
     if not file.is_file():
         return None
-    stated = read_json(file)
     try:
-        encoder = typed(str, stated["encoder"], "encoder")
-        weight, intercept = float(stated["weight"]), float(stated["intercept"])
-    except (KeyError, TypeError, ValueError):
-        raise ModelFormatError(f"{file} does not state its encoder, weight and intercept") from None
-    beside = folder / encoder
-    return CosineShare(str(beside) if beside.is_dir() else encoder, weight, intercept)
+        share = typed(CosineShare, read_json(file), "it")
+        beside = folder / share.encoder
+        return replace(share, encoder=str(beside)) if beside.is_dir() else share
+    except (ValueError, OSError):  # the latter of a name that no file can have
+        raise ModelFormatError(
+            f"{file} is damaged: it does not state its encoder, weight and intercept; copy it again"
+        ) from None
 
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import distinct
+from edge_embed.errors import ModelFormatError, ModelNotFoundError
 from edge_embed.files.fork_lock import ForkLock
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.fingerprint import folder_fingerprint, model_fingerprint
 from edge_embed.model.locate import resolve_model
-from edge_embed.model.pair_config import CosineShare
+from edge_embed.model.pair_config import COSINE_FILE, CosineShare
 
 __all__ = ["CosineEncoder", "PairTexts"]
 
@@ -28,6 +29,7 @@ class CosineEncoder:
 
     def __init__(
         self,
+        folder: Path,
         share: CosineShare,
         load: Callable[[Path], Embedder],
         *,
@@ -36,17 +38,23 @@ class CosineEncoder:
         """Find the encoder.
 
         Args:
-            share: What the pair model's folder says.
+            folder: The pair model's.
+            share: What it says of the cosine.
             load: Loads the encoder of a folder.
             loaded: An encoder that is loaded already; it is taken if it is the same.
 
         Raises:
             ModelNotFoundError: there is no such encoder.
-            ModelFormatError: its folder is incomplete.
+            ModelFormatError: its folder is incomplete, or no encoder's.
         """
         self.share = share
-        self.config = ModelConfig.from_folder(resolve_model(share.encoder))
-        self.variant, _ = self.config.variant_file()
+        try:
+            self.config = ModelConfig.from_folder(resolve_model(share.encoder))
+            self.variant, _ = self.config.variant_file()
+        except (ModelFormatError, ModelNotFoundError) as error:
+            raise type(error)(
+                f"{folder / COSINE_FILE} names an encoder that cannot be loaded: {error}"
+            ) from error
         self._load, self._loading = load, ForkLock()
         same = loaded is not None and model_fingerprint(loaded) == self.fingerprint
         self._embedder = loaded if same else None

@@ -19,16 +19,16 @@ from edge_embed.encoding import Truncation, TruncationWarning, check_choice
 from edge_embed.errors import InputError, TextTooLongError
 from edge_embed.model.locate import DEFAULT_PAIR_MODEL, resolve_model
 from edge_embed.model.pair_config import Activation, PairConfig
+from edge_embed.model.receipt import verify_folder
 from edge_embed.pairs.cosine import CosineEncoder
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.chunks import run_in_chunks
 from edge_embed.runtime.compile_cache import cache_folder
 from edge_embed.runtime.config import Hint, InferencePrecision, RuntimeConfig
-from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.encoder import load_transformer
 from edge_embed.runtime.pair_graph import build_pair_graph
 from edge_embed.runtime.pair_planner import PairPlanner
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
-from edge_embed.runtime.planner import BatchPlanner, tile_of
 from edge_embed.runtime.warm_up import run_every_shape
 
 __all__ = ["PairScorer", "Ranked", "activated"]
@@ -65,6 +65,7 @@ class PairScorer:
         packed: bool = True,
         cache: bool | str | Path = True,
         revision: str | None = None,
+        verify: bool = False,
         encoder: Embedder | None = None,
     ) -> None:
         """Load a converted cross-encoder.
@@ -80,6 +81,7 @@ class PairScorer:
             cache: Keep the compiled model on disk for the next start, as in
                 :class:`~edge_embed.Embedder`.
             revision: Branch, tag or commit of a hub id.
+            verify: Check every file against the hashes in the model's receipt first.
             encoder: A model that is loaded already. Where the folder weighs in the cosine of an
                 encoder and this is the same, it is used; else that is loaded at the first call.
 
@@ -90,6 +92,8 @@ class PairScorer:
         folder = resolve_model(DEFAULT_PAIR_MODEL if model is None else model, revision=revision)
         self.config = PairConfig.from_folder(folder)
         self.variant, file = self.config.variant_file(variant)
+        if verify:
+            verify_folder(folder)
         self.runtime = RuntimeConfig(
             hint=hint,
             threads=threads,
@@ -113,17 +117,17 @@ class PairScorer:
                     cache=cache,
                 )
 
-            self.cosine = CosineEncoder(self.config.cosine, load, loaded=encoder)
+            self.cosine = CosineEncoder(folder, self.config.cosine, load, loaded=encoder)
         self.tokenizer = PairTokenizer(self.config)
-        self.engine = Engine(self.config, self.runtime, file=file, build=build_pair_graph)
-        self.planner = PairPlanner(
-            BatchPlanner(
-                max_length=self.max_seq_length,
-                pad_id=self.config.pad_token_id,
-                packed=self.engine.packed,
-                tile=tile_of(self.variant),
-            )
+        self.engine, rows = load_transformer(
+            self.config,
+            self.runtime,
+            self.variant,
+            file,
+            self.tokenizer,
+            build=build_pair_graph,
         )
+        self.planner = PairPlanner(rows)
 
     @property
     def name(self) -> str:

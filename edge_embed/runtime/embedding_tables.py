@@ -14,13 +14,14 @@ _LARGE_TABLE = 1 << 20
 
 
 def embedding_tables(model: ov.Model) -> EmbeddingTables:
-    """Return the numbers of rows of the tables of words and positions, in an unchanged graph."""
+    """Return the numbers of rows of the embedding tables, in an unchanged graph."""
     named = {name: port.get_node() for port in model.inputs for name in port.get_names()}
     words = [gather for gather in _reads_of("input_ids", named) if _table_shape(gather)]
     if not words:
         return EmbeddingTables()
     rows, width = _table_shape(words[0]) or (0, 0)
-    known = {gather.get_friendly_name() for gather in (*words, *_reads_of("token_type_ids", named))}
+    types = _reads_of("token_type_ids", named)
+    known = {gather.get_friendly_name() for gather in (*words, *types)}
     # Another table of the same width, with more rows than that of token types, is for positions.
     positions = [
         shape[0]
@@ -28,7 +29,8 @@ def embedding_tables(model: ov.Model) -> EmbeddingTables:
         if gather.get_type_name() == "Gather" and gather.get_friendly_name() not in known
         if (shape := _table_shape(gather)) is not None and shape[1] == width and shape[0] > 2
     ]
-    return EmbeddingTables(rows, max(positions, default=None))
+    rows_of_types = [shape[0] for gather in types if (shape := _table_shape(gather)) is not None]
+    return EmbeddingTables(rows, max(positions, default=None), min(rows_of_types, default=None))
 
 
 def _reads_of(name: str, inputs: dict[str, ov.Node]) -> list[ov.Node]:

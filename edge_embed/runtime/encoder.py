@@ -13,12 +13,13 @@ from edge_embed.model.consistency import check_consistency
 from edge_embed.model.variants import STATIC
 from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.engine import Engine
+from edge_embed.runtime.graph import GraphBuilder, build_graph
 from edge_embed.runtime.planner import BatchPlanner, tile_of
 from edge_embed.runtime.static_engine import StaticEngine, StaticRows, StaticTable
 from edge_embed.runtime.static_pieces import static_pieces
 from edge_embed.runtime.tokenizer import Tokenizer
 
-__all__ = ["Encoder", "load_encoder"]
+__all__ = ["Encoder", "load_encoder", "load_transformer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +75,43 @@ def load_encoder(config: ModelConfig, runtime: RuntimeConfig, variant: str, file
     )
 
 
-def _transformer(config: ModelConfig, runtime: RuntimeConfig, variant: str, file: Path) -> Encoder:
-    tokenizer = Tokenizer(config)
-    engine = Engine(config, runtime, file=file)
-    check_consistency(
-        config,
-        engine.tables,
-        graph=file,
-        highest_id=lambda: tokenizer.vocabulary_size - 1,
-        pad_id=tokenizer.pad_id,
-    )
+def load_transformer(
+    config: ModelConfig,
+    runtime: RuntimeConfig,
+    variant: str,
+    file: Path,
+    tokenizer: Tokenizer,
+    *,
+    build: GraphBuilder = build_graph,
+) -> tuple[Engine, BatchPlanner]:
+    """Compile a transformer, and refuse one whose files are not of one model.
+
+    Args:
+        config: The model folder's configuration.
+        runtime: How to run it.
+        variant: Which of its weights.
+        file: Their .xml.
+        tokenizer: The folder's.
+        build: What makes the graph that runs of the one in the file.
+
+    Raises:
+        ModelFormatError: the files are missing, damaged or do not fit together.
+        InputError: the folder has no such exit.
+    """
+    engine = Engine(config, runtime, file=file, build=build)
+    check_consistency(config, engine.tables, graph=file, tokenizer=tokenizer)
     planner = BatchPlanner(
         max_length=config.max_seq_length,
         pad_id=config.pad_token_id,
         packed=engine.packed,
         tile=tile_of(variant),
     )
+    return engine, planner
+
+
+def _transformer(config: ModelConfig, runtime: RuntimeConfig, variant: str, file: Path) -> Encoder:
+    tokenizer = Tokenizer(config)
+    engine, planner = load_transformer(config, runtime, variant, file, tokenizer)
     return Encoder(
         config=config,
         runtime=runtime,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,11 @@ class TokenizedPairs:
 
 class PairTokenizer(Tokenizer):
     """The tokenizer of a pair model's folder. Safe to share between threads."""
+
+    @cached_property
+    def types(self) -> int:
+        """How many types it tells the tokens of its input apart by: those of two texts, or one."""
+        return 1 + max(self._tokenizer.encode("a", "b").type_ids, default=0)
 
     def pairs(self, pairs: Sequence[Pair], *, start: int = 0) -> TokenizedPairs:
         """Tokenize pairs; over the limit the longer text is truncated first, then both equally.

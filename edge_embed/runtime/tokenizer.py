@@ -100,6 +100,11 @@ class Tokenizer:
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         return 1 + max(vocabulary.values(), default=-1)
 
+    @property
+    def types(self) -> int:
+        """How many types it tells the tokens of its input apart by."""
+        return 1
+
     def __call__(
         self,
         texts: Sequence[str],

@@ -12,6 +12,7 @@ import pytest
 from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError
 from edge_embed.files.json_text import JsonError, parse_json
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.pair_config import PairConfig
 from edge_embed.model.paths import path_inside
 from edge_embed.model.receipt import check_files, read_receipt
 from edge_embed.runtime.tokenizer import Tokenizer
@@ -80,6 +81,21 @@ def test_every_field_with_every_type(tiny_model: Path, tmp_path: Path, name: str
             assert isinstance(config.pad_token_id, int)
             assert config.max_seq_length > 0
             read_receipt(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "cosine.json", "tokenizer_config.json"])
+def test_every_field_of_a_pair_model(tiny_pair_model: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(tiny_pair_model, folder := tmp_path / "model")
+    share = {"encoder": "edge-embed-small", "weight": 6.0, "intercept": -4.3}
+    (folder / "cosine.json").write_text(json.dumps(share))
+    file = folder / name
+    content = json.loads(file.read_text())
+    for changed in variants(content):
+        file.write_text(json.dumps(changed))
+        with suppress(EdgeEmbedError):
+            config = PairConfig.from_folder(folder)
+            assert config.cosine is not None
+            assert config.max_seq_length > 0
 
 
 def variants(content: Any) -> list[Any]:
