@@ -1,9 +1,8 @@
 """Choose an encoder's early exits: which layers to skip, and where the layers are in its graph.
 
 A checkpoint that was trained with exits lists them in ``exits.json`` (``{"layers": [2, 3]}``). For
-each number of layers, ending early is compared with skipping layers. Which layers are skipped is
-found by a beam search that removes one layer at a time and keeps the sets whose similarities of
-texts correlate best with the whole model's. Nodes of the graph are identified by their values, not
+each number of layers, ending early is compared with skipping layers, which a beam search finds
+(:mod:`edge_embed_conversion.layer_search`). Nodes of the graph are identified by their values, not
 by their names, so that every architecture works without a table of names.
 """
 
@@ -19,7 +18,7 @@ import openvino as ov
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.exits import EXITS_FILE, Exit
 from edge_embed.model.json_files import read_json
-from edge_embed.vectors import unit_length
+from edge_embed_conversion.layer_search import Kept, LayerSearch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -32,8 +31,6 @@ VectorsWith = Callable[[Exit | None], npt.NDArray[np.float32]]
 _TOKENS = 12
 _TOLERANCE = 1e-3
 _SAME = 1e-4
-# Sets of layers kept at each step of the beam search: the best set of n layers need not be a subset
-# of the best set of n + 1.
 _BEAM_WIDTH = 4
 
 
@@ -69,33 +66,23 @@ def choose_exits(
             raise InputError(
                 f"an exit of {number} layers: the model has {count}; give 1 to {count - 1}"
             )
-    whole = _similarities(vectors_with(None))
-
-    def agreement(exit_: Exit) -> float:
-        return float(np.corrcoef(whole, _similarities(vectors_with(exit_)))[0, 1])
-
+    search = LayerSearch(
+        count,
+        lambda kept: vectors_with(None if len(kept) == count else _exit(kept, states)),
+    )
     chosen: dict[int, Exit] = {}
-    best: list[tuple[int, ...]] = [tuple(range(count))]
-    for number in range(count - 1, asked[0] - 1, -1):
-        fewer = {kept[:n] + kept[n + 1 :] for kept in best for n in range(number + 1)}
-        measured = {kept: agreement(_exit(kept, states)) for kept in fewer}
-        best = sorted(fewer, key=lambda kept: (-measured[kept], kept))[:_BEAM_WIDTH]
+    for best in search.fewer(min(asked, default=count), beam_width=_BEAM_WIDTH):
+        number = len(best)
         if number in asked:
-            early = Exit(end=states[number])
-            ended, highest = agreement(early), measured[best[0]]
+            early = tuple(range(number))
+            ended, highest = search.agreement(early), search.agreement(best)
             # If all layers share their weights, skipping any of them is the same as ending early.
-            exit_ = early if ended >= highest - _SAME else _exit(best[0], states)
-            chosen[number] = replace(exit_, agreement=max(ended, highest))
+            kept = early if ended >= highest - _SAME else best
+            chosen[number] = replace(_exit(kept, states), agreement=max(ended, highest))
     return dict(sorted(chosen.items()))
 
 
-def _similarities(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    units = unit_length(vectors)
-    result: npt.NDArray[np.float32] = (units @ units.T)[np.triu_indices(len(units), 1)]
-    return result
-
-
-def _exit(kept: Sequence[int], states: Sequence[str]) -> Exit:
+def _exit(kept: Kept, states: Sequence[str]) -> Exit:
     """Return the exit that computes the layers ``kept`` (indices from 0)."""
     bypasses = []
     after = 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
-from edge_embed.cli.terminal import echo, progress_bar
+from edge_embed.cli.terminal import counting, echo, progress_bar
 from edge_embed.files.atomic import atomic_file
 from edge_embed.files.record_file import RecordFile
 from edge_embed.files.write_errors import output_error
@@ -95,13 +95,13 @@ class DuplicateSearch:
             result = stage.result(candidates, threshold, order)
         else:
             vectors = self.embedding.run(texts(np.arange(count)), count, digest)
-            with progress_bar(len(own), "searched") as bar:
+            with counting(len(own), "searched") as progress:
                 result = deduplicate(
                     vectors[first:],
                     threshold=threshold,
                     order=order,
                     against=vectors[:first] if first else None,
-                    progress=_ticks(bar.update),
+                    progress=progress,
                 )
         return DedupReport(
             texts=scan.keys.digest,
@@ -170,7 +170,7 @@ class _Cascade:
         from edge_embed.tasks.deduplication.cascade import deduplicate_candidates
 
         rows = self._embed(np.flatnonzero(candidates.chosen))
-        with progress_bar(len(rows), "searched") as bar:
+        with counting(len(rows), "searched") as progress:
             return deduplicate_candidates(
                 self._stored.vectors(),
                 rows,
@@ -178,7 +178,7 @@ class _Cascade:
                 threshold=threshold,
                 references=self._references,
                 recall=candidates.recall,
-                progress=_ticks(bar.update),
+                progress=progress,
             )
 
     def _embed(self, wanted: "Indices") -> "Indices":
@@ -220,10 +220,3 @@ class _Cascade:
                 return Rows(np.memmap(file, np.float16, "r", shape=shape))
         except OSError as error:
             raise output_error(folder, error) from error
-
-
-def _ticks(update: Callable[[int], object]) -> Callable[[int], None]:
-    def tick(count: int) -> None:
-        update(count)
-
-    return tick

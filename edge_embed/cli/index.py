@@ -12,7 +12,7 @@ from edge_embed.cli.index_options import facts_of, key_option, quiet_clients
 from edge_embed.cli.index_texts import refresh_neighbours
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import echo, echo_json, printable, progress_bar
+from edge_embed.cli.terminal import counting, echo, echo_json, printable, progress_bar
 from edge_embed.cli.where import where_condition, where_option
 from edge_embed.integrations.search_engines.registry import ADDRESSES
 
@@ -88,11 +88,7 @@ def reembed_command(options: ModelOptions, index: Path, dtype: Any) -> None:  # 
     model = options.for_files().load()
     facts = facts_of(options, model, dtype or before.dtype)
     try:
-        with progress_bar(total, "reembedded") as bar:
-
-            def progress(count: int) -> None:
-                bar.update(count)
-
+        with counting(total, "reembedded") as progress:
             count = reembed(
                 index,
                 facts,

@@ -14,7 +14,7 @@ from edge_embed.cli.index_texts import (
 )
 from edge_embed.cli.options import ModelOptions, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import echo, progress_bar
+from edge_embed.cli.terminal import counting, echo
 
 __all__ = ["add_folder_command"]
 
@@ -44,11 +44,7 @@ def add_folder_command(options: ModelOptions, index: Path, folder: Path, name: s
         model = index_model(options.for_files(), index, store)
         prompt = model.document_prompt
         try:
-            with progress_bar(None, "files") as bar:
-
-                def progress(count: int) -> None:
-                    bar.update(count)
-
+            with counting(None, "files") as progress:
                 update = update_from_folder(
                     store,
                     folder,

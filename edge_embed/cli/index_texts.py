@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from edge_embed.cli.terminal import echo, progress_bar
+from edge_embed.cli.terminal import counting, echo
 from edge_embed.embedder import Embedder
 
 if TYPE_CHECKING:
@@ -31,9 +31,5 @@ def say_split(split: int, texts: int, passages: int, model: Embedder, what: str 
 
 def refresh_neighbours(store: "Index") -> None:
     """Bring the neighbour file up to date, with a bar."""
-    with progress_bar(len(store), "neighbours") as bar:
-
-        def progress(count: int) -> None:
-            bar.update(count)
-
+    with counting(len(store), "neighbours") as progress:
         store.refresh(progress=progress)

@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_suffix",
+    "counting",
     "echo",
     "echo_json",
     "is_terminal",
@@ -76,6 +79,17 @@ def progress_bar(total: int | None, what: str, *, done: int = 0) -> "tqdm[NoRetu
         disable=not is_terminal(),
         file=sys.stderr,
     )
+
+
+@contextmanager
+def counting(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """Show such a bar, and give what moves it: the number of texts that were done since."""
+    with progress_bar(total, what) as bar:
+
+        def count(done: int) -> None:
+            bar.update(done)
+
+        yield count
 
 
 def say_recall(recall: float, what: str) -> None:

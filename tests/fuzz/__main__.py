@@ -13,12 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from edge_embed.model.locate import shipped_models
-from edge_embed.tasks import Index
 from tests.fuzz.fields import settings_of, walk_fields
-from tests.fuzz.files import fuzz_filters, fuzz_model_folder, fuzz_readers
+from tests.fuzz.files import fuzz_files
 from tests.fuzz.graphs import fuzz_graphs
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.requests import fuzz_requests
@@ -26,16 +23,9 @@ from tests.fuzz.requests import fuzz_requests
 
 def fuzz(outcome: Outcome, seconds: float, seed: int, model: Path) -> None:
     """Run all of it: half of the time files, the other half requests and graphs."""
-    rng, end = random.Random(seed), time.monotonic() + seconds / 2
+    rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with Index.create(folder / "a.index", dim=4) as index:
-            index.add(["x", "y"], np.eye(4)[:2], metadata=[{"a": 1}, {"a": "1", "b": True}])
-            while time.monotonic() < end:
-                for _ in range(30):
-                    fuzz_readers(outcome, rng, folder)
-                    fuzz_filters(outcome, rng, index)
-                fuzz_model_folder(outcome, rng, model, folder)
+        fuzz_files(outcome, rng, model, Path(name), seconds / 2)
     end = time.monotonic() + seconds / 2
     while time.monotonic() < end:
         fuzz_requests(outcome, rng, model, 2000)

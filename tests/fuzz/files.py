@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,25 @@ from edge_embed.files.readers import read_records, read_rows, read_texts
 from edge_embed.tasks import Index
 from tests.fuzz.outcome import WILD, Outcome
 
-__all__ = ["fuzz_filters", "fuzz_model_folder", "fuzz_readers"]
+__all__ = ["fuzz_files", "fuzz_filters", "fuzz_model_folder", "fuzz_readers"]
 
 _PIECES = [b'"', b",", b";", b"\n", b"\r", b"\t", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"{", b"["]
 _PIECES += [b"NaN", b"\\ud83d", b'{"text": "a"}', b"text", b"sep=;\n", b"\x1f\x8b", b"1" * 5000]
 _ENDINGS = [".txt", ".jsonl", ".csv", ".tsv", ".parquet", ".csv.gz", ".jsonl.gz"]
+
+
+def fuzz_files(
+    outcome: Outcome, rng: random.Random, model: Path, folder: Path, seconds: float
+) -> None:
+    """Try all of this module for so long; the folder is for the files that it takes."""
+    end = time.monotonic() + seconds
+    with Index.create(folder / "a.index", dim=4) as index:
+        index.add(["x", "y"], np.eye(4)[:2], metadata=[{"a": 1}, {"a": "1", "b": True}])
+        while time.monotonic() < end:
+            for _ in range(30):
+                fuzz_readers(outcome, rng, folder)
+                fuzz_filters(outcome, rng, index)
+            fuzz_model_folder(outcome, rng, model, folder)
 
 
 def fuzz_readers(outcome: Outcome, rng: random.Random, folder: Path) -> None:

@@ -2,16 +2,13 @@
 
 import random
 import shutil
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edge_embed.model.locate import shipped_models
-from edge_embed.tasks import Index
 from tests.fuzz.fields import settings_of, walk_fields
-from tests.fuzz.files import fuzz_filters, fuzz_model_folder, fuzz_readers
+from tests.fuzz.files import fuzz_files
 from tests.fuzz.graphs import fuzz_graphs
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.requests import fuzz_requests
@@ -24,14 +21,8 @@ def model(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def test_files_and_filters(model: Path, tmp_path: Path) -> None:
-    outcome, rng, end = Outcome(), random.Random(7), time.monotonic() + 3
-    with Index.create(tmp_path / "a.index", dim=4) as index:
-        index.add(["x", "y"], np.eye(4)[:2], metadata=[{"a": 1}, {"a": "1", "b": True}])
-        while time.monotonic() < end:
-            for _ in range(30):
-                fuzz_readers(outcome, rng, tmp_path)
-                fuzz_filters(outcome, rng, index)
-            fuzz_model_folder(outcome, rng, model, tmp_path)
+    outcome = Outcome()
+    fuzz_files(outcome, random.Random(7), model, tmp_path, 3)
     assert outcome.fell == []
     assert sum(outcome.tried.values()) > 100
     assert sum(outcome.refused.values()) > 50

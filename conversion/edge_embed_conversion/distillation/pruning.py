@@ -16,11 +16,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from edge_embed_conversion.distillation.encoder_student import EncoderStudent
+from edge_embed_conversion.distillation.padding import padded_batches
+from edge_embed_conversion.layer_search import Kept, LayerSearch
 
 __all__ = ["keep_layers", "sample_of", "shrink_inner"]
 
 _TOKENS_FITTED = 20_000
-_BATCH_SIZE = 64
 # Neurons are removed a 24th at a time: of two that can replace each other, only one may go.
 _ROUNDS = 24
 # Ridge regularisation of the least squares, relative to the mean second moment.
@@ -32,34 +33,21 @@ Sample = Sequence[tuple[Tensor, Tensor]]
 
 def sample_of(texts: Sequence[str], tokenizer: Tokenizer) -> list[tuple[Tensor, Tensor]]:
     """Tokenize ``texts`` into padded batches of texts of similar length."""
-    ids = sorted((encoding.ids for encoding in tokenizer.encode_batch(list(texts))), key=len)
-    batches = []
-    for start in range(0, len(ids), _BATCH_SIZE):
-        rows = ids[start : start + _BATCH_SIZE]
-        batch = torch.zeros(len(rows), len(rows[-1]), dtype=torch.long)
-        mask = torch.zeros_like(batch, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            batch[place, : len(row)] = torch.tensor(row)
-            mask[place, : len(row)] = True
-        batches.append((batch, mask))
-    return batches
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    return [(batch.ids, batch.mask) for batch in padded_batches(ids)]
 
 
 def keep_layers(student: EncoderStudent, count: int, sample: Sample) -> list[int]:
     """Remove layers of ``student``, in place, until ``count`` are left; return their indices."""
     layers = list(student.layers)
-    kept = list(range(len(layers)))
-    whole = _similarities(student, sample)
 
-    def agreement(some: list[int]) -> float:
-        student.layers = nn.ModuleList(layers[number] for number in some)
-        return float(np.corrcoef(whole, _similarities(student, sample))[0, 1])
+    def vectors_with(kept: Kept) -> npt.NDArray[np.float32]:
+        student.layers = nn.ModuleList(layers[number] for number in kept)
+        return _vectors(student, sample)
 
-    while len(kept) > count:
-        fewer = [kept[:place] + kept[place + 1 :] for place in range(len(kept))]
-        kept = max(fewer, key=agreement)
+    *_, kept = LayerSearch(len(layers), vectors_with).fewer(count, beam_width=1)
     student.layers = nn.ModuleList(layers[number] for number in kept)
-    return kept
+    return list(kept)
 
 
 def shrink_inner(student: EncoderStudent, size: int, sample: Sample) -> None:
@@ -84,15 +72,12 @@ def _parameters(layer: nn.Module) -> tuple[Tensor, Tensor]:
     return layer.get_parameter("weight").detach(), layer.get_parameter("bias").detach()
 
 
-def _similarities(student: EncoderStudent, sample: Sample) -> npt.NDArray[np.float32]:
+def _vectors(student: EncoderStudent, sample: Sample) -> npt.NDArray[np.float32]:
     last = len(student.layers)
     with torch.inference_mode():
-        vectors = torch.cat(
-            [student(ids, mask, (last,), torch.float32)[last] for ids, mask in sample]
-        )
-    above = np.triu_indices(len(vectors), 1)
-    similarities: npt.NDArray[np.float32] = (vectors @ vectors.T).numpy()[above]
-    return similarities
+        found = [student(ids, mask, (last,), torch.float32)[last] for ids, mask in sample]
+    vectors: npt.NDArray[np.float32] = torch.cat(found).numpy()
+    return vectors
 
 
 def _inner(student: EncoderStudent, number: int, sample: Sample) -> Tensor:

@@ -12,10 +12,9 @@ from edge_embed.evaluation.retrieval import RetrievalSet
 from edge_embed.evaluation.sts import StsSet
 from edge_embed_conversion.console import say
 from edge_embed_conversion.distillation.encoder_student import EncoderStudent
+from edge_embed_conversion.distillation.padding import padded_batches
 
 __all__ = ["DevSuite"]
-
-_BATCH_TOKENS = 4096
 
 
 class DevSuite:
@@ -56,22 +55,9 @@ class DevSuite:
     ) -> npt.NDArray[np.float32]:
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.zeros((len(ids), student.hidden), np.float32)
-        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         whole = len(student.layers)
-        start = 0
         with torch.inference_mode():
-            while start < len(order):
-                rows = [order[start]]
-                for row in order[start + 1 :]:
-                    if (len(rows) + 1) * len(ids[row]) > _BATCH_TOKENS:
-                        break
-                    rows.append(row)
-                start += len(rows)
-                width = len(ids[rows[-1]])
-                padded = torch.zeros(len(rows), width, dtype=torch.int64)
-                mask = torch.zeros(len(rows), width, dtype=torch.bool)
-                for number, row in enumerate(rows):
-                    padded[number, : len(ids[row])] = torch.tensor(ids[row])
-                    mask[number, : len(ids[row])] = True
-                vectors[rows] = student(padded, mask, (whole,), dtype)[whole].numpy()
+            for batch in padded_batches(ids):
+                states = student(batch.ids, batch.mask, (whole,), dtype)
+                vectors[batch.rows] = states[whole].numpy()
         return vectors
