@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edge_embed import Embedder
 from tests.support.interrupts import listen_to_interrupts
+from tests.support.routed_source import make_routed_source
 
 PROGRAM = [sys.executable, "-c", "from edge_embed.cli import run; run()"]
 
@@ -59,6 +62,36 @@ def test_convert_says_what_it_does_and_nothing_else(tiny_bert_source: Path, tmp_
 
     again = program("convert", tiny_bert_source, "-o", output)
     assert_one_line(again, "already exists; give --force")
+
+
+def test_a_path_of_a_router_is_chosen(tiny_bert_source: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    source = make_routed_source(tmp_path / "asymmetric", tiny_bert_source)
+    output = tmp_path / "queries"
+    convert = ("convert", source, "-o", output, "--precision", "fp32")
+    assert_one_line(program(*convert), "a path for each of query, document", "--route query")
+    wrong = program(*convert, "--route", "passage")
+    assert_one_line(wrong, "--route", "has the routes query, document, not 'passage'")
+    assert not output.exists()
+    result = program(*convert, "--route", "query")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    receipt = json.loads((output / "edge_embed.json").read_text())
+    assert (receipt["source"]["name"], receipt["source"]["route"]) == ("asymmetric", "query")
+    texts = ["A small cat.", "The train to Leeds was cancelled because of snow."]
+    ours = Embedder(output, cache=False).encode(texts)
+    theirs = SentenceTransformer(str(source), device="cpu").encode_query(texts)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    held = program("verify", output, "--against", source)
+    assert held.returncode == 0, held.stderr
+    assert "failed" not in held.stdout
+
+
+def test_a_path_of_what_has_no_router(tiny_bert_source: Path, tmp_path: Path) -> None:
+    result = program("convert", tiny_bert_source, "-o", tmp_path / "out", "--route", "query")
+    assert_one_line(result, "--route names a path of a Router", "has no Router, not 'query'")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -9,42 +9,18 @@ import pytest
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, ModelFormatError
-from edge_embed.model.dense import save_dense
 from edge_embed_conversion.convert import convert
 from edge_embed_conversion.routes import lay_out_route, route_names
 from edge_embed_conversion.verify import verify
+from tests.support.routed_source import MODULES, make_routed_source
 
 TEXTS = ["A small cat.", "The train to Leeds was cancelled because of snow.", ""]
-KINDS = "sentence_transformers.models."
-DENSE = {"query": "query_2_Dense", "document": "document_2_Dense"}
 
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory, tiny_bert_source: Path) -> Path:
     """A Router whose paths share a transformer and have a Dense each, then Normalize."""
-    folder = tmp_path_factory.mktemp("routed") / "asymmetric"
-    transformer = folder / "query_0_Transformer"
-    shutil.copytree(tiny_bert_source, transformer)
-    shutil.move(transformer / "1_Pooling", folder / "query_1_Pooling")
-    (transformer / "modules.json").unlink()
-    shared = ["query_0_Transformer", "query_1_Pooling"]
-    types = {name: KINDS + name.rsplit("_", 1)[-1] for name in (*shared, *DENSE.values())}
-    random = np.random.default_rng(0)
-    for path in DENSE.values():
-        (folder / path).mkdir()
-        save_dense(folder / path, random.normal(size=(8, 32)).astype(np.float32), None)
-    router = {
-        "types": types,
-        "structure": {route: [*shared, path] for route, path in DENSE.items()},
-        "parameters": {"default_route": "document", "allow_empty_key": True},
-    }
-    modules = [
-        {"idx": 0, "name": "0", "path": "", "type": KINDS + "Router"},
-        {"idx": 1, "name": "1", "path": "1_Normalize", "type": KINDS + "Normalize"},
-    ]
-    (folder / "router_config.json").write_text(json.dumps(router), encoding="utf-8")
-    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
-    return folder
+    return make_routed_source(tmp_path_factory.mktemp("routed") / "asymmetric", tiny_bert_source)
 
 
 def test_a_path_is_what_sentence_transformers_takes_for_it(routed: Path, tmp_path: Path) -> None:
@@ -91,10 +67,10 @@ def test_a_model_without_a_router_has_no_routes(tiny_bert_source: Path, tmp_path
 def test_the_older_asym_after_pooling(tiny_bert_source: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_bert_source, tmp_path / "source")
     modules = json.loads((folder / "modules.json").read_text())[:2]
-    modules.append({"idx": 2, "name": "2", "path": "2_Asym", "type": KINDS + "Asym"})
+    modules.append({"idx": 2, "name": "2", "path": "2_Asym", "type": MODULES + "Asym"})
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "2_Asym" / "q_0").mkdir(parents=True)
-    asym = {"types": {"q_0": KINDS + "Dense"}, "structure": {"q": ["q_0"], "d": []}}
+    asym = {"types": {"q_0": MODULES + "Dense"}, "structure": {"q": ["q_0"], "d": []}}
     (folder / "2_Asym" / "config.json").write_text(json.dumps(asym))
     assert route_names(folder) == ["q", "d"]
     paths = {}
@@ -115,7 +91,7 @@ def test_the_older_asym_after_pooling(tiny_bert_source: Path, tmp_path: Path) ->
     ],
 )
 def test_a_damaged_router_is_named(tmp_path: Path, router: object, message: str) -> None:
-    modules = [{"type": KINDS + "Router", "path": ""}]
+    modules = [{"type": MODULES + "Router", "path": ""}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     (tmp_path / "router_config.json").write_text(json.dumps(router))
     with pytest.raises(ModelFormatError, match=message):
