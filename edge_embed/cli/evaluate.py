@@ -140,7 +140,8 @@ def retrieval_command(
         for dataset in datasets:
             _warn_of_asymmetry(model, dataset)
     if rerank is not None:
-        scorer = options["models"][0].load_scorer(rerank)
+        loaded = next(iter(run.embedders), None)
+        scorer = options["models"][0].load_scorer(rerank, encoder=loaded)
         run.reranker = reranker(scorer, candidates=candidates)
     run.evaluate("retrieval", datasets)
 

@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_embed import PairScorer
+from edge_embed import PairScorer, embedder
 from edge_embed.cli import main
+from edge_embed.runtime.encoder import Encoder, load_encoder
 from edge_embed.tasks import deduplicate
+from tests.support.pair_sources import with_cosine
 
 
 def run(*arguments: object) -> Result:
@@ -86,6 +89,24 @@ def test_dedup_keeps_what_is_not_confirmed(
     kinds = [line["kind"] for line in lines if "kind" in line]
     assert kinds == (["semantic"] if agrees else ["refused"])
     assert len(output.read_text().splitlines()) == (2 if agrees else 3)
+
+
+def test_the_encoder_is_loaded_once_for_both(
+    tmp_path: Path, tiny_model: Path, tiny_pair_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = with_cosine(tiny_pair_model, tiny_model, tmp_path / "judge")
+    source, loads = tmp_path / "texts.jsonl", 0
+    texts = ["Shop window lights", "Shop window lìghts", "The committee met on Monday in March"]
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+
+    def counted(*arguments: Any) -> Encoder:
+        nonlocal loads
+        loads += 1
+        return load_encoder(*arguments)
+
+    monkeypatch.setattr(embedder, "load_encoder", counted)
+    run("pairs", "-i", source, "-m", tiny_model, "--pair-model", judge)
+    assert loads == 1
 
 
 def test_a_refused_link_leaves_the_others() -> None:

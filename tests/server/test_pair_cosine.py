@@ -14,6 +14,7 @@ from edge_embed import Embedder, PairScorer
 from edge_embed.server import Limits, ModelSource, Service
 from tests.server.test_limits import Guarded
 from tests.server.test_pair_limits import BODIES
+from tests.support.pair_sources import with_cosine
 from tests.support.serving import source, with_client
 
 QUERY = "How do I reset my password?"
@@ -24,11 +25,7 @@ PAIRS = [(QUERY, text) for text in TEXTS]
 @pytest.fixture
 def weighing(tiny_pair_model: Path, tiny_model: Path, tmp_path: Path) -> Path:
     """A pair model that weighs in the cosine of the tiny model."""
-    folder = tmp_path / "weighing"
-    shutil.copytree(tiny_pair_model, folder)
-    share = {"encoder": str(tiny_model), "weight": 4.0, "intercept": -2.5}
-    (folder / "cosine.json").write_text(json.dumps(share))
-    return folder
+    return with_cosine(tiny_pair_model, tiny_model, tmp_path / "weighing")
 
 
 async def _scores(http: httpx.AsyncClient) -> list[list[float]]:

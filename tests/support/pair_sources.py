@@ -1,6 +1,7 @@
 """Cross-encoders as published ones are, tiny and with random weights."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,4 +62,12 @@ def make_pair_source(
         settings["model_input_names"] = ["input_ids", "attention_mask"]
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def with_cosine(pair_model: Path, encoder: Path, folder: Path) -> Path:
+    """Copy a converted pair model to ``folder``, which then weighs in the cosine of an encoder."""
+    shutil.copytree(pair_model, folder)
+    share = {"encoder": str(encoder), "weight": 4.0, "intercept": -2.5}
+    (folder / "cosine.json").write_text(json.dumps(share), encoding="utf-8")
     return folder
