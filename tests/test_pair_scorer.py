@@ -9,6 +9,7 @@ import pytest
 
 from edge_embed import Embedder, PairScorer, TruncationWarning
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.pair_config import PairConfig
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed_conversion.calibration import TextSet
@@ -166,6 +167,15 @@ def test_a_folder_may_weigh_in_an_encoders_cosine(
     raw = [model.predict(pairs, activation="identity") for model in (plain, both)]
     np.testing.assert_allclose(raw[1], raw[0] + added, atol=2e-3)
     assert both.predict([]).shape == (0,)
+    assert both.weighs_in(model_fingerprint(encoder))
+    cosines = (first * second).sum(axis=1)
+    unread = PairScorer(folder, cache=False)
+    known = unread.predict(pairs, activation="identity", cosines=cosines)
+    np.testing.assert_allclose(known, raw[1], atol=2e-3)
+    assert unread.cosine is not None
+    assert not unread.cosine.loaded  # as nobody asked for a vector
+    with pytest.raises(InputError, match="3 pairs need as many cosines"):
+        unread.predict(pairs, cosines=cosines[:2])
     (folder / "cosine.json").write_text('{"encoder": 3}')
     with pytest.raises(ModelFormatError, match=r"cosine.json"):
         PairScorer(folder, cache=False)

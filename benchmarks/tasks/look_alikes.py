@@ -103,7 +103,7 @@ def deduplicate(planted: Path, output: Path, options: Sequence[str]) -> tuple[se
     """Run the command; return the texts that it kept, and its seconds."""
     command = [sys.executable, "-m", "edge_embed", "dedup", "-i", str(planted), "-o", str(output)]
     started = time.perf_counter()
-    subprocess.run([*command, "--force", *options], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, *options], check=True, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
     with output.open(encoding="utf-8") as file:
         return {json.loads(line)["text"] for line in file}, seconds

@@ -180,7 +180,7 @@ def dedup_command(
         search = DuplicateSearch(embedding, records, reference, exhaustive=exhaustive)
         outcome = search.run(limit, keep, target)
         if judge is not None:
-            outcome = _confirmed(outcome, records, reference, judge)
+            outcome = _confirmed(outcome, records, reference, judge, embedding.fingerprint)
         if target_size is not None:
             outcome = _shrunk(outcome, target_size)
     _write(outcome, records, reference, target, None if report is None else Path(report))
@@ -188,13 +188,22 @@ def dedup_command(
 
 
 def _confirmed(
-    outcome: "DedupReport", source: RecordFile, reference: RecordFile | None, judge: "PairScorer"
+    outcome: "DedupReport",
+    source: RecordFile,
+    reference: RecordFile | None,
+    judge: "PairScorer",
+    fingerprint: str,
 ) -> "DedupReport":
-    """Let a pair model read each similar pair; what it refuses stays."""
+    """Let a pair model read each similar pair; what it refuses stays.
+
+    ``fingerprint`` is that of the encoder whose cosines the pairs have: a pair model that weighs in
+    the same ones need not compute them.
+    """
     import numpy as np
 
     from edge_embed.tasks.deduplication.report import Refusal
 
+    known_cosines = judge.weighs_in(fingerprint)
     unique, references = outcome.exact.unique, outcome.reference_rows
     scores: dict[tuple[int, int, bool], float] = {}
 
@@ -209,7 +218,8 @@ def _confirmed(
         others = sorted({p for _, p, of_reference in named if of_reference})
         known = {} if reference is None else dict(zip(others, reference.texts(others), strict=True))
         both = [(texts[row], (known if is_ref else texts)[p]) for row, p, is_ref in named]
-        judged = judge.predict(both, show_progress_bar=True, truncation="ignore")
+        cosines = np.array([pair.score for pair in pairs]) if known_cosines else None
+        judged = judge.predict(both, show_progress_bar=True, truncation="ignore", cosines=cosines)
         scores.update(zip(named, judged.tolist(), strict=True))
         return np.asarray(judged >= max(judge.threshold, _SURE))
 

@@ -118,7 +118,7 @@ def pairs_command(
         found = _mined(model, texts, threshold, top_k, limit)
         if read_together:
             judge = options.load_scorer(pair_model, encoder=model)
-            found = _confirmed(judge, list(found))
+            found = _confirmed(judge, list(found), model)
     if output is not None:
         with open_row_writer(Path(output)) as writer:
             for row in found:
@@ -166,10 +166,19 @@ def _read_together(
         yield _row(first[i], second[i], score, None) | {"same": score >= limit}
 
 
-def _confirmed(judge: "PairScorer", found: list[dict[str, object]]) -> Iterator[dict[str, object]]:
+def _confirmed(
+    judge: "PairScorer", found: list[dict[str, object]], model: Embedder
+) -> Iterator[dict[str, object]]:
     """Keep the mined pairs that the pair model takes for the same, and say its score."""
+    import numpy as np
+
+    from edge_embed.model.fingerprint import model_fingerprint
+
     texts = [(str(row["text_1"]), str(row["text_2"])) for row in found]
-    scores = judge.predict(texts, show_progress_bar=True).tolist() if texts else []
+    cosines = None
+    if judge.weighs_in(model_fingerprint(model)):
+        cosines = np.array([row["score"] for row in found], np.float32)
+    scores = judge.predict(texts, show_progress_bar=True, cosines=cosines).tolist()
     for row, score in zip(found, scores, strict=True):
         if score >= judge.threshold:
             yield row | {"pair_score": round(score, 6)}

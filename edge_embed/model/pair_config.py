@@ -41,7 +41,7 @@ class CosineShare:
     weight: float
     intercept: float
 
-    def added(self, cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def added(self, cosines: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
         """Return what cosines (n,) add to the outputs, float32 (n, 1)."""
         return np.asarray(self.weight * cosines + self.intercept, np.float32)[:, None]
 

@@ -157,6 +157,7 @@ class PairScorer:
         show_progress_bar: bool = False,
         activation: Activation | None = None,
         truncation: Truncation = "warn",
+        cosines: npt.NDArray[np.floating[Any]] | None = None,
     ) -> Scores:
         """Score pairs. Names and meaning are those of sentence-transformers' CrossEncoder.
 
@@ -167,6 +168,8 @@ class PairScorer:
             activation: The function from logits to scores; None takes the folder's.
             truncation: What to do with pairs over the token limit: ``warn`` truncates the longer
                 text and warns once with their number, ``error`` refuses, ``ignore`` truncates.
+            cosines: Where the folder weighs in an encoder's cosine: that of each pair, float (n,),
+                if it is known. None computes it, which takes as long as reading the pairs.
 
         Returns:
             float32 (n,) for a model with one output, (n, labels) for others; without the first
@@ -181,7 +184,9 @@ class PairScorer:
         check_choice("truncation", truncation, Truncation)
         single = len(pairs) == 2 and all(isinstance(text, str) for text in pairs)
         listed: list[Any] = [pairs] if single else list(pairs)
-        logits, cut = self._logits(listed, batch_size, progress=show_progress_bar)
+        if cosines is not None and cosines.shape != (len(listed),):
+            raise InputError(f"{len(listed)} pairs need as many cosines, not {cosines.shape}")
+        logits, cut = self._logits(listed, batch_size, cosines, progress=show_progress_bar)
         if truncation == "error":
             self.refuse_cut(cut)
         if len(cut) and truncation == "warn":
@@ -236,6 +241,10 @@ class PairScorer:
         """
         return None if self.cosine is None else self.cosine.added(pairs)
 
+    def weighs_in(self, fingerprint: str) -> bool:
+        """Return whether the folder weighs in the cosine of the encoder with that fingerprint."""
+        return self.cosine is not None and self.cosine.fingerprint == fingerprint
+
     def refuse_cut(self, cut: npt.NDArray[np.int64]) -> None:
         """Raise if pairs were truncated; ``cut`` holds their indices.
 
@@ -256,7 +265,12 @@ class PairScorer:
             self.cosine.embedder.warm_up()
 
     def _logits(
-        self, pairs: list[Any], batch_size: int | None, *, progress: bool
+        self,
+        pairs: list[Any],
+        batch_size: int | None,
+        cosines: npt.NDArray[np.floating[Any]] | None,
+        *,
+        progress: bool,
     ) -> tuple[Scores, npt.NDArray[np.int64]]:
         """Return the logits of every pair, (n, labels), and the indices of truncated pairs."""
         out = np.empty((len(pairs), self.config.dim), np.float32)
@@ -269,9 +283,10 @@ class PairScorer:
 
         shown = "pair" if progress else None
         run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
-        share = self.cosine_share(pairs) if pairs else None
-        if share is not None:
-            out += share
+        if cosines is not None and self.cosine is not None:
+            out += self.cosine.share.added(cosines)
+        elif pairs and self.cosine is not None:
+            out += self.cosine.added(pairs)
         return out, np.concatenate(cut)
 
 
