@@ -153,25 +153,30 @@ def at_size(
     return facts
 
 
+def plotted(row: dict[str, Any]) -> tuple[float, float, float]:
+    """Return what the panels show of a size: seconds, milliseconds, bytes."""
+    return (
+        row["add_seconds"] + row["graph_seconds"],
+        row["alone"]["query_seconds"]["median"] * 1e3,
+        row["bytes_per_text"],
+    )
+
+
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Plot what grows."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    panels = (
-        ("filling and its graph, s", lambda row: row["add_seconds"] + row["graph_seconds"]),
-        (
-            "a query with its embedding, ms",
-            lambda row: row["alone"]["query_seconds"]["median"] * 1e3,
-        ),
-        ("on the disk, bytes a text", lambda row: row["bytes_per_text"]),
+    titles = (
+        "filling and its graph, s",
+        "a query with its embedding, ms",
+        "on the disk, bytes a text",
     )
-    for axis, (title, value) in zip(axes, panels, strict=True):
+    for column, (axis, title) in enumerate(zip(axes, titles, strict=True)):
         for dtype, colour in (("float32", "#1f5fa8"), ("int8", "#d9731a")):
             own = [row for row in rows if row["stored as"] == dtype]
-            axis.plot(
-                [r["texts"] for r in own], [value(r) for r in own], "o-", c=colour, label=dtype
-            )
+            values = [plotted(row)[column] for row in own]
+            axis.plot([row["texts"] for row in own], values, "o-", c=colour, label=dtype)
         axis.set(xscale="log", xlabel="texts", title=title, ylim=(0, None))
         axis.grid(alpha=0.3)
     axes[0].set(yscale="log", ylim=(0.1, None))

@@ -48,10 +48,10 @@ def test_an_architecture_that_only_the_caller_registered_is_traced(
 ) -> None:
     import transformers
 
-    class OwnConfig(transformers.BertConfig):
+    class OwnConfig(transformers.BertConfig):  # type: ignore[no-untyped-call]
         model_type = "own-bert"
 
-    class OwnModel(transformers.BertModel):
+    class OwnModel(transformers.BertModel):  # type: ignore[no-untyped-call]
         config_class = OwnConfig
 
     transformers.AutoConfig.register("own-bert", OwnConfig, exist_ok=True)
