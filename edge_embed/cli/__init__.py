@@ -118,7 +118,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _clean(text: str) -> str:
-    """Keep what others have written from steering the terminal, or filling it."""
+    """Remove control characters of texts from files and libraries, and limit the length."""
     return printable(text, _MAX_MESSAGE)
 
 

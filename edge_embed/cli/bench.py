@@ -94,7 +94,7 @@ def bench_command(
 def _tune(
     options: ModelOptions, model: "Embedder", texts: Sequence[str], rounds: int
 ) -> dict[str, Any]:
-    """Measure numbers of streams and keep the best; say where."""
+    """Measure numbers of streams, store the best, and return the measurements."""
     from edge_embed.bench.tune import choose, keep_choice, measure_streams
 
     cache = model.runtime.cache_dir
@@ -153,7 +153,7 @@ def _show(result: dict[str, Any]) -> None:
 
 
 def _short_queries(most: int) -> list[str]:
-    """Return different short texts of a shop's customers, as many as asked for if there are."""
+    """Return up to ``most`` distinct short texts of a shop's customers."""
     texts = demo_texts()
     base = [
         *texts["queries"],

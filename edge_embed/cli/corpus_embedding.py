@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 __all__ = ["CorpusEmbedding", "StoppedError"]
 
-# Texts embedded between two writes; a kill loses at most these.
+# Texts embedded between two writes: the most that are lost if the process is killed.
 _CHUNK = 4096
 _ROWS = "rows.npy"
 
 
 class StoppedError(EdgeEmbedError):
-    """Ctrl-C came when part of the work was stored already; the message says what stays."""
+    """The command was interrupted after part of the work was stored; the message says which."""
 
 
 class CorpusEmbedding:
-    """Embeds texts as they stream by into :mod:`~edge_embed.files.resumable_vectors`."""
+    """Embeds texts chunk by chunk into :mod:`~edge_embed.files.resumable_vectors`."""
 
     def __init__(self, options: ModelOptions, folder: Path) -> None:
         self._options, self.folder = options, folder
         self._vectors: ResumableVectors | None = None
         self.fingerprint = ""
-        """Of the model, once it has run."""
+        """The model's fingerprint, once :meth:`open` was called."""
 
     @cached_property
     def model(self) -> "Embedder":
-        """The model, loaded when it is first asked for."""
+        """The model, loaded at first use."""
         model = self._options.for_files().load()
         model.config.require_cosine("this command")
         return model
@@ -53,7 +53,7 @@ class CorpusEmbedding:
         Args:
             texts: The texts.
             count: How many they are.
-            digest: What tells them from any other texts.
+            digest: A hash of the texts.
         """
         stored = self.open(count, digest)
         self.add(islice(texts, stored.done, None), count)
@@ -61,7 +61,7 @@ class CorpusEmbedding:
 
     @property
     def rows_file(self) -> Path:
-        """Names the rows whose vectors are there, where those of some alone are: int64 (n,)."""
+        """The file with the rows of the stored vectors, int64 (n,), if not all are embedded."""
         return self.folder / _ROWS
 
     def open(self, count: int, digest: str, *, rows_apart: bool = False) -> ResumableVectors:
@@ -69,8 +69,9 @@ class CorpusEmbedding:
 
         Args:
             count: How many texts there are.
-            digest: What tells them from any other texts.
-            rows_apart: Vectors come in the order of :attr:`rows_file`, which the caller writes.
+            digest: A hash of the texts.
+            rows_apart: Whether vectors are in the order of :attr:`rows_file`, which the caller
+                writes.
         """
         from edge_embed.model.fingerprint import model_fingerprint
 
@@ -95,7 +96,7 @@ class CorpusEmbedding:
         return stored
 
     def add(self, texts: Iterator[str], count: int) -> None:
-        """Embed texts into the folder that is open; then it holds ``count``."""
+        """Embed texts and append their vectors, up to ``count`` vectors in all."""
         assert self._vectors is not None  # noqa: S101 - it was opened
         stored, model, cut = self._vectors, self.model, 0
         try:
@@ -118,7 +119,7 @@ class CorpusEmbedding:
             )
 
     def finish(self) -> None:
-        """Remove the work folder: the result is written."""
+        """Remove the work folder, once the result is written."""
         if self._vectors is not None:
             self.rows_file.unlink(missing_ok=True)
             self._vectors.remove()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early shou
 
 _THRESHOLD = 0.9
 _TARGET_THRESHOLD = 0.7
-# What is removed is lost: a pair model must be surer of it than of what it only names.
+# As removed records are lost, the pair model needs a higher score than for naming pairs.
 _SURE = 0.8
 
 
@@ -194,10 +194,10 @@ def _confirmed(
     judge: "PairScorer",
     fingerprint: str,
 ) -> "DedupReport":
-    """Let a pair model read each similar pair; what it refuses stays.
+    """Keep the records whose similar pair a pair model does not confirm.
 
-    ``fingerprint`` is that of the encoder whose cosines the pairs have: a pair model that weighs in
-    the same ones need not compute them.
+    ``fingerprint`` is that of the encoder of the pairs' cosines: a pair model that adds the cosine
+    of the same encoder to its output takes these.
     """
     import numpy as np
 
@@ -236,7 +236,7 @@ def _shrunk(outcome: "DedupReport", size: int) -> "DedupReport":
 
 
 def _actors_model(options: ModelOptions) -> "Callable[[], Embedder]":
-    """Return what makes the model in an actor, whose working folder is another."""
+    """Return a function that loads the model in an actor, whose working folder is another."""
     model = options.model
     if model is not None and Path(model).is_dir():
         model = str(Path(model).resolve())
@@ -251,7 +251,7 @@ def _rethreshold(
     against: str | None,
     threshold: float,
 ) -> "DedupReport":
-    """Apply a threshold to the report at ``path``, if it is of these texts (hashes of both)."""
+    """Apply a threshold to the report at ``path``, after comparing its hashes of the texts."""
     from edge_embed.tasks.deduplication.report import DedupReport
 
     outcome = DedupReport.read(path)

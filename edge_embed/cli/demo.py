@@ -1,4 +1,4 @@
-"""``edge-embed demo``: what embeddings are for, on texts that ship with the package."""
+"""``edge-embed demo``: five uses of embeddings, on texts that ship with the package."""
 
 import json
 import tempfile
@@ -151,7 +151,7 @@ def _intents(queries: Sequence[str], vectors: "Floats") -> None:
 
 
 def _against(first: str, second: str) -> str:
-    """Say what the cosine overlooks."""
+    """Return a note on a differing negation or number; "" for none."""
     from edge_embed.tasks import differences
 
     flags = differences(first, second)

@@ -132,7 +132,7 @@ _ALBERT_SIZES = ("hidden_size", "embedding_size", "heads", "vocab_size", "tokeni
 
 
 def _refuse_mixed(options: dict[str, Any], teacher: tuple[str, ...], dev: tuple[str, ...]) -> None:
-    """Refuse options that the way that was chosen does not take."""
+    """Refuse options that do not apply with --init, or without it."""
     if options["init"]:
         given = [name for name in _ALBERT_SIZES if options[name] is not None]
         why = "--init gives the student its sizes and tokenizer"

@@ -1,4 +1,4 @@
-"""``edge-embed doctor``: is this box, this install, this model as it should be."""
+"""``edge-embed doctor``: check the machine, the installation and a model."""
 
 import sys
 from dataclasses import asdict

@@ -13,7 +13,7 @@ def write_document(document: object, target: str | None) -> bool:
     """Write ``document`` to a file, whole or not at all; - is standard output, None nowhere.
 
     Returns:
-        Whether it went to standard output, where nothing else may go then.
+        Whether it was written to standard output, to which nothing else may then be written.
 
     Raises:
         OutputError: the file cannot be written.

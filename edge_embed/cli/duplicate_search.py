@@ -1,7 +1,7 @@
-"""Duplicates of records in files: what the model must read is embedded, resumable, and compared.
+"""Deduplicate records in files, resumable.
 
-Of many records static vectors (:mod:`edge_embed.runtime.static_pieces`) say first which have a
-neighbour at all, and the model reads those alone; see
+With many records, static vectors (:mod:`edge_embed.runtime.static_pieces`) first find those that
+have a near neighbour, and only these are embedded with the model; see
 :mod:`edge_embed.tasks.deduplication.cascade`.
 """
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DuplicateSearch"]
 
-# From so many records on a cascade is worth its sample, a seventh of them. Of 22,000 it is near
-# half, and reading everything is as fast (benchmarks/results/tasks/cascade.json).
+# With fewer records a cascade saves no time: its sample is a seventh of these, but nearly half of
+# 22,000 records (benchmarks/results/tasks/cascade.json).
 _CASCADE_FROM = 200_000
-# Texts that are embedded together by static vectors.
+# Texts in one call of the static embedding.
 _CHUNK = 8192
 
 
@@ -47,7 +47,7 @@ class DuplicateSearch:
     source: RecordFile
     reference: RecordFile | None
     exhaustive: bool
-    """Let the model read every record."""
+    """Embed every record with the model."""
 
     def run(self, threshold: float, keep: str, output: Path) -> "DedupReport":
         """Find exact duplicates, then semantic ones.
@@ -77,7 +77,7 @@ class DuplicateSearch:
         digest = f"{known.digest} {scan.keys.digest}"
 
         def texts(rows: "Indices") -> Iterator[str]:
-            """Read the texts of some rows, references numbered first, ascending."""
+            """Yield the texts of rows, which ascend; references are numbered first."""
             if self.reference is not None:
                 yield from self.reference.texts(references[rows[rows < first]].tolist())
             yield from self.source.texts(own[rows[rows >= first] - first].tolist())
@@ -117,11 +117,11 @@ class DuplicateSearch:
         if self.exhaustive or count < _CASCADE_FROM:
             return False
         model = self.embedding.model
-        return not (model.config.is_table or model.variant == STATIC)  # nothing is cheaper
+        return not (model.config.is_table or model.variant == STATIC)  # static already
 
 
 class _Cascade:
-    """Static vectors of all texts, the model's of a sample and of the candidates."""
+    """Embeds all texts with static vectors, and a sample and the candidates with the model."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Cascade:
         self._stored = embedding.open(count, digest, rows_apart=True)
 
     def candidates(self, threshold: float) -> "Candidates":
-        """Choose what the model must read, and say so."""
+        """Find the candidates, and print how many there are."""
         import numpy as np
 
         from edge_embed.tasks.deduplication.cascade import find_candidates, sample_rows
@@ -164,7 +164,7 @@ class _Cascade:
     def result(
         self, candidates: "Candidates", threshold: float, order: "Indices"
     ) -> "DeduplicationResult":
-        """Embed the candidates, and let the model's cosines decide."""
+        """Embed the candidates with the model, and deduplicate by its cosines."""
         import numpy as np
 
         from edge_embed.tasks.deduplication.cascade import deduplicate_candidates
@@ -182,7 +182,7 @@ class _Cascade:
             )
 
     def _embed(self, wanted: "Indices") -> "Indices":
-        """Embed what is missing of some rows; return which row each stored vector is of."""
+        """Embed those of ``wanted`` that are missing; return the row of each stored vector."""
         import numpy as np
 
         file = self._embedding.rows_file
@@ -195,7 +195,7 @@ class _Cascade:
         return rows
 
     def _static_vectors(self, sample: "Indices") -> "Rows":
-        """Return the static vectors of all texts, in a file that goes with the process."""
+        """Return the static vectors of all texts, in an unnamed temporary file."""
         import numpy as np
 
         from edge_embed.runtime.static_pieces import static_pieces

@@ -92,7 +92,8 @@ def embed_command(
                     precision=precision,
                     normalize=normalize,
                     dim=dim,
-                    truncation="error" if truncation == "error" else "ignore",  # said at the end
+                    # Cut texts are warned of once, at the end.
+                    truncation="error" if truncation == "error" else "ignore",
                 )
             writer.write(chunk, encoded.vectors)
             cut += len(encoded.truncated)
@@ -119,7 +120,7 @@ def _warn(model: Embedder, cut: int, total: int) -> None:
 
 @contextmanager
 def _named_by_place(source: str | None, column: str | None, *, first: int) -> Iterator[None]:
-    """Name a refused text by its line or row, which is looked up only then."""
+    """Give errors about a text its line or row, which is looked up only then."""
     try:
         yield
     except TextError as error:

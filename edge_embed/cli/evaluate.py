@@ -1,4 +1,4 @@
-"""``edge-embed eval``: what models are worth on your own data."""
+"""``edge-embed eval``: evaluate models on your own data."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def eval_command() -> None:
 
 
 def _options(function: _Function) -> _Function:
-    """Add what all evaluations take."""
+    """Add the options that all evaluations have."""
     decorators: list[Callable[[Any], Any]] = [
         click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.option("--json", "json_file", metavar="FILE", help="Results; - is standard output."),
@@ -59,7 +59,7 @@ def _options(function: _Function) -> _Function:
 
 
 def _claimed(data: Sequence[Path], options: dict[str, Any]) -> None:
-    """Compare the paths of an evaluation, before anything is read."""
+    """Check the paths of an evaluation (:func:`claim_paths`)."""
     claim_paths(
         reads={f"DATA {path}": path for path in data},
         files={"--json": options["json_file"], "--plot": options["plot_file"]},
@@ -168,7 +168,7 @@ def _warn_of_asymmetry(model: Embedder, dataset: "RetrievalSet") -> None:
 
 
 def _loaded(options: ModelOptions) -> "Embedder | PairScorer":
-    """Load a model of either sort: one that embeds texts, or one that reads pairs."""
+    """Load an encoder or a pair model."""
     if options.model is not None and is_pair_model(
         resolve_model(options.model, revision=options.revision)
     ):
@@ -200,7 +200,7 @@ class _Run:
         self._bootstrap = Bootstrap(resamples=resamples, seed=seed)
         self.models = [_loaded(options) for options in models]
         self.reranker: Reranker | None = None
-        """What orders the hits of a search anew."""
+        """Reranks search results; None without reranking."""
 
     @property
     def embedders(self) -> list[Embedder]:

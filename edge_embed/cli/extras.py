@@ -1,4 +1,4 @@
-"""The door to what needs the extra ``convert``."""
+"""Run commands that need the extra ``convert``."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from edge_embed.errors import MissingExtraError
 
 __all__ = ["clean_termination", "conversion_errors"]
 
-# Import name of what the extra ``convert`` installs.
+# Import names of the packages of the extra ``convert``.
 _CONVERSION = frozenset({"edge_embed_conversion", "nncf", "optimum", "torch", "transformers"})
 
 

@@ -110,7 +110,7 @@ class _Added:
         self.read = self.replaced = self.cut = self.split = self.passages = 0
 
     def add(self, rows: Sequence[Row], id_column: str | None) -> None:
-        """Embed and store some rows; of those with one id, the last."""
+        """Embed and store rows; of those with the same id, the last."""
         from edge_embed.tasks.index.documents import Document, add_documents
         from edge_embed.tasks.index.passages import text_id
 
@@ -154,7 +154,7 @@ def _id(row: Row, column: str) -> str:
 
 
 def _metadata(row: Row, id_column: str | None) -> dict[str, object]:
-    """Return the columns besides text and id as JSON holds them."""
+    """Return the columns other than text and id as JSON values."""
     return {
         name: json_value(value)
         for name, value in row.values.items()

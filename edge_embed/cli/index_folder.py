@@ -1,4 +1,4 @@
-"""``edge-embed index add-folder``: a folder of documents, and again what has changed in it."""
+"""``edge-embed index add-folder``: synchronise an index with a folder of documents."""
 
 import warnings
 from pathlib import Path

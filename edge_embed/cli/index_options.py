@@ -1,4 +1,4 @@
-"""What the commands of an index share: which model made it, and keys of search engines."""
+"""Shared by the commands of an index: its model, and the keys of search engines."""
 
 import logging
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ key_option = click.option(
 
 
 def facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "StoreFacts":
-    """Return what an index of a loaded model is for."""
+    """Return the settings of an index for a loaded model."""
     from edge_embed.model.fingerprint import model_fingerprint
     from edge_embed.tasks.index.store import StoreFacts
 
     model.config.require_cosine("an index")
-    # The name is what -m defaults to from now on; a folder is found from anywhere.
+    # The name is the default of -m for this index; a folder's path is made absolute.
     folder = options.model is not None and Path(options.model).is_dir()
     name = str(Path(str(options.model)).resolve()) if folder else options.model
     return StoreFacts(model.dim, dtype, model_fingerprint(model), name or model.config.folder.name)
@@ -50,7 +50,7 @@ def index_model(options: ModelOptions, place: str | Path, store: "Index | Collec
 
 @contextmanager
 def quiet_clients() -> Iterator[None]:
-    """Keep the clients' logs off the terminal: what fails is raised as well, and said once."""
+    """Disable logging within the block, since clients log what they also raise."""
     logging.disable()
     try:
         yield

@@ -1,4 +1,4 @@
-"""How a model reads the texts that are added to an index: its prompt, whole or in passages."""
+"""Shared by the commands that add to an index: splitting into passages, and the HNSW file."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ __all__ = ["passage_splitter", "refresh_neighbours", "say_split"]
 
 
 def passage_splitter(model: Embedder) -> Callable[[str], list[str]]:
-    """Return what splits a text into passages that the model reads whole, its prompt included."""
+    """Return a function that splits a text into passages within the model's token limit."""
     from edge_embed.tasks.index.passages import split_text
 
     prompt, limit = model.document_prompt, model.max_seq_length
@@ -21,7 +21,7 @@ def passage_splitter(model: Embedder) -> Callable[[str], list[str]]:
 
 
 def say_split(split: int, texts: int, passages: int, model: Embedder, what: str = "texts") -> None:
-    """Say that texts were split."""
+    """Print how many texts were split."""
     echo(
         f"{split} of {texts} {what} are longer than {model.max_seq_length} tokens and were split "
         f"into {passages} passages",
@@ -30,6 +30,6 @@ def say_split(split: int, texts: int, passages: int, model: Embedder, what: str 
 
 
 def refresh_neighbours(store: "Index") -> None:
-    """Bring the neighbour file up to date, with a bar."""
+    """Bring the HNSW file up to date, with a progress bar."""
     with counting(len(store), "neighbours") as progress:
         store.refresh(progress=progress)

@@ -111,7 +111,7 @@ def describe(model: Embedder) -> dict[str, dict[str, Any]]:
 
 
 def _static(model: Embedder) -> dict[str, str]:
-    """Say of the variant ``static`` what it is; nothing of others."""
+    """Return a description of the variant ``static``; {} for others."""
     if model.derived is None:
         return {}
     origin, _ = model.config.variant_file()

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the model that they describe."""
+"""Options that several commands share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, fields, replace
@@ -55,18 +55,19 @@ class ModelOptions:
         return Embedder(**self.arguments())
 
     def load_scorer(self, model: str, *, encoder: Embedder | None = None) -> "PairScorer":
-        """Load a pair model of one output, to be run as these options say.
+        """Load a pair model with one output, with these options of the engine.
 
         Args:
             model: A folder, a shipped model's name, or a hub id.
-            encoder: A loaded model, used for the cosine that the pair model weighs in, if it can.
+            encoder: A loaded model, to share as the encoder of the pair model's cosine if it is
+                the same.
 
         Raises:
-            InputError: the model gives several numbers a pair.
+            InputError: the model has several outputs.
         """
         from edge_embed.pairs.scorer import PairScorer
 
-        # An exit is the embedding model's.
+        # --layers is for the embedding model only.
         engine = {name: value for name, value in self.engine.items() if name != "layers"}
         scorer = PairScorer(model, cache=not self.no_cache, encoder=encoder, **engine)
         if len(scorer.labels) != 1:
@@ -95,8 +96,9 @@ class ModelOptions:
     def for_files(self) -> "ModelOptions":
         """Return the same options for a command that embeds whole files.
 
-        On two threads with AMX two streams read edge-embed-small 1.15 times as fast as the one
-        stream that is the default for its faster queries. What ``bench tune`` measured is kept to.
+        On two threads with AMX, edge-embed-small has 1.15 times the throughput with two streams
+        than with one, which is the default as single queries are faster with it. A result of
+        ``bench tune`` takes precedence.
         """
         if self.engine["hint"] or self.engine["streams"]:
             return self
@@ -106,16 +108,16 @@ class ModelOptions:
         return self.with_engine(hint="throughput")
 
     def for_serving(self) -> "ModelOptions":
-        """Return the same options for a server, whose requests take the processors as well.
+        """Return the same options for a server, which needs processor time for requests as well.
 
-        Whatever interrupts one thread makes all others of its stream wait, so there are several.
+        Several streams, as an interrupted thread delays all others of its stream.
         """
         if self.engine["hint"] or self.engine["streams"]:
             return self
         return self.with_engine(hint="throughput")
 
     def with_engine(self, **changes: Any) -> "ModelOptions":  # noqa: ANN401
-        """Return the same options with some of the engine's changed."""
+        """Return the same options with some options of the engine changed."""
         return replace(self, engine={**self.engine, **changes})
 
 
@@ -162,9 +164,10 @@ def _choosing(
     choice: Callable[[Any], Any],
     read: Callable[[ModelOptions, Any], dict[str, Any]],
 ) -> _Function:
-    """Add ``choice``, which gives --model, and the other options; ``read`` makes arguments of them.
+    """Add the option ``choice`` (--model) and the other options of a model to a command.
 
-    It is called with the options and what --model was given.
+    ``read`` is called with the options and the value of --model, and returns the arguments that
+    replace them.
     """
 
     def command(**arguments: Any) -> Any:  # noqa: ANN401
@@ -179,7 +182,7 @@ def _choosing(
 def _each(
     read: Callable[[ModelOptions, str | None], Any],
 ) -> Callable[[ModelOptions, Any], dict[str, Any]]:
-    """Read each of several values; none stands for the model that ships."""
+    """Apply ``read`` to each value of --model; without any, to None (the shipped model)."""
     return lambda common, given: {"models": tuple(read(common, one) for one in given or (None,))}
 
 
@@ -217,7 +220,7 @@ _RUN_OPTIONS: list[Callable[[Any], Any]] = [
 
 
 def _model_options(arguments: dict[str, Any]) -> ModelOptions:
-    """Take the options that describe a model out of ``arguments``."""
+    """Remove the options of a model from ``arguments`` and return them."""
     engine = {option.name: arguments.pop(option.name) for option in _ENGINE_OPTIONS}
     return ModelOptions(
         engine=engine,
@@ -226,7 +229,7 @@ def _model_options(arguments: dict[str, Any]) -> ModelOptions:
 
 
 def _with_variant(common: ModelOptions, name: str | None) -> ModelOptions:
-    """Read ``MODEL:VARIANT``; a variant in the name wins over --variant."""
+    """Read ``MODEL:VARIANT``; a variant in the name overrides --variant."""
     model, _, variant = (name or "").rpartition(":")
     if model and variant in (*VARIANTS, STATIC):
         return replace(common, model=model, variant=variant)
@@ -247,7 +250,7 @@ def _with_name(common: ModelOptions, value: str | None) -> tuple[str | None, Mod
     if equals and "/" not in name:
         return name, _with_exit(replace(common, model=model))
     options = _with_exit(replace(common, model=value))
-    if options.model != value:  # the whole model may be served beside its exit
+    if options.model != value:  # a name of its own, so that the whole model can be served too
         return f"{Path(options.model or '').name}:{options.engine['layers']}", options
     return None, options
 

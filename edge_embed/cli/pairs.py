@@ -1,4 +1,4 @@
-"""``edge-embed pairs``: texts that say the same, found in a file or given as pairs."""
+"""``edge-embed pairs``: find paraphrases in a file, or classify given pairs."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -159,7 +159,7 @@ def _judged(
 def _read_together(
     judge: "PairScorer", first: Sequence[str], second: Sequence[str], threshold: float | None
 ) -> Iterator[dict[str, object]]:
-    """Judge each pair by a model that reads both texts."""
+    """Classify each pair with a pair model."""
     limit = judge.threshold if threshold is None else threshold
     scores = judge.predict(list(zip(first, second, strict=True)), show_progress_bar=True)
     for i, score in enumerate(scores.tolist()):
@@ -169,7 +169,7 @@ def _read_together(
 def _confirmed(
     judge: "PairScorer", found: list[dict[str, object]], model: Embedder
 ) -> Iterator[dict[str, object]]:
-    """Keep the mined pairs that the pair model takes for the same, and say its score."""
+    """Keep the mined pairs that the pair model confirms, with its score."""
     import numpy as np
 
     from edge_embed.model.fingerprint import model_fingerprint
@@ -191,8 +191,8 @@ def _mined(
 
     fitted = _fitted(model)
     if threshold is None:
-        # Not the fitted one: it is for candidates, of which many are pairs. Among all the pairs of
-        # a corpus hardly any is.
+        # Not the fitted threshold, which is for labelled pairs with many paraphrases: of all pairs
+        # of a corpus, hardly any is one.
         threshold = _THRESHOLD
     pairs = paraphrase_mining(_embed(model, texts), threshold=threshold, top_k=top_k, limit=limit)
     say_recall(pairs.recall, "neighbours")

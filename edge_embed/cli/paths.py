@@ -1,4 +1,4 @@
-"""The paths of a command: no two of them are the same, and what it writes is its own."""
+"""Check the paths of a command: all are different, and its outputs are locked."""
 
 import os
 import stat
@@ -26,17 +26,17 @@ def claim_paths(
     work: Paths | None = None,
     updates: Paths | None = None,
 ) -> None:
-    """Compare all paths of the running command, and own what it writes until it ends.
+    """Check all paths of the running command, and lock its outputs until it ends.
 
     Paths are compared by inode, so links and other spellings of a path count as one. Called before
     anything is read.
 
     Args:
-        reads: Inputs; what is no path (``-``, the name of a model) is passed over.
+        reads: Inputs; those that are no path (``-``, the name of a model) are ignored.
         files: Outputs that appear whole.
         folders: Folders that appear whole, and replace what was there.
-        work: Folders that an interrupted run comes back to.
-        updates: Files that are changed in place and see to their own locks, such as an index.
+        work: Work folders, from which an interrupted run is resumed.
+        updates: Files that are changed in place and have locks of their own, such as an index.
 
     Raises:
         InputError: two paths are the same, or one lies in a folder that is replaced.
@@ -78,7 +78,7 @@ def _refuse_inside(paths: Mapping[str, Path], folders: Mapping[str, Path]) -> No
 
 
 def _identity(path: Path) -> tuple[object, ...] | None:
-    """Return what two spellings of a place share; None for a device or a pipe."""
+    """Return a value that is equal for all spellings of a path; None for a device or a pipe."""
     try:
         facts = path.stat()
     except (OSError, ValueError):
@@ -99,7 +99,7 @@ def _real(path: Path) -> Path:
 def _owned(outputs: list[Path], work: Mapping[str, Path]) -> Iterator[None]:
     with ExitStack() as stack:
         for path in outputs:
-            # A missing folder is reported by whatever writes there.
+            # A missing folder is reported when the output is written.
             if _real(path).parent.is_dir():
                 stack.enter_context(owned_file(path))
         for path in work.values():

@@ -11,7 +11,7 @@ from edge_embed.embedder import Embedder
 from edge_embed.files.atomic import check_folder
 from edge_embed.files.readers import read_texts
 
-# Fewer texts than so many for each dimension leave the components to chance.
+# With fewer texts for each dimension, the components are unreliable.
 _TEXTS_A_DIMENSION = 10
 
 

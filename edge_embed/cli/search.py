@@ -1,4 +1,4 @@
-"""``edge-embed search``: the texts of an index, or of what it was exported to, for a query."""
+"""``edge-embed search``: search an index, or a collection that it was exported to."""
 
 from typing import TYPE_CHECKING
 
@@ -109,7 +109,7 @@ def search_command(
 
 
 def _place(hit: "Hit") -> str:
-    """Say which passage of which document a hit is; nothing for a whole text."""
+    """Return document and passage of a hit for display; "" for a whole text."""
     return "" if hit.passage is None else f"[{printable(hit.document)} {hit.passage}] "
 
 

@@ -164,7 +164,7 @@ def serve_command(
             pair_model=scorer,
         )
 
-        if unix_socket is None:  # no browser reaches that
+        if unix_socket is None:  # a browser cannot use a Unix socket
             service.hosts = AllowedHosts(host, allowed_hosts)
 
         def reload() -> None:
@@ -202,7 +202,7 @@ def _keys(file: Path | None) -> "ApiKeys | None":
 
 
 class _PrintableFormatter(logging.Formatter):
-    """Paths of requests and names from files cannot steer the terminal that shows the log."""
+    """Removes control characters, as in paths of requests, from log lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(printable(line) for line in super().format(record).split("\n"))

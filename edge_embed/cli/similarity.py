@@ -1,4 +1,4 @@
-"""``edge-embed similarity``: how alike are these texts?"""
+"""``edge-embed similarity``: the similarity of texts."""
 
 import click
 

@@ -1,7 +1,7 @@
-"""Standard input, output and error as a program may find them: absent, closed, full, not UTF-8.
+"""Standard input, output and error may be closed, full, or not UTF-8.
 
-A daemon that has closed them, pythonw and windowed programs start without; Python then has None in
-their place, and the next file that is opened would take their number.
+Daemons, pythonw and windowed programs start with these closed; Python's ``sys.stdout`` is then
+None, and the next file that is opened would get the free file descriptor.
 """
 
 import os
@@ -12,30 +12,33 @@ __all__ = ["flush_output", "settle_streams", "stream_error"]
 
 
 def settle_streams() -> None:
-    """Put something in the place of each stream that is not there.
+    """Replace each standard stream that is missing.
 
-    What goes to a missing standard error is lost, as its closing asked for. A missing standard
-    output refuses what is written, so that no result is lost in silence.
+    Writes to a missing standard error are discarded. Writes to a missing standard output fail, so
+    that no result is lost silently.
     """
     for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
             with suppress(OSError):
-                os.open(os.devnull, mode)  # takes the lowest number that is free: this one
+                os.open(os.devnull, mode)  # gets the lowest free descriptor, which is this one
     _settle_error_number()
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal's encoding lacks is written as its number.
+        # A character that the terminal's encoding lacks is written as an escape.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _settle_error_number() -> None:
-    """Let go of a file that a launcher has opened to read, and that got standard error's number."""
+    """Replace descriptor 2 where it is not standard error, but a file open for reading.
+
+    A launcher that closed standard error may have opened it.
+    """
     with suppress(OSError, ImportError):
         import fcntl
 
@@ -46,7 +49,7 @@ def _settle_error_number() -> None:
 
 
 def flush_output() -> None:
-    """Write what is left of standard output; at Python's own end a failure could not be told.
+    """Flush standard output; an error at the exit of the interpreter could not be reported.
 
     Raises:
         OSError: it cannot be written.
@@ -56,9 +59,9 @@ def flush_output() -> None:
 
 
 def stream_error(error: OSError) -> str:
-    """Say in one line what a system error that nobody has handled is about.
+    """Return a message of one line for a system error that was not handled elsewhere.
 
-    Standard output is let go, so that Python does not try again at its end.
+    Standard output is redirected to the null device, so that Python does not flush it again.
     """
     if error.filename is not None:
         return f"{error.filename}: {error.strerror or error}"

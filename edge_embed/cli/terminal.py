@@ -1,4 +1,4 @@
-"""What commands share towards the terminal: safe text, progress bars, and checks of outputs."""
+"""Terminal output of commands: text without control characters, progress bars, and checks."""
 
 import json
 import re
@@ -38,16 +38,16 @@ def printable(text: str, limit: int | None = None) -> str:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Write lines of which parts come from files: nothing in them steers the terminal."""
+    """Write lines without control characters, as parts of them may come from files."""
     click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
 
 
 def echo_json(document: object, **options: Any) -> None:  # noqa: ANN401
-    """Write one JSON document to standard output, what is not printable as its number.
+    """Write one JSON document to standard output, with unprintable characters escaped.
 
     Args:
-        document: What :func:`json.dumps` takes.
-        options: Its options.
+        document: A value for :func:`json.dumps`.
+        options: Options of :func:`json.dumps`.
     """
     text = json.dumps(document, ensure_ascii=False, **options)
     click.echo(_NOT_ASCII.sub(lambda found: _json_escaped(found[0]), text))
@@ -58,7 +58,7 @@ def _json_escaped(character: str) -> str:
 
 
 def is_terminal() -> bool:
-    """Whether somebody may be watching standard error."""
+    """Return whether standard error is a terminal."""
     try:
         return sys.stderr is not None and sys.stderr.isatty()
     except ValueError:  # it is closed
@@ -66,7 +66,7 @@ def is_terminal() -> bool:
 
 
 def progress_bar(total: int | None, what: str, *, done: int = 0) -> "tqdm[NoReturn]":
-    """Return a bar on stderr that counts texts; silent where stderr is no terminal."""
+    """Return a progress bar on stderr; nothing is shown where stderr is no terminal."""
     from tqdm import tqdm
 
     return tqdm(
@@ -93,7 +93,7 @@ def counting(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
 
 
 def say_recall(recall: float, what: str) -> None:
-    """Say on stderr what an approximate search has found; nothing where it was exact."""
+    """Print the recall of an approximate search to stderr; nothing for an exact one."""
     if recall < 1:
         sys.stderr.write(
             f"{what} found in a sample: {recall:.1%} of those that comparing all pairs finds\n"
@@ -101,7 +101,7 @@ def say_recall(recall: float, what: str) -> None:
 
 
 def check_suffix(what: str, path: str | None, *allowed: str) -> None:
-    """Refuse an output file of another format before any work is done; None is no output.
+    """Check the ending of an output file, before any work is done; None is no output.
 
     Raises:
         InputError: the name ends in none of ``allowed``.

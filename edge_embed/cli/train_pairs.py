@@ -1,4 +1,4 @@
-"""``edge-embed train-pairs``: an encoder and labelled pairs to a model that reads pairs."""
+"""``edge-embed train-pairs``: train a pair model from an encoder and labelled pairs."""
 
 import click
 

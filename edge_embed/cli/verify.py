@@ -1,4 +1,4 @@
-"""``edge-embed verify``: hold a model folder against its receipt and its source."""
+"""``edge-embed verify``: check a model folder against its receipt and its source."""
 
 import sys
 from dataclasses import asdict
