@@ -1,7 +1,7 @@
-"""A lock that a forked process finds free.
+"""A lock that is free in a forked process.
 
-A forked process has the memory of its parent but only the thread that forked. A lock that another
-thread held at that moment would be held there for ever.
+A forked process has the memory of its parent, but only the thread that forked. A lock held by
+another thread at that moment would never be released there.
 """
 
 import os
@@ -13,10 +13,10 @@ __all__ = ["ForkLock"]
 
 
 class ForkLock:
-    """A lock for ``with``, free in a process that another thread's work was forked into."""
+    """A lock for ``with``; a forked process releases it if another thread of its parent held it."""
 
     def __init__(self) -> None:
-        """Make it, held by nobody."""
+        """Create the lock, not held."""
         self._lock, self._owner = threading.Lock(), 0
         _every.add(self)
 
@@ -34,7 +34,7 @@ class ForkLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Be held by nobody, or still by the thread that calls this."""
+        """Release the lock unless the calling thread holds it; for a forked process."""
         if self._owner != threading.get_ident():
             self._lock, self._owner = threading.Lock(), 0
 

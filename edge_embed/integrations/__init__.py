@@ -1,1 +1,1 @@
-"""Adapters to other libraries, one a module, each behind an extra of its own name."""
+"""Adapters to other libraries: one module and one extra of the same name for each."""

@@ -1,7 +1,7 @@
 """Chroma's ``EmbeddingFunction``, registered as ``edge_embed``.
 
-A program that opens a collection made with it imports this module first; Chroma then makes the
-function again from what the collection remembers.
+A program must import this module before it opens a collection that was made with the function, so
+that Chroma can recreate the function from the configuration stored in the collection.
 
 >>> from edge_embed.integrations.chroma import EdgeEmbedEmbeddingFunction
 >>> client.create_collection(
@@ -45,33 +45,33 @@ class EdgeEmbedEmbeddingFunction(EmbeddingFunction[Documents]):
 
     @staticmethod
     def name() -> str:
-        """Return the name that collections remember."""
+        """Return the name that collections store."""
         return "edge_embed"
 
     def default_space(self) -> Space:
-        """Return the distance of a collection that names none."""
+        """Return the default distance of a collection."""
         return "cosine"
 
     def supported_spaces(self) -> list[Space]:
-        """Return the distances that fit its vectors."""
+        """Return the distances that can be used with its vectors."""
         return ["cosine", "l2", "ip"]
 
     def get_config(self) -> dict[str, Any]:
-        """Return what makes the function again."""
+        """Return the arguments that recreate the function; collections store them."""
         return dict(self._encoder.settings)
 
     @staticmethod
     def build_from_config(config: dict[str, Any]) -> "EdgeEmbedEmbeddingFunction":
-        """Make the function that a collection remembers."""
+        """Recreate the function from the configuration stored in a collection."""
         return EdgeEmbedEmbeddingFunction(**config)
 
     def validate_config_update(
         self, old_config: dict[str, Any], new_config: dict[str, Any]
     ) -> None:
-        """Refuse another number of dimensions; a model's folder may move.
+        """Refuse a change of ``dim``; the path of the model folder may change.
 
         Raises:
-            InputError: the vectors of the collection have another number.
+            InputError: ``dim`` differs from that of the collection.
         """
         old, new = (config.get("dim") for config in (old_config, new_config))
         if old != new:

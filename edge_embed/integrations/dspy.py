@@ -22,8 +22,8 @@ __all__ = ["EdgeEmbedEmbedder"]
 class EdgeEmbedEmbedder(dspy.Embedder):
     """Embeds texts for DSPy; vectors have unit length.
 
-    DSPy's cache is off unless asked for: it takes as long as embedding. Its key is the source text
-    of the function, which is the same for every model, so the model's settings are made part of it.
+    DSPy's cache is off by default, as a lookup takes as long as embedding. Its key is the source
+    code of the function and its arguments, so the model's settings are passed as an argument.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class EdgeEmbedEmbedder(dspy.Embedder):
 
         Args:
             model: As for :class:`~edge_embed.integrations.role_encoder.RoleEncoder`.
-            batch_size: Texts a call of the model.
+            batch_size: Texts in one call of the model.
             caching: Keep vectors in DSPy's cache, in memory and on disk.
             options: ``normalize``, ``dim``, ``truncation``, and options of ``Embedder``.
         """

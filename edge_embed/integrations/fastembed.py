@@ -1,8 +1,8 @@
 """Models of this project under their names in fastembed's ``TextEmbedding``.
 
-Importing this module is enough for the models that ship; :func:`register` adds others. From then on
-whatever uses fastembed has them: qdrant-client's ``models.Document``, mem0, mcp-server-qdrant,
-fastembed-haystack. A program of others is started through it:
+Importing this module registers the shipped models; :func:`register` adds others. Every library that
+uses fastembed can then use them: qdrant-client's ``models.Document``, mem0, mcp-server-qdrant,
+fastembed-haystack. A program that does not import this module is started through it:
 ``python -m edge_embed.integrations.fastembed mcp-server-qdrant``.
 
 >>> import edge_embed.integrations.fastembed
@@ -38,7 +38,8 @@ __all__ = ["EdgeEmbedTextEmbedding", "register"]
 
 Vectors = npt.NDArray[np.float32]
 
-# Texts embedded at a time, however few a caller asks for: batches are planned by tokens.
+# Texts in one call of the model; fastembed's batch_size is ignored, as batches are planned by
+# tokens.
 _CHUNK = 2048
 
 
@@ -53,7 +54,7 @@ _registered: dict[str, _Registered] = {}  # by their names in lower case
 
 
 class EdgeEmbedTextEmbedding(TextEmbeddingBase):
-    """A registered model as fastembed uses it; vectors have unit length."""
+    """fastembed's interface to a registered model; vectors have unit length."""
 
     def __init__(
         self,
@@ -68,13 +69,13 @@ class EdgeEmbedTextEmbedding(TextEmbeddingBase):
 
         Args:
             model_name: The name that it was registered under.
-            cache_dir: Not used: the model is here.
-            threads: Inference threads; None takes what the process may use.
+            cache_dir: Not used, as nothing is downloaded.
+            threads: Inference threads; None is one for each usable processor core.
             lazy_load: Load the model when it is first used.
             kwargs: fastembed's other options; ``cuda=True`` and ``providers`` are refused.
 
         Raises:
-            InputError: the options ask for another processor than the CPU.
+            InputError: the options ask for another device than the CPU.
         """
         if kwargs.get("cuda") is True or kwargs.get("providers"):
             raise InputError(
@@ -96,9 +97,9 @@ class EdgeEmbedTextEmbedding(TextEmbeddingBase):
         """Yield the vector of each document, float32 (dim,).
 
         Args:
-            documents: One text or several; an iterator is read as it is embedded.
+            documents: One text or several; an iterator is read lazily, in chunks.
             batch_size: Not used: batches are planned by tokens.
-            parallel: Not used: one process already uses every thread it may.
+            parallel: Not used: one process already uses all threads.
             kwargs: Not used.
         """
         encoder = self._encoder()
@@ -153,11 +154,11 @@ def register(
     name: str | None = None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Offer a model in fastembed.
+    """Register a model in fastembed.
 
     Args:
         model: A model folder, a shipped model's name, or a hub id.
-        name: What fastembed calls it; None is the name of its folder.
+        name: Its name in fastembed; None is the name of its folder.
         options: ``normalize``, ``truncation``, and options of ``Embedder``.
 
     Raises:
@@ -198,7 +199,7 @@ def _register_shipped() -> None:
 
 
 if __name__ == "__main__":
-    # The module as others import it: this copy's classes would be others than those.
+    # Import the module under its own name: the classes of __main__ would be different ones.
     run_program(
         "edge_embed.integrations.fastembed",
         lambda: importlib.import_module("edge_embed.integrations.fastembed"),

@@ -1,7 +1,7 @@
 """The interface of GPTCache's embeddings, whose default is paraphrase-albert-small-v2.
 
-That one sends each text padded to 512 tokens through FP32, fails on longer ones, and needs
-transformers and onnxruntime. This one needs neither, nor GPTCache.
+GPTCache's own class computes each text padded to 512 tokens in FP32, fails on longer ones, and
+needs transformers and onnxruntime. This class needs neither, nor GPTCache.
 
 >>> from edge_embed.integrations.gptcache import EdgeEmbedEmbedding
 >>> cache.init(embedding_func=EdgeEmbedEmbedding("my-model").to_embeddings)  # doctest: +SKIP
@@ -31,13 +31,13 @@ class EdgeEmbedEmbedding:
 
     @property
     def dimension(self) -> int:
-        """Dimensions of a vector."""
+        """The number of dimensions of a vector."""
         return self._encoder.dim
 
     def to_embeddings(
         self,
         data: str,
-        **_: Any,  # noqa: ANN401 - what GPTCache passes besides
+        **_: Any,  # noqa: ANN401 - further arguments of GPTCache
     ) -> npt.NDArray[np.float32]:
         """Embed one text, float32 (dim,)."""
         (vector,) = self._encoder.documents([data])

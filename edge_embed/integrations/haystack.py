@@ -20,7 +20,7 @@ __all__ = ["EdgeEmbedDocumentEmbedder", "EdgeEmbedTextEmbedder"]
 
 
 class _LazyEncoder:
-    """A model that is loaded when it is first needed."""
+    """A model that is loaded at first use."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
@@ -36,7 +36,7 @@ class _LazyEncoder:
 
 @component
 class EdgeEmbedTextEmbedder:
-    """Embeds a query; the vector has unit length."""
+    """Embeds a query as a list of ``dim`` numbers; the vector has unit length."""
 
     def __init__(self, model: str | None = None, **options: Any) -> None:  # noqa: ANN401
         """Know a model; it is loaded at ``warm_up`` or the first ``run``.

@@ -1,6 +1,6 @@
 """LanceDB's embedding function, registered as ``edge-embed``.
 
-A program that opens a table made with it imports this module first.
+A program must import this module before it opens a table that was made with the function.
 
 >>> import edge_embed.integrations.lancedb
 >>> function = lancedb.embeddings.get_registry().get("edge-embed").create()  # doctest: +SKIP
@@ -23,19 +23,19 @@ __all__ = ["EdgeEmbedFunction"]
 class EdgeEmbedFunction(TextEmbeddingFunction):
     """Embeds for LanceDB; vectors have unit length, queries get the model's query prompt.
 
-    ``create(name=…, dim=…, normalize=…, options={…})``; the table remembers them.
+    The arguments of ``create(name=…, dim=…, normalize=…, options={…})`` are stored in the table.
     """
 
     name: str | None = None
     """A model folder, a shipped model's name, a hub id, or None for the model that ships."""
     dim: int | None = None
-    """Keep the first so many dimensions."""
+    """The number of leading dimensions to keep; None is all."""
     normalize: bool = True
     """Scale vectors to unit length."""
     options: dict[str, Any] = Field(default_factory=dict)
     """``truncation``, and options of :class:`edge_embed.Embedder`."""
     max_retries: int = 0
-    """A local model that refuses a text will refuse it again."""
+    """No retries: a local model that refuses a text will refuse it again."""
     _encoder: RoleEncoder = PrivateAttr()
 
     def __init__(self, **data: Any) -> None:  # noqa: ANN401

@@ -28,11 +28,11 @@ class EdgeEmbedEmbeddings(Embeddings):
         self._encoder = RoleEncoder(model, **options)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed what is to be found: a list of ``dim`` numbers for each text."""
+        """Embed documents: a list of ``dim`` numbers for each."""
         vectors: list[list[float]] = self._encoder.documents(texts).tolist()
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
-        """Embed what is searched for: a list of ``dim`` numbers."""
+        """Embed a query: a list of ``dim`` numbers."""
         vector: list[float] = self._encoder.queries([text])[0].tolist()
         return vector

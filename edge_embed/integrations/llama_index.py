@@ -23,7 +23,7 @@ class EdgeEmbedEmbedding(BaseEmbedding):
     """Embeds for LlamaIndex; vectors have unit length. The ``aget_…`` methods run in a thread."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
-    """The options that make it again."""
+    """The options to recreate it with."""
     _encoder: RoleEncoder = PrivateAttr()
 
     def __init__(self, model_name: Model = None, **options: Any) -> None:  # noqa: ANN401
@@ -37,7 +37,7 @@ class EdgeEmbedEmbedding(BaseEmbedding):
         own = {name: options.pop(name) for name in _FIELDS & options.keys()}
         encoder = RoleEncoder(model_name, **{**options.pop("settings", {}), **options})
         settings = {name: value for name, value in encoder.settings.items() if name != "model"}
-        # The planner makes batches; LlamaIndex' ten texts at a time would only starve it.
+        # Batches are planned by tokens, which needs more texts than LlamaIndex' default of ten.
         own.setdefault("embed_batch_size", 2048)
         super().__init__(model_name=encoder.model, settings=settings, **own)
         self._encoder = encoder

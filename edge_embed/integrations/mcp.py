@@ -1,4 +1,4 @@
-"""A server of the Model Context Protocol: an index as tools for agents, over standard input.
+"""A server of the Model Context Protocol, with an index as tools for agents, over standard input.
 
 ``edge-embed mcp INDEX`` runs it.
 """
@@ -30,7 +30,7 @@ def index_server(index: Index, model: Embedder) -> MCPServer:
     """Return a server with the tools search, add, delete, deduplicate and similarity.
 
     Args:
-        index: What is searched and changed; each change is on the disk when its tool answers.
+        index: The index to search and change; each change is on disk when its tool answers.
         model: The model that the index was made with.
     """
     server = MCPServer(
@@ -41,7 +41,7 @@ def index_server(index: Index, model: Embedder) -> MCPServer:
     lock = threading.Lock()
 
     async def run(work: Callable[[], _T]) -> _T:
-        """Do work in a thread, so that the protocol goes on; one at a time, as it is one file."""
+        """Run ``work`` in a thread, not to block the event loop; one call at a time."""
 
         def alone() -> _T:
             with lock:

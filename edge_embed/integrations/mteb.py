@@ -30,7 +30,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 class MtebEncoder:
-    """Embeds what mteb asks for; queries and documents get the model's own prompts."""
+    """Embeds texts for mteb; queries and documents get the model's own prompts."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class MtebEncoder:
         Args:
             model_name: A folder, a shipped model's name, a hub id, or a loaded model.
             revision: Branch, tag or commit of a hub id.
-            device: What mteb passes; models run on the CPU whatever it says.
+            device: Not used: models run on the CPU.
             options: Options of :class:`edge_embed.Embedder`, such as ``variant``.
         """
         if isinstance(model_name, Embedder):
@@ -70,7 +70,8 @@ class MtebEncoder:
             task_metadata: The task; prompts of single tasks are not used.
             hf_split: The split; not used.
             hf_subset: The subset; not used.
-            prompt_type: ``query`` or ``document``, else no prompt but the model's default.
+            prompt_type: ``query`` or ``document`` for these prompts of the model, else its default
+                prompt.
             kwargs: mteb's encode options; ``batch_size`` is ignored, as batches are planned by
                 tokens.
 
@@ -98,7 +99,7 @@ class MtebEncoder:
 
     @property
     def mteb_model_meta(self) -> ModelMeta:
-        """Return what mteb writes beside its results."""
+        """Return the model's metadata that mteb writes with its results."""
         config, card = self.model.config, self.model.card
         receipt = read_receipt(config.folder)
         return ModelMeta(

@@ -1,4 +1,4 @@
-"""Running a program of others after something was prepared for it."""
+"""Run another Python program after a preparation, such as an import."""
 
 import runpy
 import shutil
@@ -9,10 +9,10 @@ __all__ = ["run_program"]
 
 
 def run_program(module: str, prepare: Callable[[], object]) -> None:
-    """Run the program that the command line names, with the arguments that follow it.
+    """Run the program named by the command line, with the arguments that follow it.
 
     Args:
-        module: What ``python -m`` was called with, for the usage line.
+        module: The argument of ``python -m``, for the usage line.
         prepare: Called first.
     """
     if len(sys.argv) < 2:

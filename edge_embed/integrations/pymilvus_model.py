@@ -1,7 +1,7 @@
 """The interface of ``pymilvus.model``, whose default embedder is paraphrase-albert-small-v2.
 
-That one sends each text by itself through FP32, padded to 512 tokens, and needs transformers and
-onnxruntime. This one needs neither, nor pymilvus.
+pymilvus' own class computes each text by itself in FP32, padded to 512 tokens, and needs
+transformers and onnxruntime. This class needs neither, nor pymilvus.
 
 >>> from edge_embed.integrations.pymilvus_model import EdgeEmbedEmbeddingFunction
 >>> embed = EdgeEmbedEmbeddingFunction("my-model")  # was: DefaultEmbeddingFunction()
@@ -35,7 +35,7 @@ class EdgeEmbedEmbeddingFunction:
 
     @property
     def dim(self) -> int:
-        """Dimensions of a vector."""
+        """The number of dimensions of a vector."""
         return self._encoder.dim
 
     def __call__(self, texts: list[str]) -> list[Vector]:
@@ -43,9 +43,9 @@ class EdgeEmbedEmbeddingFunction:
         return self.encode_documents(texts)
 
     def encode_queries(self, queries: list[str]) -> list[Vector]:
-        """Embed what is searched for: float32 arrays (dim,)."""
+        """Embed queries: float32 arrays (dim,)."""
         return list(self._encoder.queries(queries))
 
     def encode_documents(self, documents: list[str]) -> list[Vector]:
-        """Embed what is to be found: float32 arrays (dim,)."""
+        """Embed documents: float32 arrays (dim,)."""
         return list(self._encoder.documents(documents))

@@ -21,7 +21,7 @@ __all__ = ["EdgeEmbedVectorizer"]
 
 
 class EdgeEmbedVectorizer(BaseVectorizer):
-    """Embeds for RedisVL, lists of numbers or buffers; vectors have unit length.
+    """Embeds for RedisVL as lists of ``dim`` numbers or as bytes; vectors have unit length.
 
     ``embed(query, role="query")`` puts the model's query prompt before a text, where it has one.
     """
@@ -40,7 +40,7 @@ class EdgeEmbedVectorizer(BaseVectorizer):
 
         Args:
             model: As for :class:`~edge_embed.integrations.role_encoder.RoleEncoder`.
-            dtype: Type of the numbers in buffers.
+            dtype: Type of the numbers in vectors as bytes.
             cache: RedisVL's cache of vectors; its key is the model's name.
             options: ``normalize``, ``dim``, ``truncation``, and options of ``Embedder``.
         """
@@ -50,7 +50,7 @@ class EdgeEmbedVectorizer(BaseVectorizer):
 
     @property
     def type(self) -> str:
-        """The kind of vectorizer, as RedisVL's schemas write it."""
+        """The type of the vectorizer in RedisVL's schemas."""
         return "edge_embed"
 
     def _embed(self, content: Any, role: str = "document", **_: Any) -> list[float]:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""The libraries that adapters are written for: which version is tested, and how to install it."""
+"""The library and the oldest tested version of each adapter's extra."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ __all__ = ["REQUIREMENTS", "Requirement", "requires"]
 
 @dataclass(frozen=True)
 class Requirement:
-    """What an extra needs."""
+    """The library that an extra installs."""
 
     name: str
-    """What the library is called where people talk about it."""
+    """The library's name, for messages."""
     package: str
-    """The distribution that pip installs."""
+    """The name of its distribution on PyPI."""
     tested: str
-    """The oldest version that is tested; the extra in pyproject.toml asks for it or newer."""
+    """The oldest version that is tested; the extra in pyproject.toml requires it or newer."""
 
 
 REQUIREMENTS: Mapping[str, Requirement] = {
@@ -42,11 +42,11 @@ REQUIREMENTS: Mapping[str, Requirement] = {
 
 @contextmanager
 def requires(extra: str) -> Iterator[None]:
-    """Import an extra's library inside this block.
+    """Raise an error that names the extra if its library cannot be imported within the block.
 
     Raises:
-        MissingExtraError: it is not installed, or is older than what is tested, or lacks a name
-            that the block imports.
+        MissingExtraError: it is not installed, is older than the oldest tested version, or lacks a
+            name that the block imports.
     """
     need = REQUIREMENTS[extra]
     try:

@@ -1,4 +1,4 @@
-"""What every adapter wraps: a model, and how queries and documents become vectors."""
+"""Used by every adapter: a model that embeds queries and documents, each with its prompt."""
 
 import weakref
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Vectors = npt.NDArray[np.float32]
 Model: TypeAlias = str | Path | Embedder | None
 """A model folder, a shipped model's name, a hub id, a loaded model, or None for the default."""
 
-# Two components of a pipeline, or a collection that is opened twice, share one loaded model.
+# Loaded models by model and options: several components of a pipeline share one.
 _loaded: "weakref.WeakValueDictionary[object, Embedder]" = weakref.WeakValueDictionary()
 _loading = ForkLock()
 
@@ -27,7 +27,7 @@ _loading = ForkLock()
 class RoleEncoder:
     """Embeds queries and documents, each with the model's own prompt if it has one.
 
-    May be used from several threads at once.
+    Safe to share between threads.
     """
 
     def __init__(
@@ -39,29 +39,29 @@ class RoleEncoder:
         truncation: Truncation = "warn",
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Load a model, or take the one that is loaded already with the same options.
+        """Load a model, or share the one that is loaded already with the same options.
 
         Args:
             model: A model folder, a shipped model's name, a hub id, a loaded
                 :class:`~edge_embed.Embedder`, or None for the model that ships.
             normalize: Scale vectors to unit length.
-            dim: Keep the first so many dimensions.
+            dim: The number of leading dimensions to keep; None is all.
             truncation: What to do about texts over the token limit, as in ``Embedder.encode``.
             options: Options of :class:`~edge_embed.Embedder`, such as ``variant`` or ``hint``.
 
         Raises:
             ModelNotFoundError: there is no such model.
             ModelFormatError: its folder is incomplete or damaged.
-            InputError: an option has no such value.
+            InputError: an option or its value is invalid.
         """
         self.embedder = model if isinstance(model, Embedder) else _load(model, options)
         self.embedder.check_dim(dim)
         self.dim = dim or self.embedder.dim
-        """Dimensions of a vector."""
+        """The number of dimensions of a vector."""
         folder = self.embedder.config.folder
         named = model is not None and not isinstance(model, Embedder)
         self.model = str(model) if named else _name(folder)
-        """What loads the model again: the name that was given, else its own."""
+        """The argument that loads the model again: the name that was given, else its own."""
         self._encoding: dict[str, Any] = {
             "normalize_embeddings": normalize,
             "truncate_dim": dim,
@@ -74,14 +74,14 @@ class RoleEncoder:
             "truncation": truncation,
             **({"variant": self.embedder.variant} if isinstance(model, Embedder) else options),
         }
-        """The arguments that make this encoder again, in another process too."""
+        """The arguments that recreate this encoder, in another process too."""
 
     def queries(self, texts: Sequence[str]) -> Vectors:
-        """Embed what is searched for, float32 (n, dim)."""
+        """Embed n queries, float32 (n, dim)."""
         return np.asarray(self.embedder.encode_query(list(texts), **self._encoding), np.float32)
 
     def documents(self, texts: Sequence[str]) -> Vectors:
-        """Embed what is to be found, float32 (n, dim)."""
+        """Embed n documents, float32 (n, dim)."""
         return np.asarray(self.embedder.encode_document(list(texts), **self._encoding), np.float32)
 
 

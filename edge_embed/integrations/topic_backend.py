@@ -1,7 +1,7 @@
-"""What BERTopic and KeyBERT take alike: a backend that embeds documents and words.
+"""The backend that BERTopic and KeyBERT have in common: it embeds documents and words.
 
-Both know models by the name of their type: an ``Embedder`` given as it is would be passed over in
-silence, and another model loaded.
+Both choose by the name of a model's class. An :class:`~edge_embed.Embedder` without a backend would
+be ignored silently, and their default model loaded instead.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ __all__ = ["TopicBackend"]
 
 
 class TopicBackend:
-    """The methods of a backend; goes before the library's own ``BaseEmbedder``."""
+    """The methods of a backend; a base class to name before the library's ``BaseEmbedder``."""
 
     def __init__(self, model: Model = None, **options: Any) -> None:  # noqa: ANN401
         """Load a model.

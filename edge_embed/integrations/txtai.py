@@ -24,7 +24,7 @@ class EdgeEmbedVectors(Vectors):
     """Embeds for txtai; ``path`` is a model folder, a shipped model's name, or a hub id."""
 
     def loadmodel(self, path: str | None) -> RoleEncoder:
-        """Load a model; no path is the model that ships."""
+        """Load a model; None is the shipped model."""
         return RoleEncoder(path, **(self.config or {}).get("vectors", {}))
 
     def encode(self, data: list[str], category: str | None = None) -> npt.NDArray[np.float32]:

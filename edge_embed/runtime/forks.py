@@ -39,9 +39,10 @@ class PerProcess(Generic[_T]):
         return self._value
 
     def forked(self) -> None:
-        """Keep the parent's value for ever, used or not; the next :meth:`get` makes another.
+        """Make the next :meth:`get` create a value of this process.
 
-        Its destructor would wait for the parent's threads, when the model is dropped or at exit.
+        The parent's value is kept until the process ends, as its destructor would wait for threads
+        that do not exist.
         """
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._value))
         self._ours = False

@@ -106,7 +106,7 @@ def _forked() -> None:
         _state.changed.notify_all()
 
 
-if hasattr(os, "register_at_fork"):  # calls of the parent's threads are none of the child's
+if hasattr(os, "register_at_fork"):  # the parent's calls do not run in the child
     os.register_at_fork(
         before=_before_fork,
         after_in_parent=_forked,

@@ -1,4 +1,4 @@
-"""A cluster of Ray: connect to it, run tasks on it, and say in one line what went wrong there."""
+"""A Ray cluster: connect to it, run tasks on it, and turn its errors into this package's."""
 
 import logging
 import os
@@ -24,28 +24,28 @@ except ImportError:
 
 __all__ = ["cluster_errors", "on_actors", "processors", "ray_cluster", "run_each"]
 
-# How often an actor is started anew and its work repeated. Ray Data's own answer is for ever, also
-# where it is the work that kills the actor.
-_LOSSES = {"max_restarts": 8, "max_task_retries": 4}
+# How often a lost actor is restarted and its task repeated. Ray Data's default is without end, even
+# where the task itself kills the actor.
+_RETRIES = {"max_restarts": 8, "max_task_retries": 4}
 
-# Until a cluster must have answered; Ray itself would wait a minute and end the process.
+# Time for a cluster to accept a connection; Ray itself would wait a minute and exit the process.
 _SECONDS = 5.0
 
 
 @contextmanager
 def ray_cluster(address: str = "local", *, progress: bool = False) -> Iterator[None]:
-    """Connect to a cluster for as long as the block runs; where one is connected, take that.
+    """Connect to a cluster within the block, or use the one that is connected already.
 
     Ray's usage statistics are off.
 
     Args:
-        address: ``local`` starts Ray on this machine, ``auto`` is the one that runs on it already,
-            and ``HOST:PORT`` that of another machine.
-        progress: Show Ray's own bars on stderr.
+        address: ``local`` starts Ray on this machine, ``auto`` is the cluster that runs on it
+            already, and ``HOST:PORT`` that of another machine.
+        progress: Show Ray's own progress bars on stderr.
 
     Raises:
-        ClusterError: no cluster is there.
-        InputError: the address is none of these.
+        ClusterError: there is no cluster at the address.
+        InputError: the address has none of these forms.
     """
     if ray.is_initialized():
         yield
@@ -61,7 +61,7 @@ def ray_cluster(address: str = "local", *, progress: bool = False) -> Iterator[N
         with _silenced():
             ray.init(address=address, **options)
     except (OSError, RuntimeError, ValueError, SystemExit) as error:
-        # What does not answer makes Ray end the process.
+        # Ray exits the process if a cluster does not answer.
         told = "it does not answer" if isinstance(error, SystemExit) else error
         raise ClusterError(
             f"cannot use the Ray cluster {address!r}: start one with 'ray start --head', or take "
@@ -79,7 +79,7 @@ def ray_cluster(address: str = "local", *, progress: bool = False) -> Iterator[N
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Silence the log of Ray's C++ part, which reads its level from the environment."""
+    """Redirect standard error to the null device, as Ray's C++ code logs to it at the start."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
@@ -105,10 +105,10 @@ def _check_address(address: str) -> None:
 
 
 def processors(each: int) -> int:
-    """Return how many actors of ``each`` processors the cluster has room for.
+    """Return how many actors of ``each`` processors the cluster can run at the same time.
 
     Raises:
-        InputError: no node has so many processors.
+        InputError: no node has that many processors.
     """
     nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     if not 1 <= each <= max(nodes, default=0):
@@ -119,20 +119,20 @@ def processors(each: int) -> int:
 
 
 def on_actors(method: Callable[..., Any], actor: type, **options: Any) -> Any:  # noqa: ANN401
-    """Call ``map`` or ``map_batches`` of a data set, with a bound on how often actors are lost."""
+    """Call ``map`` or ``map_batches`` of a data set on actors, with a limit of restarts."""
     with warnings.catch_warnings():
-        # Ray wants arguments by their own names, and has none for these.
+        # Ray warns of ray_remote_args, but has no other arguments for the restarts.
         warnings.filterwarnings("ignore", message=".*ray_remote_args")
-        return method(actor, **options, **_LOSSES)
+        return method(actor, **options, **_RETRIES)
 
 
 def run_each(function: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -> list[Any]:
-    """Run a task for each of several arguments and return what they return, in their order.
+    """Run a task for each element of ``arguments``; return the results in the same order.
 
-    The first that fails is the last to begin; those that run already are waited for.
+    After a failure no further task is started, and the running ones are waited for.
 
     Raises:
-        EdgeEmbedError: what a task raised.
+        EdgeEmbedError: the error that a task raised.
         ClusterError: the cluster cannot finish.
     """
     task = ray.remote(function)
@@ -156,23 +156,23 @@ def run_each(function: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -
 
 @contextmanager
 def cluster_errors() -> Iterator[None]:
-    """Turn what Ray raises into what the task raised, or into one line."""
+    """Turn an error of Ray into the task's own error, or into a ClusterError of one line."""
     try:
         yield
     except RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, EdgeEmbedError):
             raise cause from error
-        raise _told(str(cause or error), str(error)) from error
+        raise _package_error(str(cause or error), str(error)) from error
 
 
-def _told(cause: str, whole: str) -> EdgeEmbedError:
-    """Return the error of this package that Ray Data put into words, or what Ray says last."""
+def _package_error(cause: str, whole: str) -> EdgeEmbedError:
+    """Return the error of this package that Ray Data's message quotes, or its last line."""
     found = re.findall(r"^edge_embed\.errors\.(\w+): (.+)$", whole, re.MULTILINE)
     for name, message in found[-1:]:
         kind = getattr(errors, name, None)
         if isinstance(kind, type) and issubclass(kind, EdgeEmbedError):
-            with suppress(TypeError):  # one that takes more than a message
+            with suppress(TypeError):  # its constructor has other arguments
                 return kind(message)
     told = cause.strip().splitlines() or ["it does not say why"]
     return ClusterError(f"the Ray cluster could not finish: {told[-1]}")

@@ -1,10 +1,10 @@
-"""Past one machine: semantic deduplication of many files of records, on a cluster of Ray.
+"""Semantic deduplication of many files of records on a Ray cluster.
 
-SemDeDup (Abbas et al. 2023, https://arxiv.org/abs/2303.09540): vectors are sorted into partitions
-by k-means, and only pairs inside a partition are compared. Pairs across a border are missed; which
-share of a sample's links that is, the result's ``recall`` says. With one partition nothing is
-missed, and the result is that of one machine. Which records stay, and what is reported, follows
-from the links in the same way: see :mod:`edge_embed.tasks.deduplication.semantic`.
+SemDeDup (Abbas et al. 2023, https://arxiv.org/abs/2303.09540): vectors are divided into partitions
+by k-means, and only pairs within a partition are compared. Pairs of different partitions are
+missed; the result's ``recall`` is the share of a sample's links that are found. With one partition
+none is missed, and the result is that of one machine. Which records are kept follows from the links
+as on one machine, see :mod:`edge_embed.tasks.deduplication.semantic`.
 
 >>> from functools import partial
 >>> from edge_embed import Embedder
@@ -58,15 +58,16 @@ __all__ = ["RayRecords", "ray_cluster"]
 
 Indices = npt.NDArray[np.intp]
 
-# Texts embedded together: always the same ones, so that the order of work changes no vector.
+# Texts embedded in one call. The chunks do not depend on the order of the tasks, so that vectors do
+# not either.
 _CHUNK = 4096
 
 
 class RayRecords:
-    """Files of records as a cluster reads them; every node must see them under the same path.
+    """Files of records, which every node of a cluster must see under the same path.
 
-    Texts and vectors lie on the nodes. The caller's process holds about 150 bytes a record, all
-    links, and for a report the texts of removed records and their partners.
+    Texts and vectors stay on the nodes. The calling process holds about 150 bytes for each record,
+    all links, and for a report the texts of removed records and their partners.
     """
 
     def __init__(
@@ -80,10 +81,10 @@ class RayRecords:
 
         Args:
             sources: A file, a folder, or several of either. Of a folder, all readable files at any
-                depth in the order of their names, but for hidden ones and those that begin with an
-                underscore. Records are numbered through, file by file.
-            column: As for :func:`edge_embed.files.readers.read_rows`, which says what is readable.
-            allow_empty: Take in empty texts, instead of refusing them.
+                depth are taken, sorted by name, except those with a name or a folder that begins
+                with a dot or an underscore. Records are numbered across files.
+            column: As for :func:`edge_embed.files.readers.read_rows`, which lists the formats.
+            allow_empty: Accept empty texts, instead of refusing them.
 
         Raises:
             InputError: there are no files, or two would be written under the same name.
@@ -106,8 +107,8 @@ class RayRecords:
         """Refuse an output that cannot be written, before any work is done.
 
         Raises:
-            InputError: its ending is no writable one.
-            OutputError: it is a file and should be a folder, or is there already.
+            InputError: its ending is that of no format that can be written.
+            OutputError: it is a file and should be a folder, or exists already.
         """
         if not self._one:
             check_folder(Path(output))
@@ -138,16 +139,16 @@ class RayRecords:
         keep: str = "first",
         partitions: int | None = None,
     ) -> DedupReport:
-        """Find exact duplicates, then semantic ones inside each partition.
+        """Find exact duplicates, then semantic ones within each partition.
 
         Args:
-            load: Makes a model of ``threads`` threads, once in each actor of a pool that grows to
-                what the cluster has.
-            threads: Processors that an actor takes.
+            load: Loads a model with ``threads`` threads; called once in each actor of a pool that
+                grows to the size of the cluster.
+            threads: Processors of an actor.
             threshold: The lowest cosine of duplicates.
             keep: ``first``, ``longest``, or a column whose highest number is kept.
-            partitions: How many; each must fit into a worker's memory. None makes them of about
-                100,000 records.
+            partitions: The number of partitions; each must fit into a worker's memory. None is one
+                for each 100,000 records.
 
         Raises:
             InputError: a file or an option cannot be used.
@@ -197,7 +198,7 @@ class RayRecords:
         )
 
     def _chunks(self, rows: Indices) -> Any:  # noqa: ANN401
-        """Return a data set of chunks of the texts of ``rows``, each a block of its own."""
+        """Return a data set with the texts of ``rows`` in chunks, each a block of its own."""
         files, starts = self._files, np.searchsorted(rows, self._starts())
         wanted = ray.put(self._split(rows))
 
@@ -209,7 +210,7 @@ class RayRecords:
                 yield {"start": start, "texts": part}
                 start += len(part)
 
-        # Reading takes no processor: it could hold the one that an actor waits for.
+        # num_cpus=0: readers could otherwise occupy the processors that the actors wait for.
         readers = ray.data.TaskPoolStrategy(size=min(processors(1), len(files)))
         return (
             ray.data.from_items(list(range(len(files))), override_num_blocks=len(files))
@@ -220,12 +221,12 @@ class RayRecords:
     def write(
         self, outcome: DedupReport, output: str | Path, *, report: str | Path | None = None
     ) -> None:
-        """Write the records that stay, all columns and in their order, whole or not at all.
+        """Write the records that are kept, with all columns and in order, atomically.
 
         Args:
-            outcome: What was found among these records.
-            output: Of one file, a file whose ending says the format. Of a folder or of several
-                files, a folder that is new or empty; it gets a file of the same name for each.
+            outcome: The result of :meth:`deduplicate`.
+            output: For one input file, a file, whose ending determines the format. For a folder or
+                several files, a new or empty folder, which gets a file of the same name for each.
             report: The report of ``edge-embed dedup``, .jsonl.
 
         Raises:
@@ -240,18 +241,18 @@ class RayRecords:
         partners = np.array([removal.partner for removal in removed], np.intp)
         told = np.union1d(gone, partners) if report is not None else gone[:0]
         if self._one:
-            texts = self._written(gone, told, [output])
+            texts = self._write_files(gone, told, [output])
         else:
             with atomic_folder(output) as folder:
                 targets = [folder / name for name in self._names]
                 for target in targets:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                texts = self._written(gone, told, targets)
+                texts = self._write_files(gone, told, targets)
         if report is not None:
             outcome.write(Path(report), texts, {})
 
-    def _written(self, gone: Indices, told: Indices, targets: Sequence[Path]) -> dict[int, str]:
-        """Write every file without the rows that are gone; return the texts of others by row."""
+    def _write_files(self, gone: Indices, told: Indices, targets: Sequence[Path]) -> dict[int, str]:
+        """Write every file without the rows ``gone``; return the texts of the rows ``told``."""
         tasks = list(zip(self._files, targets, self._split(gone), self._split(told), strict=True))
         found: list[list[str]] = run_each(_write, tasks)
         return dict(zip(told.tolist(), (text for texts in found for text in texts), strict=True))
@@ -264,7 +265,7 @@ class RayRecords:
         return self._bounds
 
     def _split(self, rows: Indices) -> list[Indices]:
-        """Return ascending rows file by file, counted from the file's first."""
+        """Divide ascending rows by file; they are then relative to the file's first row."""
         starts = self._starts()
         parts = np.split(rows, np.searchsorted(rows, starts[1:-1]))
         return [part - start for part, start in zip(parts, starts[:-1], strict=True)]
@@ -283,7 +284,7 @@ def _write(file: RecordFile, target: Path, gone: Indices, told: Indices) -> list
 
 
 def _readable(source: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield files, and the name that each is written under."""
+    """Yield the files of a source, with the name of each in the output folder."""
     if not source.is_dir():
         if not source.exists():
             raise InputError(f"no such file: {source}")
@@ -301,5 +302,5 @@ def _readable(source: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _plain(name: Path) -> Path:
-    """Return a name without .gz: what is written is not compressed."""
+    """Return a name without .gz, as outputs are not compressed."""
     return name.with_suffix("") if name.suffix.lower() == ".gz" else name

@@ -1,6 +1,6 @@
-"""Past one machine: embed a data set of any size on a cluster of Ray.
+"""Embed a data set of any size on a Ray cluster.
 
-Ray Data streams the rows through actors that hold a model each, and repeats what a lost actor did.
+Ray Data streams the rows through actors with a model each, and repeats the work of a lost actor.
 
 >>> from functools import partial
 >>> from edge_embed import Embedder
@@ -37,17 +37,17 @@ except ImportError:
 
 __all__ = ["BatchEmbedder", "EmbeddedRows", "embed_dataset", "embed_parquet", "ray_cluster"]
 
-# Rows of a call to the model: enough to fill its batches, few enough to lose with an actor.
+# Rows in one call of the model: enough to fill its batches; they are repeated if the actor is lost.
 _ROWS = 2048
-# Texts that the caller's process reads first, to say early what is wrong with them.
+# Texts that the calling process checks first, so that errors are reported early.
 _TRIED = 64
 
 
 class BatchEmbedder:
     """An actor with a model, for ``Dataset.map_batches(..., batch_format="pyarrow")``.
 
-    To a table it adds ``output``, a fixed-size list of float32 (dim), and ``output_truncated``, a
-    boolean: whether the text was longer than the model reads.
+    It adds two columns to a table: ``output``, a fixed-size list of float32 (dim), and
+    ``output_truncated``, a boolean: whether the text was longer than the model's limit.
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class BatchEmbedder:
 
 @dataclass(frozen=True)
 class EmbeddedRows:
-    """What was written."""
+    """The result of :func:`embed_parquet`."""
 
     rows: int
     """Number of rows."""
     truncated: int
-    """How many of their texts were longer than the model reads."""
+    """How many of their texts were longer than the model's limit, and were cut."""
 
 
 def embed_dataset(
@@ -125,17 +125,17 @@ def embed_dataset(
 
     Args:
         data: A ``ray.data.Dataset`` with a column of texts.
-        load: Makes a model of ``threads`` threads, once in each actor of a pool that grows to what
-            the cluster has.
-        threads: Processors that an actor takes.
-        column: The texts.
-        output: The column of the vectors.
-        prompt_name: One of the model's prompts.
+        load: Loads a model with ``threads`` threads; called once in each actor of a pool that grows
+            to the size of the cluster.
+        threads: Processors of an actor.
+        column: The column of the texts.
+        output: The column to add for the vectors.
+        prompt_name: The name of one of the model's prompts.
         normalize: Scale vectors to unit length.
-        dim: Keep the first so many dimensions.
+        dim: The number of leading dimensions to keep; None is all.
 
     Raises:
-        InputError: no node has so many processors.
+        InputError: no node has that many processors.
     """
     return on_actors(
         data.map_batches,
@@ -170,18 +170,18 @@ def embed_parquet(
 ) -> EmbeddedRows:
     """Embed a .parquet file, or a folder of them, into a folder of .parquet files.
 
-    All columns are kept, rows are not in their order. The folder appears whole or not at all.
+    All columns are kept, the order of the rows is not. The folder is written atomically.
 
     Args:
-        source: What to read; every node must see it under the same path.
-        folder: What to write, new or empty; the same.
-        load: As for :func:`embed_dataset`, as are the other options.
-        threads: Processors that an actor takes.
-        column: The texts.
-        output: The column of the vectors.
-        prompt_name: One of the model's prompts.
+        source: The file or folder to read; every node must see it under the same path.
+        folder: The folder to write, new or empty; every node must see it under the same path.
+        load: Loads a model with ``threads`` threads, see :func:`embed_dataset`.
+        threads: Processors of an actor.
+        column: The column of the texts.
+        output: The column to add for the vectors.
+        prompt_name: The name of one of the model's prompts.
         normalize: Scale vectors to unit length.
-        dim: Keep the first so many dimensions.
+        dim: The number of leading dimensions to keep; None is all.
 
     Raises:
         InputError: the source cannot be read, or an option cannot be used with it.

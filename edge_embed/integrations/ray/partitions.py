@@ -1,7 +1,7 @@
-"""Links of vectors that lie on a cluster of Ray: found inside partitions, as SemDeDup does.
+"""Find similar pairs (links) of vectors on a Ray cluster within partitions, as SemDeDup does.
 
-Abbas et al. 2023, https://arxiv.org/abs/2303.09540: spherical k-means, fitted on a sample, sorts
-the vectors into partitions, and all pairs inside a partition are compared.
+Abbas et al. 2023, https://arxiv.org/abs/2303.09540: spherical k-means, fitted on a sample, divides
+the vectors into partitions, and all pairs within a partition are compared.
 """
 
 import warnings
@@ -25,23 +25,23 @@ __all__ = ["ChunkEmbedder", "PartitionedLinks", "partitioned_links"]
 Indices = npt.NDArray[np.intp]
 Row = dict[str, Any]
 
-# Rows that k-means is fitted on, a partition.
-_TRAINED_ON = 256
-# Rows that are compared with everything, to learn what the borders hide.
-_CHECKED = 1024
-# Most blocks that partitions are gathered in.
+# Rows that k-means is fitted on, for each partition.
+_FIT_ROWS = 256
+# Rows that are compared with all others, to estimate the recall.
+_RECALL_ROWS = 1024
+# The highest number of blocks that the vectors are grouped into.
 _BLOCKS = 1000
 
 
 class ChunkEmbedder:
-    """An actor with a model: chunks of texts in, chunks of vectors out."""
+    """An actor with a model, for ``Dataset.map``: it turns chunks of texts into vectors."""
 
     def __init__(self, load: Callable[[], Embedder]) -> None:
         self._model = load()
         self._model.config.require_cosine("deduplication")
 
     def __call__(self, chunk: Row) -> Row:
-        """Embed ``texts``; the vectors are the bytes of float16 (n, dim), of unit length."""
+        """Embed ``texts``; ``vectors`` are the bytes of float16 (n, dim), rows of unit length."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", TextWarning)
             encoded = self._model.encode_detailed(
@@ -58,18 +58,18 @@ class ChunkEmbedder:
 
 @dataclass(frozen=True)
 class PartitionedLinks:
-    """What a search inside partitions found."""
+    """The result of :func:`partitioned_links`."""
 
     links: Links
     """Pairs above the threshold, rows numbered by rank."""
     complete: bool
-    """Whether they are all that were found; if not, those to removed rows are missing."""
+    """Whether these are all links that were found; if not, those to removed rows are missing."""
     recall: float
-    """The share of a sample's links that lie inside partitions (and were found there)."""
+    """The share of a sample's links that are within partitions and were found, 0 to 1."""
     cut: int
-    """How many texts were longer than the model reads."""
+    """How many texts were longer than the model's limit."""
     warnings: str
-    """What the model had to say about the first texts that it may not understand."""
+    """The model's warnings about the first chunk with any, such as of an unknown language."""
 
 
 def partitioned_links(
@@ -78,37 +78,40 @@ def partitioned_links(
     threshold: float,
     partitions: int,
 ) -> PartitionedLinks:
-    """Find links inside partitions; the same whatever the order in which Ray works.
+    """Find links within partitions; the result does not depend on the order of Ray's tasks.
 
     Args:
-        chunks: A materialized data set of what :class:`ChunkEmbedder` returns.
-        rank: Of each row, 0 for the best, (n,).
+        chunks: A materialized data set with the results of :class:`ChunkEmbedder`.
+        rank: The rank of each row, 0 for the one to keep first, int (n,).
         threshold: The lowest cosine of a link.
-        partitions: How many; from 1 to n.
+        partitions: The number of partitions, from 1 to n.
 
     Raises:
         ClusterError: the cluster cannot finish.
     """
     with cluster_errors():
         rng = np.random.default_rng(0)
-        size = min(len(rank), max(_CHECKED, partitions * _TRAINED_ON))
+        size = min(len(rank), max(_RECALL_ROWS, partitions * _FIT_ROWS))
         sample = np.sort(rng.choice(len(rank), size, replace=False))
         rows = sorted(
-            chunks.map(_picked, fn_args=(sample,)).iter_rows(), key=lambda row: int(row["start"])
+            chunks.map(_sampled_vectors, fn_args=(sample,)).iter_rows(),
+            key=lambda row: int(row["start"]),
         )
         unit = np.concatenate([_unit(row) for row in rows])
         centres = spherical_k_means(unit, partitions, rng)
         recall = 1.0
         if partitions > 1:
-            some = np.sort(rng.choice(size, min(size, _CHECKED), replace=False))
-            checked = chunks.map(_checked, fn_args=(sample[some], unit[some], centres, threshold))
+            some = np.sort(rng.choice(size, min(size, _RECALL_ROWS), replace=False))
+            checked = chunks.map(
+                _count_links, fn_args=(sample[some], unit[some], centres, threshold)
+            )
             counts = [(row["links"], row["inside"]) for row in checked.iter_rows()]
             links, inside = np.sum(counts, axis=0)
             recall = float(inside / links) if links else 1.0
         found = sorted(
-            chunks.map_batches(_ranked, fn_args=(rank, centres), batch_size=None)
+            chunks.map_batches(_rank_and_partition, fn_args=(rank, centres), batch_size=None)
             .groupby("partition", num_partitions=min(partitions, _BLOCKS))
-            .map_groups(_linked, fn_args=(threshold,), batch_format="numpy")
+            .map_groups(_links_within, fn_args=(threshold,), batch_format="numpy")
             .iter_rows(),
             key=lambda row: int(row["partition"]),
         )
@@ -135,20 +138,20 @@ def _links(row: Row) -> Links:
     )
 
 
-def _picked(chunk: Row, sample: Indices) -> Row:
-    """Leave of a chunk the vectors of a sample, given ascending."""
+def _sampled_vectors(chunk: Row, sample: Indices) -> Row:
+    """Return a chunk with only the vectors whose rows are in ``sample`` (ascending)."""
     vectors = np.frombuffer(chunk["vectors"], np.float16).reshape(-1, int(chunk["dim"]))
     first, last = np.searchsorted(sample, [chunk["start"], chunk["start"] + len(vectors)])
     inside = sample[first:last] - chunk["start"]
     return chunk | {"vectors": vectors[inside].tobytes()}
 
 
-def _checked(
+def _count_links(
     chunk: Row, sample: Indices, sample_unit: Floats, centres: Floats, threshold: float
 ) -> Row:
-    """Count the links of sampled rows with a chunk, and those of them inside a partition."""
+    """Count the links of sampled rows with a chunk, and those of them within a partition."""
     unit = _unit(chunk)
-    alike = sample_unit @ unit.T >= np.float32(threshold - 1e-6)  # as the search itself
+    alike = sample_unit @ unit.T >= np.float32(threshold - 1e-6)  # the tolerance of the search
     own = sample - chunk["start"]
     here = (own >= 0) & (own < len(unit))
     alike[here, own[here]] = False  # no row is its own neighbour
@@ -157,8 +160,8 @@ def _checked(
     return {"links": len(left), "inside": int(np.count_nonzero(inside))}
 
 
-def _ranked(chunks: Row, rank: Indices, centres: Floats) -> Row:
-    """Give each vector of some chunks its rank and its partition."""
+def _rank_and_partition(chunks: Row, rank: Indices, centres: Floats) -> Row:
+    """Return a row for each vector of the chunks, with its rank and partition."""
     parts = []
     for start, vectors, dim in zip(chunks["start"], chunks["vectors"], chunks["dim"], strict=True):
         unit = _unit({"vectors": vectors, "dim": dim})
@@ -172,8 +175,8 @@ def _ranked(chunks: Row, rank: Indices, centres: Floats) -> Row:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _linked(partition: Row, threshold: float) -> Row:
-    """Find the links inside a partition, as the deduplication on one machine does."""
+def _links_within(partition: Row, threshold: float) -> Row:
+    """Find the links within a partition, as the deduplication on one machine does."""
     best = np.argsort(partition["rank"])
     rank = partition["rank"][best].astype(np.int32)
     result = deduplicate(partition["vector"][best], threshold=threshold)

@@ -1,1 +1,1 @@
-"""Search engines: places to export an index to and to search in."""
+"""Search engines: an index is exported to a collection, which can then be searched."""

@@ -1,7 +1,7 @@
-"""What a search engine does for us: a collection that holds an index's entries and finds them.
+"""The interface to a search engine: a collection with the entries of an index.
 
-There is one module for each engine beside this one, with a subclass of :class:`Collection`;
-``registry.py`` lists them; ``export.py`` opens a collection by its address and fills it.
+Each engine has a module in this folder with a subclass of :class:`Collection`. ``registry.py``
+lists them, and ``export.py`` opens a collection by its address and fills it.
 """
 
 import hashlib
@@ -29,34 +29,34 @@ __all__ = [
     "read_facts",
 ]
 
-# Under this name a collection remembers the facts of the index that it was filled from.
+# The name under which a collection stores the settings of the index that it was filled from.
 FACTS = "edge_embed"
 
 
 class Collection(ABC):
     """An open collection of a search engine; a context manager.
 
-    Every method raises :class:`~edge_embed.errors.SearchEngineError` where the engine cannot be
-    reached or refuses.
+    Every method raises :class:`~edge_embed.errors.SearchEngineError` if the engine cannot be
+    reached or refuses the request.
     """
 
     address: str
-    """Where it is, as ``ENGINE:PLACE#NAME``."""
+    """Its address, ``ENGINE:PLACE#NAME``."""
     facts: StoreFacts
-    """Those of the index whose entries it holds."""
+    """The settings of the index that it was filled from."""
 
     @abstractmethod
     def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
-        """Add entries, or replace those whose id is there; held by the engine on return.
+        """Add entries, or replace those with the same ids; stored when the call returns.
 
         Args:
-            entries: n entries of different ids.
+            entries: n entries with different ids.
             vectors: Of unit length, float32 (n, dim).
         """
 
     @abstractmethod
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete entries by id; ids that are not there are passed over."""
+        """Delete entries by id; unknown ids are ignored."""
 
     def search(
         self, vectors: Vectors, *, k: int = 10, where: Where | None = None
@@ -65,7 +65,7 @@ class Collection(ABC):
 
         Args:
             vectors: Float (queries, dim).
-            k: How many hits.
+            k: The number of hits.
             where: Only entries whose metadata has these values; a list stands for any of them.
 
         Raises:
@@ -81,11 +81,14 @@ class Collection(ABC):
     def _nearest(
         self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
     ) -> list[list[Hit]]:
-        """Search for queries of unit length; an entry has one of the values under each name."""
+        """Search with queries of unit length.
+
+        ``choices`` has a list of values for each name of metadata; an entry must have one of them.
+        """
 
     @abstractmethod
     def held(self) -> Iterator[tuple[str, int]]:
-        """Yield id and number of every entry, in no order."""
+        """Yield id and number of every entry, in any order."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -108,12 +111,12 @@ class Collection(ABC):
 
 
 def entry_key(id_: str) -> str:
-    """Return the key of an id in an engine, 32 hexadecimal digits: no engine takes all texts."""
+    """Return the key for an id, 32 hexadecimal digits, as no engine accepts every text as a key."""
     return hashlib.blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _unit_queries(collection: Collection, vectors: Vectors, k: int) -> list[list[float]]:
-    """Check what is asked of a collection and return the queries, of unit length."""
+    """Check the arguments of a search and return the queries, scaled to unit length."""
     if k < 1:
         raise InputError(f"k is {k}; at least 1 hit is needed")
     rows = fitting_rows(vectors, collection.facts.dim, collection.address)
@@ -122,19 +125,19 @@ def _unit_queries(collection: Collection, vectors: Vectors, k: int) -> list[list
 
 
 def no_collection(address: str) -> InputError:
-    """Return the error for a collection that is not there."""
+    """Return the error for a collection that does not exist."""
     return InputError(
         f"no collection {address}: fill it with 'edge-embed index export INDEX --to {address}'"
     )
 
 
 def facts_as_json(facts: StoreFacts) -> str:
-    """Write facts as a collection remembers them."""
+    """Return the settings of an index as JSON, to be stored in a collection."""
     return json.dumps(asdict(facts))
 
 
 def read_facts(address: str, text: str | None) -> StoreFacts:
-    """Read what :func:`facts_as_json` wrote; None where the engine has nothing.
+    """Parse the JSON of :func:`facts_as_json`; None is a collection without it.
 
     Raises:
         InputError: the collection was not made by edge_embed.

@@ -1,4 +1,4 @@
-"""Past one machine: fill a collection of a search engine from an index, and search it.
+"""Fill a collection of a search engine from an index, and search it.
 
 >>> from edge_embed.integrations.search_engines.export import export, open_collection
 >>> export("notes.index", "qdrant:http://localhost:6333#notes")  # doctest: +SKIP
@@ -24,18 +24,18 @@ from edge_embed.tasks.index.store import Store, StoreFacts, check_model
 
 __all__ = ["Exported", "export", "is_collection", "open_collection"]
 
-# Entries in one request: with long texts and many dimensions still far below what servers take.
+# Entries in one request; even with long texts and many dimensions far below servers' limits.
 _BLOCK = 256
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did: the collection now holds ``written + unchanged`` entries."""
+    """The result of an export; the collection now has ``written + unchanged`` entries."""
 
     written: int
-    """New entries, and those that changed in the index since."""
+    """How many entries were new, or had changed in the index."""
     deleted: int
-    """Entries that the index no longer has."""
+    """How many entries the index no longer had."""
     unchanged: int
 
 
@@ -56,13 +56,15 @@ def open_collection(
     Args:
         address: ``ENGINE:PLACE#NAME``, such as ``qdrant:URL_OR_FOLDER#NAME``; see
             :mod:`edge_embed.integrations.search_engines.registry`.
-        model: The fingerprint of the model that will make the vectors; None does not check.
-        key: The server's key.
-        create: Of the index that will fill it: makes the collection where it is missing.
+        model: The fingerprint of the model of the vectors, to be compared; None does not compare.
+        key: The server's API key or password.
+        create: The settings of the index that will fill it, to create a missing collection; None is
+            an error for a missing one.
 
     Raises:
-        InputError: the address is none, there is no such collection, or it is of another model.
-        SearchEngineError: the engine cannot be reached or refuses.
+        InputError: the address is invalid, or there is no such collection, or it is of another
+            model.
+        SearchEngineError: the engine cannot be reached or refuses the request.
         MissingExtraError: the engine's client is not installed.
     """
     where = Address.read(address)
@@ -86,21 +88,21 @@ def export(
     key: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Exported:
-    """Bring a collection to what an index holds; make it where it is missing.
+    """Make a collection equal to an index; create it if it is missing.
 
     Only differences are written, so that a second export is short, and one that was interrupted
-    resumes where it stopped. Memory: about 150 bytes an entry.
+    resumes where it stopped. Memory: about 150 bytes for each entry.
 
     Args:
         index: The index's file.
         address: As for :func:`open_collection`.
-        key: The server's key.
-        progress: Is told how many entries more are in place.
+        key: The server's API key or password.
+        progress: Called with the number of entries added since the last call.
 
     Raises:
         InputError: there is no such index, or the collection is of another index or model.
         OutputError: another process exports the index to the same collection.
-        SearchEngineError: the engine cannot be reached or refuses.
+        SearchEngineError: the engine cannot be reached or refuses the request.
         MissingExtraError: the engine's client is not installed.
     """
     store = Store(Path(index))
@@ -121,16 +123,16 @@ def export(
 
 
 def _owned(index: Path, address: str) -> AbstractContextManager[None]:
-    """Own an export: one that reads an older state would delete what a newer one has written."""
+    """Lock an export: of two at the same time, the older would delete new entries of the other."""
     folder = index.resolve().parent
-    if not os.access(folder, os.W_OK):  # nor can the index change there
+    if not os.access(folder, os.W_OK):  # then the index cannot change either
         return nullcontext()
     digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return owned_file(folder / f".{index.name}.export-{digest}", name=address)
 
 
 def _export(store: Store, collection: Collection, progress: Callable[[int], None]) -> Exported:
-    # An entry's number is never used again, so id and number together say what is there.
+    # An entry's number is never reused, so an entry with the same id and number is unchanged.
     missing = store.ids()
     stale = set()
     unchanged = 0

@@ -29,7 +29,7 @@ __all__ = ["MilvusCollection"]
 
 _TIMEOUT = 60.0  # seconds
 _PAGE = 10_000
-# Bytes in a text, of Milvus.
+# Milvus' limit of a text, in bytes.
 _LONGEST = 65_535
 _CANNOT_CONNECT = 2
 
@@ -46,37 +46,37 @@ class MilvusCollection(Collection):
             place: The URL of a server, or a file that ends in .db.
             name: The collection.
             key: The server's token, or ``USER:PASSWORD``.
-            create: Of the index that will fill it: makes the collection where it is missing.
+            create: The settings of the index that will fill it, to create a missing collection.
 
         Raises:
-            InputError: there is no such collection, or it holds something else.
+            InputError: there is no such collection, or it was not made by this package.
             SearchEngineError: the server cannot be reached or refuses; the file is in use.
-            MissingExtraError: a file, without milvus-lite.
+            MissingExtraError: ``place`` is a file and milvus-lite is not installed.
         """
         self.address = f"milvus:{place}#{name}"
         self._name = name
         if "://" not in place:
             _check_file(place, create=create is not None)
-        with self._told():
+        with self._client_errors():
             self._client = MilvusClient(uri=place, token=key or "", timeout=_TIMEOUT)
         try:
-            with self._told():
+            with self._client_errors():
                 if not self._client.has_collection(name, timeout=_TIMEOUT):
                     self._create(create)
                 known = self._client.describe_collection(name, timeout=_TIMEOUT)["properties"]
                 self.facts = read_facts(self.address, known.get(FACTS))
                 if create is not None and not self._client.list_indexes(name):
-                    self._create_index()  # its own step, in which a kill may have fallen
+                    self._create_index()  # missing after an interrupted creation
                 self._client.load_collection(name, timeout=_TIMEOUT)
         except BaseException:
             self._client.close()
             raise
 
     def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
-        """Add entries, or replace those whose id is there; held by the engine on return.
+        """Add entries, or replace those with the same ids; stored when the call returns.
 
         Raises:
-            InputError: a text or an id is longer than Milvus takes.
+            InputError: a text or an id is longer than Milvus allows.
         """
         rows = [
             {
@@ -89,18 +89,18 @@ class MilvusCollection(Collection):
             }
             for entry, vector in zip(entries, vectors, strict=True)
         ]
-        with self._told():
+        with self._client_errors():
             self._client.upsert(self._name, rows, timeout=_TIMEOUT)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete entries by id; ids that are not there are passed over."""
-        with self._told():
+        """Delete entries by id; unknown ids are ignored."""
+        with self._client_errors():
             self._client.delete(self._name, ids=[entry_key(id_) for id_ in ids], timeout=_TIMEOUT)
 
     def _nearest(
         self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
     ) -> list[list[Hit]]:
-        with self._told():
+        with self._client_errors():
             answers = self._client.search(
                 self._name,
                 queries,
@@ -112,8 +112,8 @@ class MilvusCollection(Collection):
         return [[_hit(found) for found in answer] for answer in answers]
 
     def held(self) -> Iterator[tuple[str, int]]:
-        """Yield id and number of every entry, in no order."""
-        with self._told():
+        """Yield id and number of every entry, in any order."""
+        with self._client_errors():
             pages = self._client.query_iterator(
                 self._name,
                 batch_size=_PAGE,
@@ -122,7 +122,7 @@ class MilvusCollection(Collection):
                 timeout=_TIMEOUT,
             )
         while True:
-            with self._told():
+            with self._client_errors():
                 page = pages.next()
             if not page:
                 break
@@ -131,7 +131,7 @@ class MilvusCollection(Collection):
         pages.close()
 
     def __len__(self) -> int:
-        with self._told():
+        with self._client_errors():
             (row,) = self._client.query(
                 self._name,
                 output_fields=["count(*)"],
@@ -167,8 +167,8 @@ class MilvusCollection(Collection):
         self._client.create_index(self._name, indexes, timeout=_TIMEOUT)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn the client's errors into one line with its remedy."""
+    def _client_errors(self) -> Iterator[None]:
+        """Turn the client's errors into a SearchEngineError."""
         try:
             yield
         except ConnectionConfigException as error:

@@ -29,19 +29,19 @@ __all__ = ["PostgresqlCollection"]
 
 _TIMEOUT = 60  # seconds
 _PAGE = 10_000
-_LONGEST_NAME = 63  # bytes, of PostgreSQL, which would cut it
-_MOST_INDEXED = 2000  # dimensions, of pgvector's graph
-_MOST_CANDIDATES = 1000  # of pgvector's hnsw.ef_search
+_LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer ones
+_MOST_INDEXED = 2000  # dimensions that pgvector's HNSW index allows
+_MOST_CANDIDATES = 1000  # the highest value of pgvector's hnsw.ef_search
 _NUL = re.compile("\0")
-_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # its backslash is not an escaped one
-_PGVECTOR = (0, 8)  # the first that goes on where a filter leaves too few candidates
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the backslash is not escaped
+_PGVECTOR = (0, 8)  # the first version with iterative scans of an index
 
 
 class PostgresqlCollection(Collection):
     """An open table; see :class:`edge_embed.integrations.search_engines.base.Collection`.
 
-    Vectors of up to 2,000 dimensions get a graph of neighbours (HNSW), which is approximate where
-    the planner takes it; longer ones are compared one by one.
+    Vectors of up to 2,000 dimensions get an HNSW index; a search is approximate if the planner uses
+    it. Searches in longer vectors are exact, without an index.
     """
 
     def __init__(
@@ -54,10 +54,11 @@ class PostgresqlCollection(Collection):
                 scheme.
             name: The table.
             key: The user's password.
-            create: Of the index that will fill it: makes the table where it is missing.
+            create: The settings of the index that will fill it, to create a missing table.
 
         Raises:
-            InputError: there is no such table, it holds something else, or the address is wrong.
+            InputError: there is no such table, it was not made by this package, or the address is
+                invalid.
             SearchEngineError: the server cannot be reached or refuses, or has no pgvector.
         """
         self.address = f"postgresql:{place}#{name}"
@@ -69,24 +70,24 @@ class PostgresqlCollection(Collection):
             )
         self._connection = self._connect(place, key)
         try:
-            with self._told():
-                known = self._remembered(name)
+            with self._client_errors():
+                known = self._comment(name)
                 if known is None:
                     self._create(create)
-                    known = self._remembered(name)
+                    known = self._comment(name)
                 self.facts = read_facts(self.address, known)
                 self._check_extension()
-                # Where a filter leaves too few of the nearest, look at further ones.
+                # Continue the scan of the index until enough entries pass the filter.
                 self._connection.execute("SET hnsw.iterative_scan = 'strict_order'")
         except BaseException:
             self._connection.close()
             raise
 
     def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
-        """Add entries, or replace those whose id is there; held by the engine on return.
+        """Add entries, or replace those with the same ids; stored when the call returns.
 
         Raises:
-            InputError: a text holds a NUL character.
+            InputError: a text contains a NUL character.
         """
         rows = [
             (
@@ -105,13 +106,17 @@ class PostgresqlCollection(Collection):
             "ON CONFLICT (key) DO UPDATE SET id = excluded.id, number = excluded.number, "
             "text = excluded.text, metadata = excluded.metadata, vector = excluded.vector"
         ).format(self._table)
-        with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
+        with (
+            self._client_errors(),
+            self._connection.transaction(),
+            self._connection.cursor() as cursor,
+        ):
             cursor.executemany(statement, rows)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete entries by id; ids that are not there are passed over."""
+        """Delete entries by id; unknown ids are ignored."""
         statement = sql.SQL("DELETE FROM {} WHERE key = ANY(%s::uuid[])").format(self._table)
-        with self._told():
+        with self._client_errors():
             self._connection.execute(statement, [[entry_key(id_) for id_ in ids]])
 
     def _nearest(
@@ -124,7 +129,7 @@ class PostgresqlCollection(Collection):
         ).format(self._table, condition)
         candidates = min(max(2 * k, 100), _MOST_CANDIDATES)
         found = []
-        with self._told():
+        with self._client_errors():
             self._connection.execute(
                 "SELECT set_config('hnsw.ef_search', %s, false)", [str(candidates)]
             )
@@ -134,13 +139,13 @@ class PostgresqlCollection(Collection):
         return found
 
     def held(self) -> Iterator[tuple[str, int]]:
-        """Yield id and number of every entry, in no order."""
+        """Yield id and number of every entry, in any order."""
         statement = sql.SQL(
             "SELECT key, id, number FROM {} WHERE key > %s::uuid ORDER BY key LIMIT %s"
         ).format(self._table)
         last: object = "0" * 32  # no entry has this key
         while True:
-            with self._told():
+            with self._client_errors():
                 rows = self._connection.execute(statement, [last, _PAGE]).fetchall()
             if not rows:
                 return
@@ -148,7 +153,7 @@ class PostgresqlCollection(Collection):
             last = rows[-1][0]
 
     def __len__(self) -> int:
-        with self._told():
+        with self._client_errors():
             count = sql.SQL("SELECT count(*) FROM {}").format(self._table)
             (number,) = self._connection.execute(count).fetchone() or (0,)
         return int(number)
@@ -189,8 +194,8 @@ class PostgresqlCollection(Collection):
         except psycopg.ProgrammingError as error:
             raise InputError(f"{self.address} is no URL of PostgreSQL: {_line(error)}") from error
 
-    def _remembered(self, name: str) -> str | None:
-        """Return what a table remembers, empty for another's; None where there is no table."""
+    def _comment(self, name: str) -> str | None:
+        """Return a table's comment, "" if it has none; None if there is no such table."""
         (there, comment) = self._connection.execute(
             "SELECT to_regclass(quote_ident(%s)), "
             "obj_description(to_regclass(quote_ident(%s)), 'pg_class')",
@@ -210,7 +215,7 @@ class PostgresqlCollection(Collection):
                 "it and run CREATE EXTENSION vector"
             ) from error
         self._check_extension()
-        # All or nothing: a kill leaves no table without its facts or its indexes.
+        # One transaction, so that no table is left without its comment or its indexes.
         with connection.transaction():
             columns = sql.SQL(
                 "CREATE TABLE {} (key uuid PRIMARY KEY, id text NOT NULL, number bigint NOT NULL, "
@@ -236,8 +241,8 @@ class PostgresqlCollection(Collection):
             )
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn the client's errors into one line with its remedy."""
+    def _client_errors(self) -> Iterator[None]:
+        """Turn the client's errors into a SearchEngineError."""
         try:
             yield
         except psycopg.OperationalError as error:
@@ -258,7 +263,7 @@ def _storable(text: str, what: str, entry: Entry, *, nul: re.Pattern[str] = _NUL
 
 
 def _filter(choices: dict[str, list[Any]]) -> tuple[sql.Composable, list[str]]:
-    """Return the condition for metadata with one of the values under each name, and its values."""
+    """Return the SQL condition for ``choices``, see ``Collection._nearest``, and its parameters."""
     parts = [sql.SQL("true")]
     values = []
     for name, wanted in choices.items():

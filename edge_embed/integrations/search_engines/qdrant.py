@@ -28,8 +28,8 @@ __all__ = ["QdrantCollection"]
 
 _TIMEOUT = 60  # seconds
 _PAGE = 10_000
-# Above, a float no longer tells a whole number from the next.
-_WHOLE = 2**53
+# Whole numbers above are not exact as float64.
+_EXACT_INTEGER = 2**53
 
 
 class QdrantCollection(Collection):
@@ -44,10 +44,10 @@ class QdrantCollection(Collection):
             place: The URL of a server (1.16 or later), a folder, or ``:memory:``.
             name: The collection.
             key: The server's API key.
-            create: Of the index that will fill it: makes the collection where it is missing.
+            create: The settings of the index that will fill it, to create a missing collection.
 
         Raises:
-            InputError: there is no such collection, or it holds something else.
+            InputError: there is no such collection, or it was not made by this package.
             SearchEngineError: the server cannot be reached or refuses; the folder is in use.
         """
         self.address = f"qdrant:{place}#{name}"
@@ -55,10 +55,10 @@ class QdrantCollection(Collection):
         remote = "://" in place
         if not remote and not create and not Path(place, "meta.json").is_file():
             raise InputError(f"no folder of Qdrant {place}: a server's URL begins with http://")
-        with self._told():
+        with self._client_errors():
             self._client = _connect(place, key)
         try:
-            with self._told():
+            with self._client_errors():
                 if not self._client.collection_exists(name):
                     self._create(create)
                 known = self._client.get_collection(name).config.metadata or {}
@@ -68,7 +68,7 @@ class QdrantCollection(Collection):
             raise
 
     def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
-        """Add entries, or replace those whose id is there; held by the engine on return."""
+        """Add entries, or replace those with the same ids; stored when the call returns."""
         points = [
             models.PointStruct(
                 id=entry_key(entry.id),
@@ -82,13 +82,13 @@ class QdrantCollection(Collection):
             )
             for entry, vector in zip(entries, vectors.tolist(), strict=True)
         ]
-        with self._told():
+        with self._client_errors():
             self._client.upsert(self._name, points, wait=True)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete entries by id; ids that are not there are passed over."""
+        """Delete entries by id; unknown ids are ignored."""
         chosen = models.PointIdsList(points=[entry_key(id_) for id_ in ids])
-        with self._told():
+        with self._client_errors():
             self._client.delete(self._name, chosen, wait=True)
 
     def _nearest(
@@ -99,15 +99,15 @@ class QdrantCollection(Collection):
             models.QueryRequest(query=query, filter=condition, limit=k, with_payload=True)
             for query in queries
         ]
-        with self._told():
+        with self._client_errors():
             answers = self._client.query_batch_points(self._name, requests)
         return [[_hit(point) for point in answer.points] for answer in answers]
 
     def held(self) -> Iterator[tuple[str, int]]:
-        """Yield id and number of every entry, in no order."""
+        """Yield id and number of every entry, in any order."""
         offset = None
         while True:
-            with self._told():
+            with self._client_errors():
                 page, offset = self._client.scroll(
                     self._name, limit=_PAGE, offset=offset, with_payload=["id", "number"]
                 )
@@ -118,7 +118,7 @@ class QdrantCollection(Collection):
                 return
 
     def __len__(self) -> int:
-        with self._told():
+        with self._client_errors():
             return self._client.count(self._name, exact=True).count
 
     def close(self) -> None:
@@ -133,12 +133,12 @@ class QdrantCollection(Collection):
             self._client.create_collection(
                 self._name, vectors_config=size, metadata={FACTS: facts_as_json(facts)}
             )
-        except ValueError as error:  # what a folder raises for a bad name
+        except ValueError as error:  # a local folder, with an invalid name
             raise InputError(f"cannot make the collection {self.address}: {error}") from error
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn the client's errors into one line with its remedy."""
+    def _client_errors(self) -> Iterator[None]:
+        """Turn the client's errors into a SearchEngineError."""
         try:
             yield
         except ResponseHandlingException as error:
@@ -151,7 +151,7 @@ class QdrantCollection(Collection):
                 f"{self.address} refuses: {_reason(error)}"
                 + ("; give the server's key with --engine-key" if refused else "")
             ) from error
-        except (OSError, RuntimeError) as error:  # a folder that is no folder, or in use
+        except (OSError, RuntimeError) as error:  # a local folder that is a file, or in use
             raise SearchEngineError(f"cannot open {self.address}: {error}") from error
 
 
@@ -161,25 +161,25 @@ def _connect(place: str, key: str | None) -> QdrantClient:
     if "://" not in place:
         return QdrantClient(path=place)
     try:
-        # A server that is too old does not keep the facts, which has an error of its own.
+        # A server that is too old does not store the settings, which :func:`read_facts` reports.
         return QdrantClient(url=place, api_key=key, timeout=_TIMEOUT, check_compatibility=False)
     except ValueError as error:
         raise InputError(f"{place} is no URL of a server: {error}") from error
 
 
 def _filter(choices: dict[str, list[Any]]) -> models.Filter:
-    """Return the filter for payloads whose metadata has one of the values under each name."""
+    """Return the filter for ``choices``, see ``Collection._nearest``."""
     return models.Filter(
         must=[
-            models.Filter(should=[_fits(f'metadata."{name}"', value) for value in values])
+            models.Filter(should=[_equals(f'metadata."{name}"', value) for value in values])
             for name, values in choices.items()
         ]
     )
 
 
-def _fits(field: str, value: Any) -> models.FieldCondition:  # noqa: ANN401
+def _equals(field: str, value: Any) -> models.FieldCondition:  # noqa: ANN401
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and (isinstance(value, float) or abs(value) <= _WHOLE):  # 3 is 3.0
+    if number and (isinstance(value, float) or abs(value) <= _EXACT_INTEGER):  # 3 also matches 3.0
         return models.FieldCondition(key=field, range=models.Range(gte=value, lte=value))
     return models.FieldCondition(key=field, match=models.MatchValue(value=value))
 

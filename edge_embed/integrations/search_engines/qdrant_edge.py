@@ -1,4 +1,4 @@
-"""A collection of Qdrant Edge: Qdrant's engine inside a process, whose folder goes to a device."""
+"""A collection of Qdrant Edge: Qdrant's engine within the process, on a folder without a server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,15 +28,15 @@ except ImportError:
 __all__ = ["QdrantEdgeCollection"]
 
 _PAGE = 10_000
-# Above, a float no longer tells a whole number from the next.
-_WHOLE = 2**53
+# Whole numbers above are not exact as float64.
+_EXACT_INTEGER = 2**53
 
 
 class QdrantEdgeCollection(Collection):
     """An open shard; see :class:`edge_embed.integrations.search_engines.base.Collection`.
 
-    It is a folder of its own, which can be copied where nobody has it open. What an index's facts
-    are stands in a file of that folder, since a shard remembers nothing beside its points.
+    A shard is a folder, which can be copied to another machine while no process has it open. The
+    settings of the index are in a file in that folder, as a shard stores nothing but points.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class QdrantEdgeCollection(Collection):
         """Open a shard.
 
         Args:
-            place: The folder of its folder.
-            name: The name of its folder.
+            place: The parent of the shard's folder.
+            name: The name of the shard's folder.
             key: Not used: there is no server.
-            create: Of the index that will fill it: makes the folder where it is missing.
+            create: The settings of the index that will fill it, to create a missing shard.
 
         Raises:
-            InputError: there is no such folder, or it holds something else.
+            InputError: there is no such folder, or it was not made by this package.
             SearchEngineError: another process has it open.
         """
         self.address = f"qdrant-edge:{place}#{name}"
@@ -67,12 +67,12 @@ class QdrantEdgeCollection(Collection):
                 part.write_text(facts_as_json(create), encoding="utf-8")
         known = facts.read_text(encoding="utf-8") if facts.is_file() else None
         self.facts = read_facts(self.address, known)
-        with self._told():
+        with self._client_errors():
             self._shard = self._open(folder)
         self._changed = False
 
     def upsert(self, entries: Sequence[Entry], vectors: Floats) -> None:
-        """Add entries, or replace those whose id is there; held by the engine on return."""
+        """Add entries, or replace those with the same ids; stored when the call returns."""
         points = [
             qdrant.Point(
                 entry_key(entry.id),
@@ -82,7 +82,7 @@ class QdrantEdgeCollection(Collection):
                     "number": entry.number,
                     "text": entry.text,
                     "metadata": dict(entry.metadata),
-                    "truths": _truths(entry.metadata),
+                    "truths": _booleans(entry.metadata),
                 },
             )
             for entry, vector in zip(entries, vectors.tolist(), strict=True)
@@ -90,7 +90,7 @@ class QdrantEdgeCollection(Collection):
         self._update(qdrant.UpdateOperation.upsert_points(points))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete entries by id; ids that are not there are passed over."""
+        """Delete entries by id; unknown ids are ignored."""
         self._update(qdrant.UpdateOperation.delete_points([entry_key(id_) for id_ in ids]))
 
     def _nearest(
@@ -105,16 +105,16 @@ class QdrantEdgeCollection(Collection):
             )
             for query in queries
         ]
-        with self._told():
+        with self._client_errors():
             answers = self._shard.query_batch(qdrant.QueryBatchRequest(requests))
         return [[_hit(point) for point in answer] for answer in answers]
 
     def held(self) -> Iterator[tuple[str, int]]:
-        """Yield id and number of every entry, in no order."""
+        """Yield id and number of every entry, in any order."""
         offset = None
         while True:
             request = qdrant.ScrollRequest(offset, _PAGE, with_payload=["id", "number"])
-            with self._told():
+            with self._client_errors():
                 page, offset = self._shard.scroll(request)
             for record in page:
                 yield record.payload["id"], record.payload["number"]
@@ -122,12 +122,12 @@ class QdrantEdgeCollection(Collection):
                 return
 
     def __len__(self) -> int:
-        with self._told():
+        with self._client_errors():
             return int(self._shard.count(qdrant.CountRequest(exact=True)))
 
     def close(self) -> None:
-        """Close the shard, and with it the folder for others."""
-        with self._told():
+        """Close the shard; another process can then open its folder."""
+        with self._client_errors():
             self._shard.close()
 
     def __exit__(
@@ -138,8 +138,8 @@ class QdrantEdgeCollection(Collection):
     ) -> None:
         try:
             if kind is None and self._changed:
-                with self._told():
-                    self._shard.optimize()  # the graph of neighbours, where there are enough texts
+                with self._client_errors():
+                    self._shard.optimize()  # builds the HNSW graph, if there are enough points
         finally:
             self.close()
 
@@ -150,43 +150,43 @@ class QdrantEdgeCollection(Collection):
         return qdrant.EdgeShard.create(str(folder), qdrant.EdgeConfig(vectors=size))
 
     def _update(self, operation: Any) -> None:  # noqa: ANN401
-        with self._told():
+        with self._client_errors():
             self._shard.update(operation)
             self._shard.flush()
         self._changed = True
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn the engine's errors into one line with its remedy."""
+    def _client_errors(self) -> Iterator[None]:
+        """Turn the engine's errors into a SearchEngineError."""
         try:
             yield
-        except Exception as error:  # it raises nothing narrower
+        except Exception as error:  # the engine raises no more specific class
             in_use = "WouldBlock" in str(error)
             reason = "a folder serves one process at a time" if in_use else str(error)
             raise SearchEngineError(f"cannot open {self.address}: {reason}") from error
 
 
 def _filter(choices: dict[str, list[Any]]) -> Any:  # noqa: ANN401
-    """Return the filter for payloads whose metadata has one of the values under each name."""
+    """Return the filter for ``choices``, see ``Collection._nearest``."""
     return qdrant.Filter(
         must=[
-            qdrant.Filter(should=[_fits(name, value) for value in values])
+            qdrant.Filter(should=[_equals(name, value) for value in values])
             for name, values in choices.items()
         ]
     )
 
 
-def _truths(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Spell the truth values: the client of 0.9 asks for the number 1 where True is to be found."""
+def _booleans(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the booleans as text, since qdrant-edge-py 0.9 would match True as the number 1."""
     return {name: str(value) for name, value in metadata.items() if isinstance(value, bool)}
 
 
-def _fits(name: str, value: Any) -> Any:  # noqa: ANN401
+def _equals(name: str, value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, bool):
         return qdrant.FieldCondition(f'truths."{name}"', match=qdrant.MatchValue(str(value)))
     field = f'metadata."{name}"'
     number = isinstance(value, (int, float))
-    if number and (isinstance(value, float) or abs(value) <= _WHOLE):  # 3 is 3.0
+    if number and (isinstance(value, float) or abs(value) <= _EXACT_INTEGER):  # 3 also matches 3.0
         return qdrant.FieldCondition(field, range=qdrant.RangeFloat(gte=value, lte=value))
     return qdrant.FieldCondition(field, match=qdrant.MatchValue(value))
 

@@ -1,6 +1,6 @@
-"""The search engines, of which help, errors and the way to a collection are made.
+"""The list of search engines, from which help texts, errors and collections are made.
 
-A new engine is a module beside this one, with a subclass of
+A new engine is a module in this folder, with a subclass of
 :class:`~edge_embed.integrations.search_engines.base.Collection`, and a line in :data:`ENGINES`.
 """
 
@@ -23,11 +23,11 @@ class Engine:
     """A search engine."""
 
     place: str
-    """What stands between the colon and the #, as help and errors write it."""
+    """The form of the part of an address between the colon and the #, for help and errors."""
     module: str
-    """Of its collection, imported when one is opened: its client may not be installed."""
+    """The module of its collection, imported at first use: its client may not be installed."""
     collection: str
-    """The class."""
+    """The name of the collection's class."""
 
 
 _HERE = "edge_embed.integrations.search_engines"
@@ -38,15 +38,15 @@ ENGINES: Mapping[str, Engine] = {
     "milvus": Engine("URL_OR_FILE.db", f"{_HERE}.milvus", "MilvusCollection"),
     "postgresql": Engine("//HOST/DATABASE", f"{_HERE}.postgresql", "PostgresqlCollection"),
 }
-"""Each engine by the name that addresses begin with."""
+"""Engines by the name that an address begins with."""
 
 ADDRESSES = " or ".join(f"{name}:{engine.place}#NAME" for name, engine in ENGINES.items())
-"""How addresses are written, for help and errors."""
+"""The forms of an address, for help and errors."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a collection is: ``ENGINE:PLACE#NAME``."""
+    """The address of a collection, ``ENGINE:PLACE#NAME``."""
 
     engine: str
     place: str
@@ -54,10 +54,10 @@ class Address:
 
     @classmethod
     def read(cls, text: str) -> "Address":
-        """Read an address.
+        """Parse an address.
 
         Raises:
-            InputError: it is none.
+            InputError: it has another form.
         """
         engine, _, rest = text.partition(":")
         place, _, name = rest.rpartition("#")

@@ -1,12 +1,12 @@
-"""The SQLite connections of one index file: opened with care, one to write, several to read.
+"""The SQLite connections of one index file: one to write, several to read.
 
-The file may come from somebody else, so only the schema that we make is opened, and nothing in it
-may run. It may be replaced while it is open: that is noticed by its inode, and the log of one file
-is never played into another.
+The file may be untrusted: only this package's schema is accepted, and views or triggers of others
+do not run. It may be replaced while it is open, which its inode shows; the write-ahead log of one
+file is never applied to another.
 
-No connection is carried into a forked process, where SQLite would take the locks of the parent for
-its own, and what is written there would be lost when the parent closes the file. They are closed
-before the fork, and opened again on both sides at the next use.
+Connections are not used in a forked process: SQLite would take the locks of the parent for its own,
+and writes would be lost when the parent closes the file. They are closed before the fork, and
+reopened in both processes at the next use.
 """
 
 import os
@@ -25,11 +25,11 @@ from edge_embed.tasks.index.sqlite_errors import sqlite_errors, stopped
 __all__ = ["Connections"]
 
 _WAIT = 30.0
-# Longest that a fork waits for those who read and write.
+# Longest that a fork waits for readers and the writer, in seconds.
 _FORK_WAIT = 5.0
-# Virtual machine steps of SQLite between two looks whether to stop: about a millisecond.
+# Instructions of SQLite's virtual machine between two calls of ``stop``: about a millisecond.
 _STEPS = 20_000
-# How a file with a log is opened by whoever may not write.
+# URI parameters for a file with a write-ahead log that this user may only read.
 _LOGGED = "?mode=ro"
 
 Check = Callable[[sqlite3.Connection], None]
@@ -46,7 +46,7 @@ class Connections:
             check: Called with a new connection before anything else is done with it.
 
         Raises:
-            InputError: it is no index of ours, or damaged.
+            InputError: it is no index of this package, or damaged.
         """
         self._path, self._check = path, check
         self._changed = threading.Condition(threading.RLock())
@@ -57,15 +57,15 @@ class Connections:
         self._replacing = False
         self._inode: tuple[int, ...] | None = None
         self._mode = ""
-        self._shut = self._closed = self._carried = self._paused = False
+        self._closed_for_fork = self._closed = self._open_at_fork = self._paused = False
         self.generation = 0
-        """Goes up whenever another file was found in its place."""
+        """How often the file was replaced by another since it was first opened."""
         self._open()
         _every.add(self)
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection to read with; others read and write meanwhile."""
+        """Lend a connection for reading; other threads can read and write at the same time."""
         with sqlite_errors(self._path):
             connection = self._lend()
         stop = getattr(self._local, "stop", None)
@@ -84,12 +84,12 @@ class Connections:
 
     @contextmanager
     def writer(self) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction: all of it, on the disk, or nothing."""
+        """Run the block as one transaction, which is on disk at the end, or rolled back."""
         with self._writing, sqlite_errors(self._path):
             self.refresh()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                if self._found() != self._inode:  # while this waited for its turn
+                if self._found() != self._inode:  # replaced while this waited for the lock
                     raise OutputError(
                         f"{self._path} was replaced while it was to be written; nothing was "
                         "written: run again"
@@ -107,13 +107,16 @@ class Connections:
         while True:
             self.refresh()
             with self._changed, sqlite_errors(self._path):
-                if not self._shut:
+                if not self._closed_for_fork:
                     ((version,),) = self._watcher.execute("PRAGMA data_version").fetchall()
                     return self.generation, int(version)
 
     @contextmanager
     def stopping(self, stop: Callable[[], bool]) -> Iterator[None]:
-        """Let ``stop`` end what this thread reads within the block, about every millisecond."""
+        """Interrupt this thread's queries within the block once ``stop`` returns True.
+
+        It is called about every millisecond.
+        """
         self._local.stop = stop
         try:
             yield
@@ -121,25 +124,25 @@ class Connections:
             self._local.stop = None
 
     def check_stop(self) -> None:
-        """Raise where this thread's work is to stop.
+        """Call this thread's ``stop``, if it is within :meth:`stopping`.
 
         Raises:
-            EdgeEmbedError: it is.
+            EdgeEmbedError: ``stop`` returned True.
         """
         stop = getattr(self._local, "stop", None)
         if stop is not None and stop():
             raise stopped()
 
     def refresh(self) -> None:
-        """Open the file that is there now, if it is another one.
+        """Reopen the file if it was replaced by another, or closed for a fork.
 
         Raises:
-            InputError: that is no index of ours, or damaged; or it was at work when this process
-                was forked.
+            InputError: it is no index of this package, or damaged; or it was in use when this
+                process was forked.
         """
         if not self._stale():
             return
-        self._refuse_carried()
+        self._refuse_open_at_fork()
         with self._writing, self._changed:
             if not self._stale():
                 return
@@ -147,8 +150,7 @@ class Connections:
             try:
                 while self._lent:
                     self._changed.wait()
-                # Its log must not be found by the new file: written into the old one, wherever
-                # that is now.
+                # The old file's log must not be left beside the new file: apply it to the old one.
                 with suppress(sqlite3.Error):
                     self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self.close()
@@ -161,7 +163,7 @@ class Connections:
 
     def close(self) -> None:
         """Close all connections that are not lent."""
-        if self._carried:
+        if self._open_at_fork:
             return
         with self._changed:
             self._closed = True
@@ -170,45 +172,47 @@ class Connections:
             self._idle.clear()
 
     def pause(self) -> None:
-        """Close all connections before a fork, and hold the locks until :meth:`go_on`."""
+        """Close all connections before a fork, and hold the locks until :meth:`resume`."""
         self._paused = self._writing.acquire(timeout=_FORK_WAIT)
         if not self._paused:
             return
         self._changed.acquire()
-        if self._closed or self._carried:
+        if self._closed or self._open_at_fork:
             return
         idle = self._changed.wait_for(lambda: not self._lent, _FORK_WAIT)
         if idle and not self._writer.in_transaction:
             self.close()
-            self._shut = True
+            self._closed_for_fork = True
 
-    def go_on(self) -> None:
-        """Release the locks, in the process that has forked."""
+    def resume(self) -> None:
+        """Release the locks after a fork, in the parent."""
         if self._paused:
             self._changed.release()
             self._writing.release()
 
     def forked(self) -> None:
-        """Reset the state in the forked process; never touch connections that are still open."""
+        """Reset the state after a fork, in the child; connections still open are never used."""
         self._changed = threading.Condition(threading.RLock())
         self._writing = threading.RLock()
         self._replacing = False
-        if not (self._shut or self._closed or self._carried):
-            self._carried = True
+        if not (self._closed_for_fork or self._closed or self._open_at_fork):
+            self._open_at_fork = True
             _inherited.append((self._writer, self._watcher, *self._idle))
             if self._inode is not None:
-                _carried_files.add(self._inode[:2])
+                _files_open_at_fork.add(self._inode[:2])
 
-    def _refuse_carried(self) -> None:
+    def _refuse_open_at_fork(self) -> None:
         found = self._found()
-        if self._carried or (found is not None and found[:2] in _carried_files):
+        if self._open_at_fork or (found is not None and found[:2] in _files_open_at_fork):
             raise InputError(
                 f"{self._path} was at work when this process was forked from the one that had it "
                 "open: open it after the fork, or start processes by spawn"
             )
 
     def _stale(self) -> bool:
-        return self._shut or self._carried or self._found() not in (self._inode, None)
+        return (
+            self._closed_for_fork or self._open_at_fork or self._found() not in (self._inode, None)
+        )
 
     def _lend(self) -> sqlite3.Connection:
         while True:
@@ -216,7 +220,7 @@ class Connections:
             with self._changed:
                 while self._replacing:
                     self._changed.wait()
-                if self._shut:
+                if self._closed_for_fork:
                     continue
                 if self._idle:
                     self._lent += 1
@@ -225,14 +229,14 @@ class Connections:
                 if self._found() in (self._inode, None):
                     self._lent += 1
                     return connection
-                connection.close()  # of another file, put there since
+                connection.close()  # the file was replaced in between
 
     def _open(self) -> None:
         if not self._path.is_file():
             raise InputError(
                 f"no index {self._path}: create it with 'edge-embed index create {self._path}'"
             )
-        self._refuse_carried()
+        self._refuse_open_at_fork()
         refuse_foreign_log(self._path)
         with sqlite_errors(self._path):
             self._mode = _reading_mode(self._path)
@@ -240,8 +244,8 @@ class Connections:
             self._writer = self._connect()
             try:
                 self._check(self._writer)
-                # Our own triggers write full-text search's tables, which older versions of SQLite
-                # take for unsafe; that they are our own was looked at.
+                # Older versions of SQLite take this package's triggers, which write the tables of
+                # the full-text search, for unsafe. The check has compared them with our schema.
                 self._writer.execute("PRAGMA trusted_schema = ON")
                 if not self._mode:
                     self._writer.execute("PRAGMA journal_mode = WAL")
@@ -250,15 +254,15 @@ class Connections:
                 self._writer.close()
                 raise
             self._inode = found
-            self._shut = self._closed = False
+            self._closed_for_fork = self._closed = False
 
     def _found(self) -> tuple[int, ...] | None:
-        """Return what tells the file that is there; None for none, perhaps on its way."""
+        """Return a value that identifies the file now at the path; None if there is none."""
         try:
             facts = os.stat(self._path)  # noqa: PTH116
         except OSError:
             return None
-        # SQLite looks for changes of a file that it takes for immutable no more than once.
+        # SQLite does not notice changes of a file opened as immutable, so its time is compared.
         return facts.st_dev, facts.st_ino, facts.st_mtime_ns if self._mode else 0
 
     def _connect(self) -> sqlite3.Connection:
@@ -269,7 +273,7 @@ class Connections:
             isolation_level=None,
             check_same_thread=False,
         )
-        # A view or a trigger of somebody else must not call functions; see
+        # Views and triggers of an untrusted file must not call functions, see
         # https://www.sqlite.org/security.html.
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -292,7 +296,7 @@ class Connections:
 
 _every: "weakref.WeakSet[Connections]" = weakref.WeakSet()
 _inherited: list[tuple[sqlite3.Connection, ...]] = []
-_carried_files: set[tuple[int, ...]] = set()
+_files_open_at_fork: set[tuple[int, ...]] = set()
 
 
 def _at_fork(what: Callable[[Connections], None]) -> Callable[[], None]:
@@ -306,16 +310,16 @@ def _at_fork(what: Callable[[Connections], None]) -> Callable[[], None]:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_at_fork(Connections.pause),
-        after_in_parent=_at_fork(Connections.go_on),
+        after_in_parent=_at_fork(Connections.resume),
         after_in_child=_at_fork(Connections.forked),
     )
 
 
 def _reading_mode(path: Path) -> str:
-    """Return how to open a file where this user may only read; empty where it may write as well.
+    """Return the URI parameters for a file that this user may only read; "" if it may write.
 
-    To read, SQLite writes a shared memory beside the file, unless that is there already (because
-    another process writes) or the file is said not to change.
+    Even to read, SQLite creates a file of shared memory next to the index, unless it exists already
+    (as another process writes) or the index is opened as immutable.
     """
     if os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK):
         return ""
@@ -327,7 +331,7 @@ def _reading_mode(path: Path) -> str:
 
 
 def _count_write(connection: sqlite3.Connection) -> None:
-    """Count a transaction on the page of the facts, so that each log names its file."""
+    """Count a transaction in the table ``facts``, by which a log is recognised as this file's."""
     row = connection.execute("SELECT value FROM facts WHERE name = 'writes'").fetchone()
     count = int(row[0]) + 1 if row is not None else 1
     connection.execute("INSERT OR REPLACE INTO facts VALUES ('writes', ?)", (f"{count:020}",))

@@ -1,7 +1,7 @@
-"""Whether a write-ahead log belongs to the index beside it.
+"""Check whether a write-ahead log belongs to the index next to it.
 
-A file may be replaced while it is in use, or copied without its log: SQLite would play the log of
-one into the other.
+An index may be replaced while it is in use, or copied without its log. SQLite would then apply the
+log of one file to the other.
 """
 
 import re
@@ -16,7 +16,7 @@ from edge_embed.errors import InputError
 __all__ = ["refuse_foreign_log"]
 
 _WAL_HEADER, _FRAME_HEADER = 32, 24
-# What the facts' page holds: a random name, and how many transactions the file has seen.
+# Rows of the table ``facts``, as bytes of its page: a random name, and the count of transactions.
 _IDENTITY = re.compile(rb"identity([0-9a-f]{32})")
 _WRITES = re.compile(rb"writes(\d{20})")
 
@@ -25,11 +25,11 @@ def refuse_foreign_log(path: Path) -> None:
     """Refuse a write-ahead log that does not continue the file beside it.
 
     Raises:
-        InputError: it is another file's.
+        InputError: the log is that of another file.
     """
     log = path.with_name(f"{path.name}-wal")
     what = None
-    with suppress(OSError, sqlite3.Error, ValueError, TypeError):  # told when it is opened
+    with suppress(OSError, sqlite3.Error, ValueError, TypeError):  # reported when it is opened
         what = _foreign(log, path)
     if what is not None:
         raise InputError(
@@ -39,10 +39,10 @@ def refuse_foreign_log(path: Path) -> None:
 
 
 def _foreign(log: Path, path: Path) -> str | None:
-    """Say of what a log is, if not of the file beside it."""
+    """Return a description of the log's file; None if it is the one next to it."""
     if not log.exists() or log.stat().st_size <= _WAL_HEADER:
         return None
-    # Read without the log.
+    # As immutable, so that SQLite does not apply the log.
     address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
     connection = sqlite3.connect(address, uri=True)
     try:
@@ -52,7 +52,7 @@ def _foreign(log: Path, path: Path) -> str | None:
         facts = dict(connection.execute("SELECT name, value FROM facts"))
     finally:
         connection.close()
-    for page in _logged_pages(log, root):  # the first says it; later ones continue it
+    for page in _logged_pages(log, root):  # the oldest decides
         identity, writes = _IDENTITY.search(page), _WRITES.search(page)
         if identity is not None and identity[1].decode() != facts["identity"]:
             return "another index"
@@ -63,7 +63,7 @@ def _foreign(log: Path, path: Path) -> str | None:
 
 
 def _logged_pages(log: Path, number: int) -> Iterator[bytes]:
-    """Yield what a log holds of one page, oldest first."""
+    """Yield the versions of one page in a log, oldest first."""
     with log.open("rb") as file:
         header = file.read(_WAL_HEADER)
         size, salts = int.from_bytes(header[8:12], "big"), header[16:24]
