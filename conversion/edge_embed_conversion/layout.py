@@ -7,29 +7,18 @@ Files are copied byte for byte. Two are made where the source lacks them, with a
 
 import json
 import shutil
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 from edge_embed.errors import InputError, MissingExtraError, ModelFormatError
-from edge_embed.model.config import ModelConfig, PoolingMode
+from edge_embed.model.config import POOLING_KEYS, ModelConfig, PoolingMode
 from edge_embed.model.json_files import load_json, read_json
 from edge_embed.model.kinds import require_encoder
 from edge_embed.model.paths import path_inside
 from edge_embed_conversion.console import say
 
-__all__ = ["POOLING_KEYS", "copy_tokenizer", "write_layout"]
-
-# sentence-transformers' file format for 1_Pooling/config.json, readable by all of its versions.
-POOLING_KEYS: Mapping[PoolingMode, str] = {
-    "cls": "pooling_mode_cls_token",
-    "mean": "pooling_mode_mean_tokens",
-    "max": "pooling_mode_max_tokens",
-    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
-    "weightedmean": "pooling_mode_weightedmean_tokens",
-    "lasttoken": "pooling_mode_lasttoken",
-}
+__all__ = ["copy_tokenizer", "write_layout"]
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -168,7 +157,8 @@ def _write_modules(source: Path, folder: Path, pooling: PoolingMode | None) -> N
     if hidden_size is None:
         raise ModelFormatError(f"{source / 'config.json'} does not say its hidden_size")
     say(f"layout: {pooling} pooling, as --pooling states")
-    flags = {key: mode == pooling for mode, key in POOLING_KEYS.items()}
+    # The boolean keys, which all versions of sentence-transformers can read.
+    flags = {key: mode == pooling for key, mode in POOLING_KEYS.items()}
     (folder / "1_Pooling").mkdir()
     _write_json(
         folder / "1_Pooling" / "config.json", {"word_embedding_dimension": hidden_size, **flags}

@@ -5,7 +5,7 @@ equal token count, so there is no padding and no mask.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,19 +112,26 @@ def apply_head(vectors: Vectors, head: Sequence[HeadStep]) -> Vectors:
 
 def _pool(hidden: Vectors, mode: PoolingMode) -> Vectors:
     """Pool (batch, tokens, hidden) to (batch, hidden), as sentence-transformers defines it."""
-    tokens = hidden.shape[1]
-    pooled: Vectors
-    if mode == "cls":
-        pooled = hidden[:, 0]
-    elif mode == "lasttoken":
-        pooled = hidden[:, -1]
-    elif mode == "max":
-        pooled = hidden.max(axis=1)
-    elif mode == "mean":
-        pooled = hidden.mean(axis=1)
-    elif mode == "mean_sqrt_len_tokens":
-        pooled = hidden.sum(axis=1) / np.float32(np.sqrt(tokens))
-    else:  # weightedmean: a token's weight is its position, counted from 1
-        weights = np.arange(1, tokens + 1, dtype=np.float32)
-        pooled = np.einsum("bth,t->bh", hidden, weights / weights.sum())
+    return _MODES[mode](hidden)
+
+
+def _mean_sqrt(hidden: Vectors) -> Vectors:
+    pooled: Vectors = hidden.sum(axis=1) / np.float32(np.sqrt(hidden.shape[1]))
     return pooled
+
+
+def _weighted_mean(hidden: Vectors) -> Vectors:
+    """Pool with each token's position, counted from 1, as its weight."""
+    weights = np.arange(1, hidden.shape[1] + 1, dtype=np.float32)
+    pooled: Vectors = np.einsum("bth,t->bh", hidden, weights / weights.sum())
+    return pooled
+
+
+_MODES: Mapping[PoolingMode, Callable[[Vectors], Vectors]] = {
+    "cls": lambda hidden: hidden[:, 0],
+    "max": lambda hidden: hidden.max(axis=1),
+    "mean": lambda hidden: hidden.mean(axis=1),
+    "mean_sqrt_len_tokens": _mean_sqrt,
+    "weightedmean": _weighted_mean,
+    "lasttoken": lambda hidden: hidden[:, -1],
+}

@@ -19,6 +19,7 @@ from edge_embed.model.variants import TABLES, VARIANTS, choose_variant, variants
 from edge_embed.vectors import Similarity
 
 __all__ = [
+    "POOLING_KEYS",
     "VARIANTS",
     "ModelConfig",
     "PoolingMode",
@@ -28,8 +29,7 @@ __all__ = [
 
 PoolingMode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
-# The older boolean keys of 1_Pooling/config.json, in sentence-transformers' concatenation order.
-_POOLING_KEYS: Mapping[str, PoolingMode] = {
+POOLING_KEYS: Mapping[str, PoolingMode] = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -37,6 +37,7 @@ _POOLING_KEYS: Mapping[str, PoolingMode] = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+"""The older boolean keys of 1_Pooling/config.json, in the order of concatenation."""
 
 # The token limit of a table of token vectors: the table sets none, but memory is bounded.
 _TABLE_LIMIT = 1 << 16
@@ -249,7 +250,7 @@ def _pooling_modes(pooling: dict[str, Any], file: Path) -> tuple[PoolingMode, ..
     modes: list[Any]
     if mode is None:
         modes = [
-            name for key, name in _POOLING_KEYS.items() if typed(bool | None, pooling.get(key), key)
+            name for key, name in POOLING_KEYS.items() if typed(bool | None, pooling.get(key), key)
         ]
     else:
         modes = [mode] if isinstance(mode, str) else list(mode)

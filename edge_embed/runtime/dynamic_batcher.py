@@ -164,6 +164,15 @@ class DynamicBatcher:
         request.future.add_done_callback(lambda _: self._leave(waiting()))
         return request.future
 
+    def check_room(self, texts: int) -> None:
+        """Check that the queue has room for texts of one token each; to call before tokenization.
+
+        Raises:
+            OverloadedError: it has none.
+        """
+        if self._waiting + texts > self.queue_tokens:
+            raise OverloadedError("the queue is full", retry_after=self.seconds_to_drain())
+
     def seconds_to_drain(self) -> int:
         """Estimate the seconds until the queue is empty, at least 1, from the speed so far."""
         if not self._computed:

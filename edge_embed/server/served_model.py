@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import Truncation, finish, prepare, prepare_ids
-from edge_embed.errors import InputError, OverloadedError
+from edge_embed.errors import InputError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.fingerprint import folder_fingerprint, model_fingerprint
 from edge_embed.model.locate import resolve_model
@@ -192,9 +192,7 @@ class ServedModel:
         *,
         states: bool = False,
     ) -> Embedded:
-        if batcher.waiting_tokens + len(texts) > batcher.queue_tokens:
-            # A text has at least one token: refuse before tokenization if even so few do not fit.
-            raise OverloadedError("the queue is full", retry_after=batcher.seconds_to_drain())
+        batcher.check_room(len(texts))
         prompt = self._prompt(texts, options)
         with caller.stage("tokenize"):
             if sum(len(text) for text in texts) > _FEW_CHARACTERS:

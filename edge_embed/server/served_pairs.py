@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import OverloadedError
 from edge_embed.model.fingerprint import folder_fingerprint
 from edge_embed.pairs.cosine import PairTexts
 from edge_embed.pairs.scorer import PairScorer, activated
@@ -103,9 +102,7 @@ class ServedPairs:
         """
         caller.add_texts(len(pairs))
         batcher = self._batcher
-        if batcher.waiting_tokens + len(pairs) > batcher.queue_tokens:
-            # Refused for its least number of tokens, before they are counted.
-            raise OverloadedError("the queue is full", retry_after=batcher.seconds_to_drain())
+        batcher.check_room(len(pairs))
         with caller.stage("tokenize"):
             if _characters(pairs) > _FEW_CHARACTERS:
                 tokenized = await caller.run("long", lambda: self._tokenize(pairs))

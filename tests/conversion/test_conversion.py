@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import pytest
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, ModelFormatError, OutputError
-from edge_embed.model.config import ModelConfig
+from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.receipt import check_files, read_receipt
 from edge_embed_conversion import convert as convert_module
 from edge_embed_conversion.calibration import TextSet, shipped_texts
@@ -257,6 +257,13 @@ def test_pooling_is_never_guessed(copy: Path, tmp_path: Path) -> None:
     convert(copy, tmp_path / "out", precision="fp32", pooling="cls")
     config = ModelConfig.from_folder(tmp_path / "out")
     assert (config.pooling, config.normalize, config.dim) == (("cls",), False, 32)
+
+
+@pytest.mark.parametrize("mode", get_args(PoolingMode))
+def test_every_pooling_mode_can_be_stated(copy: Path, tmp_path: Path, mode: PoolingMode) -> None:
+    (copy / "modules.json").unlink()
+    convert(copy, tmp_path / "out", precision="fp32", pooling=mode)  # compares with the reference
+    assert ModelConfig.from_folder(tmp_path / "out").pooling == (mode,)
 
 
 @pytest.mark.parametrize("key", ["hidden_size", "dim", "d_model"])
