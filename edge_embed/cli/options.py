@@ -59,8 +59,7 @@ class ModelOptions:
 
         Args:
             model: A folder, a shipped model's name, or a hub id.
-            encoder: A loaded model, to share as the encoder of the pair model's cosine if it is
-                the same.
+            encoder: A loaded model, as for :class:`~edge_embed.pairs.scorer.PairScorer`.
 
         Raises:
             InputError: the model has several outputs.

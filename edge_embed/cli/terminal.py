@@ -83,7 +83,7 @@ def progress_bar(total: int | None, what: str, *, done: int = 0) -> "tqdm[NoRetu
 
 @contextmanager
 def counting(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    """Show such a bar, and give what moves it: the number of texts that were done since."""
+    """Show such a bar within the block; the function given takes the number of further texts."""
     with progress_bar(total, what) as bar:
 
         def count(done: int) -> None:

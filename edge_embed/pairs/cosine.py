@@ -1,4 +1,4 @@
-"""The cosine that a pair model weighs in: which encoder it is of, and whose texts."""
+"""The cosine that a pair model adds to its output: its encoder, and the texts of the pairs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ Floats = npt.NDArray[np.float32]
 
 
 class CosineEncoder:
-    """The encoder that a pair model names: found at once, loaded when it is first asked for.
+    """The encoder that a pair model names: located at once, loaded at first use.
 
-    Whoever has the same encoder already (:attr:`fingerprint`) need not load a second copy.
+    A program with the same encoder in memory (same :attr:`fingerprint`) can use that one instead.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class CosineEncoder:
         """Find the encoder.
 
         Args:
-            folder: The pair model's.
-            share: What it says of the cosine.
-            load: Loads the encoder of a folder.
-            loaded: An encoder that is loaded already; it is taken if it is the same.
+            folder: The pair model's folder, for errors.
+            share: The pair model's settings of the cosine.
+            load: Loads an encoder from its folder.
+            loaded: A loaded encoder, which is used if it is the same.
 
         Raises:
             ModelNotFoundError: there is no such encoder.
-            ModelFormatError: its folder is incomplete, or no encoder's.
+            ModelFormatError: its folder is incomplete, or is not that of an encoder.
         """
         self.share = share
         try:
@@ -61,7 +61,7 @@ class CosineEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """What tells it from other models, as its files are now."""
+        """The fingerprint of the encoder's files as they are now."""
         return folder_fingerprint(self.config, self.variant)
 
     @property
@@ -71,7 +71,7 @@ class CosineEncoder:
 
     @property
     def embedder(self) -> Embedder:
-        """The encoder, loaded.
+        """The encoder, loaded at first use.
 
         Raises:
             ModelFormatError: its files are damaged.
@@ -82,10 +82,10 @@ class CosineEncoder:
             return self._embedder
 
     def added(self, pairs: Sequence[Sequence[str]]) -> Floats:
-        """Return what the cosine of each pair adds to its output, float32 (n, 1).
+        """Return the number to add to the output of each pair, float32 (n, 1).
 
         Raises:
-            InputError: an item is no text.
+            InputError: an item is not a string.
         """
         texts = PairTexts.of(pairs)
         vectors = self.embedder.encode(texts.texts, normalize=True, truncation="ignore")
@@ -94,24 +94,28 @@ class CosineEncoder:
 
 @dataclass(frozen=True)
 class PairTexts:
-    """The texts of some pairs, each once: a query that stands in each pair is embedded once."""
+    """The distinct texts of pairs, so that a query that is part of all pairs is embedded once."""
 
     texts: list[str]
     rows: npt.NDArray[np.int64]
-    """(pairs, 2): which of the texts a pair has."""
+    """Indices of the two texts of each pair, (pairs, 2)."""
 
     @classmethod
     def of(cls, pairs: Sequence[Sequence[str]]) -> "PairTexts":
-        """Collect them.
+        """Collect the distinct texts of ``pairs``.
 
         Raises:
-            InputError: an item is no text.
+            InputError: an item is not a string.
         """
         numbers = distinct([text for pair in pairs for text in pair])
         rows = [[numbers[text] for text in pair] for pair in pairs]
         return cls(list(numbers), np.array(rows, np.int64).reshape(-1, 2))
 
     def cosines(self, vectors: Floats) -> Floats:
-        """Return the cosine of each pair, float32 (pairs,), of vectors (texts, dim) of length 1."""
+        """Return the cosine of each pair, float32 (pairs,).
+
+        Args:
+            vectors: The vectors of :attr:`texts`, of unit length, float32 (texts, dim).
+        """
         first, second = vectors[self.rows[:, 0]], vectors[self.rows[:, 1]]
         return np.asarray(np.einsum("ij,ij->i", first, second), np.float32)

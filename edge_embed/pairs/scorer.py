@@ -82,8 +82,8 @@ class PairScorer:
                 :class:`~edge_embed.Embedder`.
             revision: Branch, tag or commit of a hub id.
             verify: Check every file against the hashes in the model's receipt first.
-            encoder: A model that is loaded already. Where the folder weighs in the cosine of an
-                encoder and this is the same, it is used; else that is loaded at the first call.
+            encoder: A loaded model. If the pair model adds the cosine of this encoder to its
+                output, it is used; another encoder is loaded at the first call.
 
         Raises:
             ModelNotFoundError: no such model.
@@ -103,7 +103,7 @@ class PairScorer:
             cache_dir=cache_folder(cache),
         )
         self.cosine: CosineEncoder | None = None
-        """The encoder whose cosine the folder weighs in; None where it names none."""
+        """The encoder whose cosine is added to the output; None if the folder names none."""
         if self.config.cosine is not None:
 
             def load(place: Path) -> Embedder:

@@ -20,9 +20,9 @@ def run_every_shape(engine: BatchEngine, planner: _Planner, *, dim: int) -> None
     """Run every input shape once, so that no later call waits for a compilation.
 
     Args:
-        engine: What computes.
-        planner: What puts its texts into batches.
-        dim: Numbers that the engine gives a text.
+        engine: The engine to warm up.
+        planner: The planner of its batches.
+        dim: Width of the engine's output.
     """
     for batch in planner.warm_up():
         out = np.empty((len(batch.texts), dim), np.float32)

@@ -1,4 +1,4 @@
-"""Who embeds texts for the cosine that a served pair model weighs in."""
+"""The encoder of a served pair model, for the cosine that is added to the model's output."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,9 +13,9 @@ __all__ = ["PairEncoder"]
 
 
 class PairEncoder:
-    """The encoder of a served pair model: one that clients are served with, if it is the same.
+    """The encoder of a served pair model: a model of the server, if there is the same.
 
-    Else a copy of its own, with a queue of its own. All methods are for one event loop.
+    Otherwise it is loaded in addition, with a queue of its own. For one event loop.
     """
 
     def __init__(
@@ -25,13 +25,13 @@ class PairEncoder:
         pool: ModelPool,
         load: Callable[[ModelSource], ServedModel],
     ) -> None:
-        """Know the encoder; see :meth:`start`.
+        """Store the arguments; :meth:`start` finds or loads the encoder.
 
         Args:
-            encoder: What the pair model's folder names.
-            name: What a copy of its own is called in metrics.
-            pool: The models that are served.
-            load: Loads one, in a thread.
+            encoder: The encoder that the pair model's folder names.
+            name: The name in metrics of an encoder that is loaded in addition.
+            pool: The server's models.
+            load: Loads a model; called in a thread.
         """
         self._encoder, self._pool, self._load = encoder, pool, load
         self._name = name
@@ -39,15 +39,15 @@ class PairEncoder:
         self._own: ServedModel | None = None
         self._loading = asyncio.Lock()
         self.fingerprint = ""
-        """Of the encoder; none before :meth:`start`."""
+        """The encoder's fingerprint; "" before :meth:`start`."""
 
     @property
     def own(self) -> ServedModel | None:
-        """The copy of its own, if there is one."""
+        """The encoder if it was loaded in addition, else None."""
         return self._own
 
     async def start(self) -> None:
-        """Find the encoder among the models that are served, or load it.
+        """Find the encoder among the server's models, or load it.
 
         Raises:
             ModelFormatError: its files are damaged.
@@ -59,11 +59,11 @@ class PairEncoder:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[ServedModel]:
-        """Hold the encoder.
+        """Give the encoder, which is not unloaded within the block.
 
         Raises:
             StatusError: it cannot be loaded again (503).
-            OverloadedError: models at work take the whole memory.
+            OverloadedError: models in use take all of the memory.
         """
         if self._served is not None:
             async with self._pool.use(self._served) as served:
@@ -74,7 +74,7 @@ class PairEncoder:
         yield self._own or await self._load_own()
 
     async def close(self) -> None:
-        """Finish what waits for the copy of its own, if there is one."""
+        """Finish the queue of an encoder that was loaded in addition, and end its threads."""
         if self._own is not None:
             await asyncio.to_thread(self._own.close)
 
@@ -83,12 +83,12 @@ class PairEncoder:
             try:
                 if source.fingerprint() == self.fingerprint:
                     return source.name
-            except (EdgeEmbedError, OSError):  # told to whoever asks for that model
+            except (EdgeEmbedError, OSError):  # reported to requests for that model
                 continue
         return None
 
     async def _is_same(self, served: ServedModel) -> bool:
-        if served.fingerprint != self.fingerprint:  # loaded anew, maybe with the encoder's files
+        if served.fingerprint != self.fingerprint:  # reloaded, maybe with the encoder's files
             self.fingerprint = await asyncio.to_thread(lambda: self._encoder.fingerprint)
         return served.fingerprint == self.fingerprint
 

@@ -1,4 +1,4 @@
-"""A pair model that a server holds: the queue before it, and pairs to scores."""
+"""A pair model of the server, with its queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,24 +24,24 @@ __all__ = ["ScoredPairs", "ServedPairs"]
 
 Floats = npt.NDArray[np.float32]
 
-# Characters that are tokenized at once; more would hold up other requests.
+# Pairs with more characters are tokenized in a thread, not to block the event loop.
 _FEW_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """Scores and what they took."""
+    """The scores of a request's pairs."""
 
     scores: Floats
-    """(pairs, labels)."""
+    """Float32 (pairs, labels)."""
     tokens: int
-    """Tokens read."""
+    """Number of tokens of all pairs."""
     truncated: int
-    """Pairs that were cut."""
+    """Number of pairs that were cut."""
 
 
 class ServedPairs:
-    """A loaded pair model and the queue before it."""
+    """A loaded pair model with its queue."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class ServedPairs:
         limits: Limits,
         metrics: Metrics,
     ) -> None:
-        """Start the queue; every shape is compiled first, so that no request waits for it.
+        """Compile every input shape, so that no request waits for it, and start the queue.
 
         Args:
             scorer: The model.
-            encoder: What embeds texts for the cosine that the model weighs in, if it does.
-            limits: What the server takes at most.
-            metrics: Where pairs are counted.
+            encoder: The encoder of the cosine that is added to the output; None if there is none.
+            limits: The server's limits.
+            metrics: The server's metrics.
         """
         self.scorer, self.name = scorer, scorer.name
         self._encoder, self._metrics = encoder, metrics
@@ -73,7 +73,7 @@ class ServedPairs:
         )
 
     def weighs(self, served: ServedModel) -> bool:
-        """Whether a model is the encoder whose cosine this one weighs in."""
+        """Return whether a model is the encoder whose cosine is added to this one's output."""
         return self._encoder is not None and self._encoder.fingerprint == served.fingerprint
 
     async def score(
@@ -88,17 +88,17 @@ class ServedPairs:
         """Score pairs, together with those of other requests.
 
         Args:
-            caller: Who asks.
+            caller: The request.
             pairs: Two texts each.
-            cosines: Float32 (pairs,), where they are known of the encoder (:meth:`weighs`).
-            raw: Give the model's own outputs, before any activation.
-            cut: Cut pairs over the limit, or refuse them.
+            cosines: The cosine of each pair if known (:meth:`weighs`), float32 (pairs,).
+            raw: Return logits, without the activation.
+            cut: Cut pairs over the token limit, instead of refusing them.
 
         Raises:
-            StatusError: there are too many (413), or no result in time (503).
-            InputError: a pair is not two texts.
-            TextTooLongError: a pair is over the limit, and is not to be cut.
-            OverloadedError: too much is waiting.
+            StatusError: there are too many pairs (413), or no result in time (503).
+            InputError: a pair is not two strings.
+            TextTooLongError: a pair is over the limit, with ``cut=False``.
+            OverloadedError: the queue is full.
         """
         caller.add_texts(len(pairs))
         batcher = self._batcher
@@ -130,11 +130,11 @@ class ServedPairs:
 
     @property
     def waiting_tokens(self) -> int:
-        """Tokens that wait for this model."""
+        """Number of tokens in the queue."""
         return self._batcher.waiting_tokens
 
     def close(self) -> None:
-        """Finish what waits and end the threads."""
+        """Finish the queue and end its threads."""
         self._batcher.close()
 
     async def _cosines(self, caller: Caller, encoder: PairEncoder, pairs: Sequence[Any]) -> Floats:
