@@ -7,7 +7,7 @@ import click
 
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.options import ModelOptions, input_options, model_options
-from edge_embed.cli.paths import claim_paths
+from edge_embed.cli.paths import claim_paths, require_file
 from edge_embed.cli.terminal import check_suffix, echo, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
@@ -90,8 +90,7 @@ def cluster_command(
     from edge_embed.tasks.clustering.leiden import cluster
     from edge_embed.tasks.clustering.map import cluster_map, require_map
 
-    if source is None or source == "-":
-        raise click.UsageError("give the texts with -i FILE; they are read more than once")
+    source = require_file("-i", source, "texts")
     if earlier is not None and (report is not None or plot is not None):
         raise click.UsageError("--assign makes no new clusters: leave out --report and --plot")
     target = Path(output)

@@ -10,7 +10,7 @@ import click
 from edge_embed.cli.corpus_embedding import CorpusEmbedding
 from edge_embed.cli.duplicate_search import DuplicateSearch
 from edge_embed.cli.options import ModelOptions, input_options, model_options
-from edge_embed.cli.paths import claim_paths
+from edge_embed.cli.paths import claim_paths, require_file
 from edge_embed.cli.terminal import check_suffix, echo, is_terminal, say_recall
 from edge_embed.errors import InputError
 from edge_embed.files.record_file import RecordFile
@@ -123,8 +123,9 @@ def dedup_command(
 
     A run that was killed resumes when the same command is started again.
     """
-    if source is None or source == "-":
-        raise click.UsageError("give the records with -i FILE; they are read more than once")
+    source = require_file("-i", source, "records")
+    if against is not None:
+        require_file("--against", against, "records")
     if earlier is not None and (target_size is not None or threshold is None):
         raise click.UsageError("--rethreshold takes a stricter --threshold, and no --target-size")
     if cluster is None and partitions is not None:
@@ -219,7 +220,9 @@ def _confirmed(
         known = {} if reference is None else dict(zip(others, reference.texts(others), strict=True))
         both = [(texts[row], (known if is_ref else texts)[p]) for row, p, is_ref in named]
         cosines = np.array([pair.score for pair in pairs]) if known_cosines else None
-        judged = judge.predict(both, show_progress_bar=True, truncation="ignore", cosines=cosines)
+        judged = judge.predict(
+            both, show_progress_bar=is_terminal(), truncation="ignore", cosines=cosines
+        )
         scores.update(zip(named, judged.tolist(), strict=True))
         return np.asarray(judged >= max(judge.threshold, _SURE))
 

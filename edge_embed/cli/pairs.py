@@ -9,7 +9,14 @@ import click
 
 from edge_embed.cli.options import ModelOptions, input_options, model_options
 from edge_embed.cli.paths import claim_paths
-from edge_embed.cli.terminal import echo, echo_json, printable, progress_bar, say_recall
+from edge_embed.cli.terminal import (
+    echo,
+    echo_json,
+    is_terminal,
+    printable,
+    progress_bar,
+    say_recall,
+)
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError
 from edge_embed.files.formats import WRITABLE_ROWS
@@ -161,7 +168,7 @@ def _read_together(
 ) -> Iterator[dict[str, object]]:
     """Classify each pair with a pair model."""
     limit = judge.threshold if threshold is None else threshold
-    scores = judge.predict(list(zip(first, second, strict=True)), show_progress_bar=True)
+    scores = judge.predict(list(zip(first, second, strict=True)), show_progress_bar=is_terminal())
     for i, score in enumerate(scores.tolist()):
         yield _row(first[i], second[i], score, None) | {"same": score >= limit}
 
@@ -178,7 +185,7 @@ def _confirmed(
     cosines = None
     if judge.weighs_in(model_fingerprint(model)):
         cosines = np.array([row["score"] for row in found], np.float32)
-    scores = judge.predict(texts, show_progress_bar=True, cosines=cosines).tolist()
+    scores = judge.predict(texts, show_progress_bar=is_terminal(), cosines=cosines).tolist()
     for row, score in zip(found, scores, strict=True):
         if score >= judge.threshold:
             yield row | {"pair_score": round(score, 6)}

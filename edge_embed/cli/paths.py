@@ -12,7 +12,7 @@ import click
 from edge_embed.errors import InputError
 from edge_embed.files.lock import owned_file, owned_folder
 
-__all__ = ["claim_paths"]
+__all__ = ["claim_paths", "require_file"]
 
 Paths = Mapping[str, str | Path | None]
 """Option to path; None is an option that was not given."""
@@ -48,6 +48,17 @@ def claim_paths(
     _refuse_inside(read | written | kept | changed, replaced)
     _refuse_inside(read | written | changed, kept)
     click.get_current_context().with_resource(_owned([*written.values(), *replaced.values()], kept))
+
+
+def require_file(option: str, path: str | None, what: str) -> str:
+    """Return the path of an input that is read more than once, which pipes are not.
+
+    Raises:
+        UsageError: there is none, or it is standard input or a named pipe.
+    """
+    if path is None or path == "-" or Path(path).is_fifo():
+        raise click.UsageError(f"give the {what} with {option} FILE; they are read more than once")
+    return path
 
 
 def _given(paths: Paths | None) -> dict[str, Path]:

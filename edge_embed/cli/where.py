@@ -19,14 +19,28 @@ where_option = click.option(
 
 def where_condition(parts: Sequence[str]) -> dict[str, object] | None:
     """Return what the options say; None where there are none."""
-    return dict(map(_condition, parts)) or None
+    found: dict[str, object] = {}
+    for part in parts:
+        name, value = _condition(part)
+        if name in found:
+            raise click.UsageError(
+                f"--where names {name!r} twice; for either of two values write '{name}=[3, 4]'"
+            )
+        found[name] = value
+    return found or None
 
 
 def _condition(part: str) -> tuple[str, object]:
     name, equals, value = part.partition("=")
-    if not equals or not name:
-        raise click.UsageError(f"--where takes NAME=VALUE, not {part!r}")
+    if not equals or not name or name.endswith(("<", ">", "!")):
+        raise click.UsageError(
+            f"--where takes NAME=VALUE, not {part!r}; there are no ranges, but lists: page=[3, 4]"
+        )
     try:
-        return name, parse_line(value, "")
+        parsed = parse_line(value, "")
     except InputError:  # no JSON, so it is the text itself
         return name, value
+    if isinstance(parsed, (int, float)) and not isinstance(parsed, bool):
+        # A table of texts has the number as somebody wrote it: 1.50, 1e3.
+        return name, [parsed, value]
+    return name, parsed

@@ -1,8 +1,8 @@
 """Read lines of JSON, and refuse values that could not be written again.
 
-Python's reader accepts more than JSON allows or can be written: NaN, lone surrogates, very deep
-nesting, the same name twice in an object. Each is refused with its line when it is read, and not
-after everything has been embedded.
+Python's reader accepts more than JSON allows or can be written: NaN, 1e400, lone surrogates, very
+deep nesting, the same name twice in an object. Each is refused with its line when it is read, and
+not after everything has been embedded.
 """
 
 import base64
@@ -28,7 +28,9 @@ def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
     if line.count("[") + line.count("{") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
         raise InputError(f"{where}: nested more than {MAX_DEPTH} deep: flatten it")
     try:
-        value = json.loads(line, object_pairs_hook=_object, parse_constant=_constant)
+        value = json.loads(
+            line, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+        )
     except _UnusableError as error:
         raise InputError(f"{where}: {error}") from None
     except ValueError as error:
@@ -109,6 +111,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise _UnusableError(f"the name {twice!r:.60} stands twice in one object: rename one")
     return made
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _UnusableError(f"{text:.40} is beyond the largest float: write it as a text")
+    return value
 
 
 def _constant(name: str) -> NoReturn:

@@ -51,7 +51,8 @@ def owned_file(path: Path, *, name: str | None = None) -> Iterator[None]:
     """
     real = Path(os.path.realpath(path))
     # If only the output itself is writable, as in some containers, there is no place for a lock.
-    if _is_special(real) or (os.access(real, os.F_OK) and not os.access(real.parent, os.W_OK)):
+    # A pipe behind /dev/stdout has no path of its own, so the given one is asked.
+    if _is_special(path) or (os.access(real, os.F_OK) and not os.access(real.parent, os.W_OK)):
         yield
         return
     with _owned(real.with_name(f".{real.name}{LOCK_NAME}"), path, name or str(path)):

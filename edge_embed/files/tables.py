@@ -60,7 +60,17 @@ def table_rows(lines: Iterator[str], name: str, *, tabs: bool) -> Iterator[tuple
             width = width or len(row)
             yield rows.line_num + skipped, row
     except csv.Error as error:
-        raise InputError(f"{name}, line {rows.line_num + skipped}: {error}") from None
+        raise InputError(f"{name}, line {rows.line_num + skipped}: {_fault(error)}") from None
+
+
+def _fault(error: csv.Error) -> str:
+    """Return what is wrong, for the two errors that csv words for programmers."""
+    said = str(error)
+    if "new-line character" in said:
+        return "a carriage return outside quotes: end lines with a line feed (tr '\\r' '\\n')"
+    if said == "unexpected end of data":
+        return "the file ends within quotes: close the quotation mark that is open"
+    return said
 
 
 def _announced(line: str) -> str | None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,9 @@ __all__ = ["output_error", "temporary_files"]
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """Return an error of one line: why ``path`` cannot be written, and a remedy."""
+    if isinstance(error, shutil.Error):  # of several files, with the number in words alone
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+        error = OSError(int(found[1]), os.strerror(int(found[1]))) if found else error
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"cannot write {path}: the disk is full; free some space and run again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -107,6 +107,15 @@ def test_another_model_is_refused(index: Path, tiny_model: Path, tmp_path: Path)
     refused(run("index", "create", index, "-m", tiny_model), OutputError, "already exists")
 
 
+def test_numbers_of_tables_are_found_as_they_are_written(index: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "prices.csv"
+    rows.write_text("text,price\nA cup,1.50\nA plate,2e1\nA pan,3\n")
+    assert run("index", "add", index, "-i", rows, "--column", "text").exit_code == 0
+    for price, text in {"1.50": "A cup", "2e1": "A plate", "3": "A pan", "3.0": "A pan"}.items():
+        found = run("search", index, "x", "--where", f"price={price}").stdout
+        assert found.split(maxsplit=1)[1:] == [f"{text}\n"]
+
+
 def test_bad_input(index: Path, tmp_path: Path) -> None:
     refused(run("search", tmp_path / "none", "x"), InputError, "no index", "index create")
     refused(run("search", index, " "), InputError, "text 1 is empty")
@@ -117,6 +126,11 @@ def test_bad_input(index: Path, tmp_path: Path) -> None:
     rows.write_text("text,key\na,\n")
     refused(run("index", "add", index, "-i", rows, "--id-column", "key"), InputError, "no id")
     assert run("search", index, "x", "--where", "page").exit_code == 2
+    for part in ("page>=3", "page!=3", "page<=3", "=3"):
+        result = run("search", index, "x", "--where", part)
+        assert (result.exit_code, "there are no ranges" in result.stderr) == (2, True)
+    result = run("index", "delete", index, "--where", "page=0", "--where", "page=1")
+    assert (result.exit_code, "'page' twice" in result.stderr) == (2, True)
     assert run("index", "add", index).exit_code == 2
     with Index(index) as store:
         assert len(store) == 3

@@ -134,3 +134,21 @@ def test_a_work_folder_with_other_things_is_refused_and_left_alone(
     (work / "thesis.doc").unlink()
     assert CliRunner().invoke(main, [*arguments, "--work-folder", str(work)]).exit_code == 0
     assert not work.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dedup", "-i", "PIPE", "-o", "OUT"],
+        ["dedup", "-i", "FILE", "--against", "PIPE", "-o", "OUT"],
+        ["cluster", "-i", "PIPE", "-o", "OUT"],
+    ],
+)
+def test_a_pipe_is_not_waited_for_twice(tmp_path: Path, arguments: list[str]) -> None:
+    paths = {"PIPE": tmp_path / "p.csv", "FILE": tmp_path / "t.csv", "OUT": tmp_path / "o.csv"}
+    os.mkfifo(paths["PIPE"])
+    paths["FILE"].write_text("text\na\n")
+    given = [str(paths.get(argument, argument)) for argument in arguments]
+    result = CliRunner().invoke(main, given)
+    assert (result.exit_code, "read more than once" in result.stderr) == (2, True)

@@ -30,6 +30,31 @@ def test_without_standard_error(tiny_model: Path, tmp_path: Path) -> None:
     assert out.read_text().startswith("a parcel\n")
 
 
+@pytest.mark.parametrize("redirection", ["2> /dev/full", "2> >(true)"])
+def test_standard_error_that_takes_nothing(
+    tiny_model: Path, tmp_path: Path, redirection: str
+) -> None:
+    texts, out = tmp_path / "a.txt", tmp_path / "b.txt"
+    texts.write_text("a parcel\nopening hours\n")
+    done = shell(f"{COMMAND} dedup -m {tiny_model} -i {texts} -o {out} {redirection}")
+    assert done.returncode == 0
+    assert out.read_text().startswith("a parcel\n")
+    assert shell(f"{COMMAND} info -m {tmp_path} {redirection}").returncode == 1
+
+
+def test_a_pipe_as_output(tiny_model: Path) -> None:
+    command = f"{COMMAND} embed -m {tiny_model} --no-cache hello"
+    done = shell(f"cd {tiny_model.parent}; {command} -o /dev/stdout | cat")
+    assert "cannot tell the format of /dev/stdout" in done.stderr
+
+
+def test_a_current_folder_that_was_removed(tiny_model: Path, tmp_path: Path) -> None:
+    command = f"{COMMAND} embed -m {tiny_model} --no-cache hello -o a.npy"
+    done = shell(f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir ../gone; {command}")
+    assert done.returncode == 1
+    assert done.stderr == "edge-embed: the current folder was removed: change to another one\n"
+
+
 @pytest.mark.parametrize("redirection", [">&-", "> /dev/full"])
 def test_standard_output_that_takes_nothing(tiny_model: Path, redirection: str) -> None:
     done = shell(f"{COMMAND} info -m {tiny_model} --json {redirection}")

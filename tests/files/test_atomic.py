@@ -1,6 +1,7 @@
 """Outputs appear whole or not at all, also when the process is killed or the disk is full."""
 
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from edge_embed.errors import OutputError
 from edge_embed.files.atomic import atomic_file, atomic_folder
+from edge_embed.files.write_errors import output_error
 
 
 def test_a_file_appears_at_the_end(tmp_path: Path) -> None:
@@ -160,6 +162,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from edge_embed.files.atomic import atomic_file, atomic_folder
+from edge_embed.files.write_errors import output_error
 path = Path(sys.argv[1])
 with (atomic_folder(path, force=True) if path.is_dir() else atomic_file(path)) as temporary:
     (temporary / "half" if path.is_dir() else temporary).write_text("half")
@@ -211,3 +214,8 @@ def test_kill_9_leaves_the_old_folder(tmp_path: Path) -> None:
         pass
     assert [file.name for file in path.iterdir()] == ["old"]
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_copy_of_a_folder_that_fails_says_why(tmp_path: Path) -> None:
+    why = [("a", "b", "[Errno 28] No space left on device: 'a' -> 'b'"), ("c", "d", "other")]
+    assert "the disk is full; free" in str(output_error(tmp_path, shutil.Error(why)))

@@ -121,6 +121,23 @@ def test_other_encodings_are_named(tmp_path: Path, content: bytes, message: str)
         list(read_texts(path))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "text,a\rx,1\ry,2\r",
+            "line 1: a carriage return outside quotes: end lines with a line feed",
+        ),
+        ('text,a\n"x,1\ny,2\n', "the file ends within quotes: close the quotation mark"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content.encode())
+    with pytest.raises(InputError, match=message):
+        list(read_texts(path))
+
+
 def test_the_text_column_is_told_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("grade,text\nA,A\nB,B\n")
@@ -137,6 +154,8 @@ def test_the_text_column_is_told_by_its_name(tmp_path: Path) -> None:
         (r'{"text": "ok", "\ud83d": 1}', "half a surrogate pair"),
         ('{"text": "ok", "n": NaN}', "NaN is no JSON"),
         ('{"text": "ok", "n": -Infinity}', "-Infinity is no JSON"),
+        ('{"text": "ok", "n": 1e400}', "1e400 is beyond the largest float"),
+        ('{"text": "ok", "m": [-1e999]}', "-1e999 is beyond the largest float"),
         ('{"text": "ok", "text": "other"}', "'text' stands twice"),
         ('{"text": "ok", "m": {"a": 1, "a": 2}}', "'a' stands twice"),
         ('{"text": "ok", "m": ' + "[" * 200_000 + "]" * 200_000 + "}", "nested more than 100"),
