@@ -19,7 +19,7 @@ from edge_embed.model.receipt import RECEIPT
 if TYPE_CHECKING:
     from edge_embed.model.config import ModelConfig
 
-__all__ = ["EmbeddingTables", "as_converted", "check_consistency"]
+__all__ = ["EmbeddingTables", "as_converted", "check_consistency", "has_receipt"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,11 @@ def check_consistency(
             f"{folder}: config.json says pad_token_id {config.pad_token_id}, the tokenizer's "
             f"padding token has the id {pad_id}: they are of two models; take both from one source"
         )
+
+
+def has_receipt(folder: Path) -> bool:
+    """Return whether a folder's receipt has hashes of its files."""
+    return isinstance(read_json(folder / RECEIPT, optional=True).get("files"), dict)
 
 
 def as_converted(folder: Path, file: Path) -> bool | None:

@@ -5,7 +5,9 @@ from openvino import opset13 as ops
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.consistency import as_converted, has_receipt
 from edge_embed.model.exits import EXITS_FILE
+from edge_embed.model.receipt import RECEIPT
 
 __all__ = ["shorten"]
 
@@ -20,7 +22,8 @@ def shorten(model: ov.Model, config: ModelConfig, layers: int) -> ov.Node | None
 
     Raises:
         InputError: the folder has no such exit.
-        ModelFormatError: the graph lacks a node that the folder names.
+        ModelFormatError: the graph lacks a node that the folder names, or the exits are of
+            another model.
     """
     chosen = config.exits.get(layers)
     if chosen is None:
@@ -36,6 +39,12 @@ def shorten(model: ov.Model, config: ModelConfig, layers: int) -> ov.Node | None
                 f"{config.folder / EXITS_FILE} names {name} for {layers} layers, which the graph "
                 "has not: convert the model again"
             )
+    # The exits of another model may name nodes that this graph has, too.
+    if has_receipt(config.folder) and not as_converted(config.folder, config.folder / EXITS_FILE):
+        raise ModelFormatError(
+            f"{config.folder / EXITS_FILE} is not of the conversion that {RECEIPT} describes: copy "
+            "the model again, or convert it with --exits"
+        )
     for start, stop in chosen.bypasses:
         for port in nodes[stop].output(0).get_target_inputs():
             port.replace_source_output(nodes[start].output(0))

@@ -24,6 +24,7 @@ from edge_embed.runtime.long_texts import (
 from edge_embed.runtime.text_checks import check_texts, no_panic
 from edge_embed.runtime.tokenized_texts import Piece, TokenizedTexts, TruncationSide
 from edge_embed.runtime.tokenizer_files import (
+    check_normalizer,
     load_tokenizer,
     lower_case,
     tokenizer_settings,
@@ -52,6 +53,7 @@ class Tokenizer:
         """
         path = config.folder / "tokenizer.json"
         self._tokenizer = load_tokenizer(path)
+        check_normalizer(self._tokenizer, config.folder)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         if config.lowercase:

@@ -13,7 +13,13 @@ from edge_embed.model.json_files import malformed, read_json
 from edge_embed.runtime.text_checks import no_panic
 from edge_embed.runtime.tokenized_texts import TruncationSide
 
-__all__ = ["TokenizerSettings", "load_tokenizer", "lower_case", "tokenizer_settings"]
+__all__ = [
+    "TokenizerSettings",
+    "check_normalizer",
+    "load_tokenizer",
+    "lower_case",
+    "tokenizer_settings",
+]
 
 
 def load_tokenizer(path: Path) -> FastTokenizer:
@@ -77,6 +83,37 @@ class _Added:
 
 _SIDE = "truncation_side"
 _Token = str | _Added | None
+
+
+def check_normalizer(tokenizer: FastTokenizer, folder: Path) -> None:
+    """Refuse a BERT tokenizer whose two files differ in how texts are normalized.
+
+    transformers makes the normalizer anew of tokenizer_config.json; we run that of tokenizer.json.
+
+    Raises:
+        ModelFormatError: they differ.
+    """
+    own = tokenizer.normalizer
+    if not isinstance(own, normalizers.BertNormalizer):
+        return
+    settings = read_json(folder / "tokenizer_config.json", optional=True)
+    if settings.get("tokenizer_class") in ("PreTrainedTokenizerFast", "TokenizersBackend"):
+        return  # which leave tokenizer.json as it is
+    for name, attribute in _BERT.items():
+        said, does = settings.get(name), getattr(own, attribute)
+        if isinstance(said, bool) and isinstance(does, bool) and said != does:
+            raise ModelFormatError(
+                f"{folder}: tokenizer_config.json says {name} {said}, tokenizer.json {attribute} "
+                f"{does}: make them agree, as libraries differ in which of them they follow"
+            )
+
+
+# Settings of tokenizer_config.json and the normalizer's own names for them.
+_BERT = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
 
 
 def lower_case(tokenizer: FastTokenizer) -> None:

@@ -105,6 +105,9 @@ def test_a_bypass_runs_the_graph_without_the_layer(tiny_bert_source: Path, tmp_p
     words, first = find_states(read_ir(core, file), checkpoint)
     entry = Exit(bypasses=((words, first),)).as_json()
     (tmp_path / "out" / "exits.json").write_text(json.dumps({"exits": {"1": entry}}))
+    with pytest.raises(ModelFormatError, match="not of the conversion that"):
+        build_graph(read_ir(core, file), config, layers=1)
+    (tmp_path / "out" / "edge_embed.json").unlink()
     config = ModelConfig.from_folder(tmp_path / "out")
     graph = build_graph(read_ir(core, file), config, layers=1)
     assert graph.packed

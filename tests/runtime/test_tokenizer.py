@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def published(folder: Path, limit: int) -> FastTokenizer:
     return tokenizer
 
 
-def limited(source: Path, folder: Path, limit: int, **tokenizer_config: str) -> Tokenizer:
+def limited(source: Path, folder: Path, limit: int, **tokenizer_config: Any) -> Tokenizer:
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     limits = {"max_seq_length": limit, "do_lower_case": False}
     (folder / "sentence_bert_config.json").write_text(json.dumps(limits))
@@ -119,6 +120,19 @@ def test_lowercase(source: Path, tmp_path: Path) -> None:
     tokenizer = Tokenizer(ModelConfig.from_folder(folder))
     assert tokenizer.tokens(["LOUD"]) == tokenizer.tokens(["loud"])
     assert "[SEP]" in tokenizer.tokens(["LOUD [SEP] loud"])[0][1:-1]
+
+
+@pytest.mark.parametrize("name", ["do_lower_case", "tokenize_chinese_chars"])
+def test_two_files_that_normalize_differently_are_refused(
+    tiny_bert_source: Path, tmp_path: Path, name: str
+) -> None:
+    """transformers follows tokenizer_config.json, which would give other ids than ours."""
+    normalizer = json.loads((tiny_bert_source / "tokenizer.json").read_text())["normalizer"]
+    assert (normalizer["type"], normalizer["lowercase"]) == ("BertNormalizer", True)
+    with pytest.raises(ModelFormatError, match=f"says {name} False, tokenizer.json .* True"):
+        limited(tiny_bert_source, tmp_path / "a", 50, **{name: False})
+    generic = {name: False, "tokenizer_class": "PreTrainedTokenizerFast"}
+    assert limited(tiny_bert_source, tmp_path / "b", 50, **generic)(["Loud"]).ids
 
 
 @pytest.mark.parametrize(
