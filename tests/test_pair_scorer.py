@@ -167,7 +167,7 @@ def test_a_folder_may_weigh_in_an_encoders_cosine(
     raw = [model.predict(pairs, activation="identity") for model in (plain, both)]
     np.testing.assert_allclose(raw[1], raw[0] + added, atol=2e-3)
     assert both.predict([]).shape == (0,)
-    assert both.weighs_in(model_fingerprint(encoder))
+    assert both.adds_cosine_of(model_fingerprint(encoder))
     cosines = (first * second).sum(axis=1)
     unread = PairScorer(folder, cache=False)
     known = unread.predict(pairs, activation="identity", cosines=cosines)

@@ -204,7 +204,7 @@ def _confirmed(
 
     from edge_embed.tasks.deduplication.report import Refusal
 
-    known_cosines = judge.weighs_in(fingerprint)
+    known_cosines = judge.adds_cosine_of(fingerprint)
     unique, references = outcome.exact.unique, outcome.reference_rows
     scores: dict[tuple[int, int, bool], float] = {}
 

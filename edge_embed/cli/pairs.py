@@ -183,7 +183,7 @@ def _confirmed(
 
     texts = [(str(row["text_1"]), str(row["text_2"])) for row in found]
     cosines = None
-    if judge.weighs_in(model_fingerprint(model)):
+    if judge.adds_cosine_of(model_fingerprint(model)):
         cosines = np.array([row["score"] for row in found], np.float32)
     scores = judge.predict(texts, show_progress_bar=is_terminal(), cosines=cosines).tolist()
     for row, score in zip(found, scores, strict=True):

@@ -100,7 +100,7 @@ def _owned(lock: Path, path: Path, name: str) -> Iterator[None]:
         yield
     finally:
         with _changed:
-            if key in _held:  # else forked from the owner within the block
+            if key in _held:  # else this is a process that was forked within the block
                 _held[key] -= 1
                 if not _held[key]:
                     del _held[key]
@@ -117,7 +117,7 @@ def _own_nothing() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):  # the parent goes on owning, and lets go when it ends
+if hasattr(os, "register_at_fork"):  # the lock stays the parent's
     os.register_at_fork(after_in_child=_own_nothing)
 
 

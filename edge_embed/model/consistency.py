@@ -32,19 +32,19 @@ class EmbeddingTables:
 
 
 class TokenIds(Protocol):
-    """What a tokenizer gives: :class:`edge_embed.runtime.tokenizer.Tokenizer`."""
+    """The facts of a tokenizer, as of :class:`edge_embed.runtime.tokenizer.Tokenizer`."""
 
     @property
     def vocabulary_size(self) -> int:
-        """One more than its highest id, which is slow to find."""
+        """The highest id plus one; slow to determine."""
 
     @property
     def pad_id(self) -> int | None:
-        """The id of its padding token, where it names one."""
+        """The id of the padding token; None if it has none."""
 
     @property
     def types(self) -> int:
-        """How many types it tells the tokens of its input apart by."""
+        """The number of token types (segment ids)."""
 
 
 def check_consistency(
@@ -60,8 +60,8 @@ def check_consistency(
         config: The folder's configuration.
         tables: The sizes of the graph's embedding tables.
         graph: The graph's .xml file.
-        tokenizer: The folder's tokenizer. Its ``vocabulary_size`` is slow, and not read if
-            tokenizer and graph are unchanged since their conversion, which has checked it.
+        tokenizer: The folder's tokenizer. Its ``vocabulary_size`` is slow, and not checked if the
+            files of tokenizer and graph are unchanged since the conversion, which has checked it.
 
     Raises:
         ModelFormatError: two files contradict each other; the message names both.

@@ -53,13 +53,13 @@ def model_fingerprint(model: LoadedModel) -> str:
 def folder_fingerprint(
     config: ModelConfig, variant: str, *, layers: int | None = None, derived: str | None = None
 ) -> str:
-    """Return the fingerprint of a model that need not be loaded.
+    """Return the fingerprint of a model from its files, without loading it.
 
     Args:
-        config: What its folder says.
-        variant: Which of the folder's weights it runs.
-        layers: With how many layers it runs; None is the whole model.
-        derived: A hash of what is derived from the files when it is loaded; None where nothing is.
+        config: The folder's configuration.
+        variant: The variant of the weights that it runs.
+        layers: The number of layers of an early exit; None is the whole model.
+        derived: A hash of weights that are computed from the files at load; None if there are none.
     """
     folder = config.folder
     _, graph = config.variant_file(variant)

@@ -42,7 +42,7 @@ class CosineShare:
     intercept: float
 
     def added(self, cosines: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-        """Return what cosines (n,) add to the outputs, float32 (n, 1)."""
+        """Return the numbers to add to the outputs for cosines (n,), float32 (n, 1)."""
         return np.asarray(self.weight * cosines + self.intercept, np.float32)[:, None]
 
 
@@ -118,7 +118,7 @@ def _cosine_share(folder: Path) -> CosineShare | None:
         share = typed(CosineShare, read_json(file), "it")
         beside = folder / share.encoder
         return replace(share, encoder=str(beside)) if beside.is_dir() else share
-    except (ValueError, OSError):  # the latter of a name that no file can have
+    except (ValueError, OSError):  # OSError: a name that no file can have
         raise ModelFormatError(
             f"{file} is damaged: it does not state its encoder, weight and intercept; copy it again"
         ) from None

@@ -168,8 +168,8 @@ class PairScorer:
             activation: The function from logits to scores; None takes the folder's.
             truncation: What to do with pairs over the token limit: ``warn`` truncates the longer
                 text and warns once with their number, ``error`` refuses, ``ignore`` truncates.
-            cosines: Where the folder weighs in an encoder's cosine: that of each pair, float (n,),
-                if it is known. None computes it, which takes as long as reading the pairs.
+            cosines: For a model that adds an encoder's cosine to its output: the cosine of each
+                pair if known, float (n,). None computes it, which doubles the time.
 
         Returns:
             float32 (n,) for a model with one output, (n, labels) for others; without the first
@@ -241,8 +241,8 @@ class PairScorer:
         """
         return None if self.cosine is None else self.cosine.added(pairs)
 
-    def weighs_in(self, fingerprint: str) -> bool:
-        """Return whether the folder weighs in the cosine of the encoder with that fingerprint."""
+    def adds_cosine_of(self, fingerprint: str) -> bool:
+        """Return whether the cosine of the encoder with this fingerprint is added to the output."""
         return self.cosine is not None and self.cosine.fingerprint == fingerprint
 
     def refuse_cut(self, cut: npt.NDArray[np.int64]) -> None:

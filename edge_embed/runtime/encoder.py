@@ -84,15 +84,15 @@ def load_transformer(
     *,
     build: GraphBuilder = build_graph,
 ) -> tuple[Engine, BatchPlanner]:
-    """Compile a transformer, and refuse one whose files are not of one model.
+    """Compile a transformer, and check that its files are those of one model.
 
     Args:
         config: The model folder's configuration.
         runtime: How to run it.
-        variant: Which of its weights.
-        file: Their .xml.
-        tokenizer: The folder's.
-        build: What makes the graph that runs of the one in the file.
+        variant: The variant of its weights.
+        file: The .xml file of the variant.
+        tokenizer: The folder's tokenizer.
+        build: Makes the graph that is run from the one in the file.
 
     Raises:
         ModelFormatError: the files are missing, damaged or do not fit together.

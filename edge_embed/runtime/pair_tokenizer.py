@@ -67,7 +67,7 @@ class PairTokenizer(Tokenizer):
 
     @cached_property
     def types(self) -> int:
-        """How many types it tells the tokens of its input apart by: those of two texts, or one."""
+        """The number of token types (segment ids): 2 if the two texts differ in type, or 1."""
         return 1 + max(self._tokenizer.encode("a", "b").type_ids, default=0)
 
     def pairs(self, pairs: Sequence[Pair], *, start: int = 0) -> TokenizedPairs:

@@ -104,7 +104,7 @@ class Tokenizer:
 
     @property
     def types(self) -> int:
-        """How many types it tells the tokens of its input apart by."""
+        """The number of token types (segment ids)."""
         return 1
 
     def __call__(

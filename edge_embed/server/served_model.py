@@ -101,7 +101,7 @@ class ModelSource:
         return cls(name or folder.name, load, folder, size, variant, layers)
 
     def fingerprint(self) -> str | None:
-        """Return the model's, as its files are now; None where only the loaded model has it.
+        """Return the fingerprint of the files as they are now; None if it needs the loaded model.
 
         Raises:
             ModelFormatError: its folder is incomplete.
@@ -167,10 +167,10 @@ class ServedModel:
         return replace(embedded, vectors=vectors)
 
     async def unit_vectors(self, caller: Caller, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embed texts that are not counted as the request's; else like :meth:`embed`.
+        """Embed texts that do not count towards the request's limit; else like :meth:`embed`.
 
         Returns:
-            Float32 (n, dim), of length 1.
+            Float32 (n, dim), of unit length.
         """
         embedded = await self._embed(caller, texts, EmbedOptions(), self.batcher)
         return finish(embedded.vectors, normalize=True)

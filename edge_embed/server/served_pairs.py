@@ -72,7 +72,7 @@ class ServedPairs:
             observe=lambda report: metrics.observe_batch(self.name, report),
         )
 
-    def weighs(self, served: ServedModel) -> bool:
+    def adds_cosine_of(self, served: ServedModel) -> bool:
         """Return whether a model is the encoder whose cosine is added to this one's output."""
         return self._encoder is not None and self._encoder.fingerprint == served.fingerprint
 
@@ -90,7 +90,7 @@ class ServedPairs:
         Args:
             caller: The request.
             pairs: Two texts each.
-            cosines: The cosine of each pair if known (:meth:`weighs`), float32 (pairs,).
+            cosines: The cosine of each pair if known (:meth:`adds_cosine_of`), float32 (pairs,).
             raw: Return logits, without the activation.
             cut: Cut pairs over the token limit, instead of refusing them.
 

@@ -152,8 +152,8 @@ async def similarity(
         matrix = served.embedder.similarity(embedded.vectors[:count], others)
         answer = SimilarityAnswer(matrix, served.name, Usage.of(embedded))
         cosine = served.embedder.similarity_fn_name == "cosine"
-        known = cosine and judge is not None and judge.weighs(served)
-    if judge is not None:  # with no hold on the model: its encoder may need the memory
+        known = cosine and judge is not None and judge.adds_cosine_of(served)
+    if judge is not None:  # outside of the model's block: the pair model's encoder may need memory
         second = request.texts if request.others is None else request.others
         both = [(a, b) for a in request.texts for b in second]
         scored = await judge.score(caller, both, cosines=matrix.reshape(-1) if known else None)
@@ -177,7 +177,7 @@ async def pairs(service: Service, request: PairsRequest, caller: Caller) -> Pair
             for cosine, flag in zip(cosines.tolist(), flags, strict=True)
         ]
         answer = PairsAnswer(found, served.name, Usage.of(embedded))
-        known = service.pairs is not None and service.pairs.weighs(served)
+        known = service.pairs is not None and service.pairs.adds_cosine_of(served)
     if service.pairs is not None:
         model = service.require_pairs(one_score=True)
         scored = await model.score(caller, request.pairs, cosines=cosines if known else None)

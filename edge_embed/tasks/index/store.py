@@ -43,7 +43,7 @@ _MAX_DIM = 1 << 20
 _BLOCK = 4096  # vectors held at once
 _BATCH = 500  # numbers in one statement
 _RANKED = 20_000  # entries ranked by words; of more, those with a query's rarest words
-_creating = ForkLock()  # a process owns a file as often as it likes
+_creating = ForkLock()  # a file lock does not exclude threads of one process
 
 
 @dataclass(frozen=True)
