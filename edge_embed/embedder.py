@@ -88,8 +88,8 @@ class Embedder(SentenceTransformersApi):
             streams: Batches computed in parallel, at most one a thread; None follows ``hint``.
             inference_precision: Arithmetic outside the INT8 operations. ``bf16`` and ``f16`` are
                 faster on processors that support them; vectors then differ between machines.
-            layers: Run only so many layers, if the model's folder has an exit with that number:
-                faster, less exact. None computes the whole model.
+            layers: The number of layers of one of the model's early exits: faster, less exact. None
+                runs all layers.
             packed: Let several short texts share one row of a batch, which is faster. Ignored if
                 the model's graph does not allow it.
             cache: Keep the compiled model on disk for the next start: True in the user's cache
@@ -196,7 +196,7 @@ class Embedder(SentenceTransformersApi):
             convert_to_tensor: Return one tensor; the program must have imported torch itself.
             device: ``cpu`` or None; others are refused.
             normalize_embeddings: Scale vectors to unit length (after ``truncate_dim``).
-            truncate_dim: Keep the first so many dimensions.
+            truncate_dim: The number of leading dimensions to keep; None is all.
             pool: Ignored, as threads share the work already; for sentence-transformers' interface.
             chunk_size: Ignored likewise.
             sentences: The former name of ``inputs``, before sentence-transformers 6.

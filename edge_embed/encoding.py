@@ -117,7 +117,7 @@ def finish(
 
     Args:
         vectors: Float32 (n, model dim).
-        dim: Keep the first so many dimensions; None keeps all.
+        dim: The number of leading dimensions to keep; None is all.
         normalize: Scale to unit length.
         precision: Type of the result; see :func:`~edge_embed.model.precision.quantize_embeddings`.
         ranges: The model's stored ranges for int8 and uint8; None takes those of ``vectors``, with

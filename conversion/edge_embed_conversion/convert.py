@@ -80,8 +80,8 @@ def convert(
             weigh more in the factorisation. None for an English word list that ships.
         exits: numbers of layers for which an early exit is stored, by ending early or by skipping
             layers; None for those that the source states in ``exits.json``.
-        max_loss: fail if a variant loses more than so many points: 100 x (1 - Spearman correlation
-            of its pairwise similarities with the source's).
+        max_loss: fail if a variant's loss is higher, in points: 100 x (1 - Spearman correlation of
+            its pairwise similarities with the source's).
         trust_remote_code: run the code that comes with a model, where it names some.
         route: which path of a model with a Router is converted, such as ``query``.
         force: replace an existing folder.

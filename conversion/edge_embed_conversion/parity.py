@@ -136,7 +136,7 @@ def runtime_vectors(
         file: The graph (.xml) to run.
         texts: The texts, without a prompt.
         packed: Let several texts share a row, where the graph supports it.
-        layers: Run the early exit with so many layers; None runs all of them.
+        layers: The number of layers of an early exit; None runs all layers.
 
     Returns:
         Vectors, float32 (texts, dim), and whether rows were packed.

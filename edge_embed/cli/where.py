@@ -18,7 +18,7 @@ where_option = click.option(
 
 
 def where_condition(parts: Sequence[str]) -> dict[str, object] | None:
-    """Return what the options say; None where there are none."""
+    """Return the condition of the options --where; None without any."""
     found: dict[str, object] = {}
     for part in parts:
         name, value = _condition(part)

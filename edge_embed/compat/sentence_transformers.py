@@ -64,7 +64,7 @@ class SentenceTransformer(Embedder):
                 ``sentence-transformers/``.
             device: ``cpu`` or None.
             revision: Branch, tag or commit of a hub id.
-            truncate_dim: Keep the first so many dimensions, unless ``encode`` is given another.
+            truncate_dim: The default of ``truncate_dim`` of ``encode``.
             modules: Refused, as models are folders.
             prompts: Refused unless they equal those of the model folder.
             default_prompt_name: Likewise.

@@ -39,7 +39,7 @@ class System:
     facts: Mapping[str, Any]
     """Versions and origin, as JSON values."""
     dims: Sequence[int] = ()
-    """Also evaluate vectors truncated to so many dimensions, each as a system of its own."""
+    """Numbers of dimensions; vectors truncated to each are evaluated as a further system."""
     score: Score | None = None
     """For a pair model, which does not embed: function from pairs to scores (pairs,)."""
     reranker: "Reranker | None" = None

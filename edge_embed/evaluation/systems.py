@@ -30,7 +30,7 @@ def embedder_system(
     Args:
         model: A loaded model.
         name: Its name in results; None for its folder and variant.
-        dims: Also evaluate vectors truncated to so many dimensions.
+        dims: Numbers of dimensions; vectors truncated to each are evaluated too.
         reranker: Also evaluate rankings that are reranked by it.
 
     Raises:

@@ -39,7 +39,7 @@ class EdgeEmbedTextEmbedder:
     """Embeds a query as a list of ``dim`` numbers; the vector has unit length."""
 
     def __init__(self, model: str | None = None, **options: Any) -> None:  # noqa: ANN401
-        """Know a model; it is loaded at ``warm_up`` or the first ``run``.
+        """Store the arguments; the model is loaded at ``warm_up`` or the first ``run``.
 
         Args:
             model: A model folder, a shipped model's name, a hub id, or None for the default.
@@ -97,7 +97,7 @@ class EdgeEmbedDocumentEmbedder:
         embedding_separator: str = "\n",
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Know a model; it is loaded at ``warm_up`` or the first ``run``.
+        """Store the arguments; the model is loaded at ``warm_up`` or the first ``run``.
 
         Args:
             model: A model folder, a shipped model's name, a hub id, or None for the default.

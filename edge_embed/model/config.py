@@ -79,7 +79,7 @@ class ModelConfig:
     truncate_dim: int | None = None
     """How many dimensions of a vector the model keeps; None keeps all."""
     exits: Mapping[int, Exit] = field(default_factory=dict)
-    """Early exits: number of layers to how the model runs with only so many, fewest first."""
+    """Early exits by number of layers, fewest first."""
     transformer: str = ""
     """Where the transformer's files are, below the folder."""
     is_table: bool = False

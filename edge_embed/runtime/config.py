@@ -51,7 +51,7 @@ class RuntimeConfig:
             "help": "Run with so many layers, where the model has an exit of that number: faster."
         },
     )
-    """Run the early exit with so many layers, of those in exits.json; None runs all layers."""
+    """The number of layers of an early exit in exits.json; None runs all layers."""
     packed: bool = True
     """Let several texts share a row, if the model's graph allows it."""
     cache_dir: Path | None = None

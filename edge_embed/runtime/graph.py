@@ -102,7 +102,7 @@ def build_graph(
             changed and must not be used afterwards.
         config: The folder's configuration: pooling, the steps after it, and exits.
         packed: Pack texts into rows, if the graph allows it.
-        layers: Run the early exit with so many layers; None runs all.
+        layers: The number of layers of an early exit; None runs all layers.
 
     Raises:
         InputError: the folder has no such exit.

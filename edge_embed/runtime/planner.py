@@ -55,7 +55,7 @@ class BatchPlanner:
                 :attr:`max_length`.
             prompt_length: Leading tokens of each text that are left out of pooling.
             side_by_side: Number of batches that are computed in parallel; a few texts are
-                distributed over so many.
+                distributed over that number of batches.
         """
         return self._rows.plan(ids, prompt_length=prompt_length, side_by_side=side_by_side)
 

@@ -50,7 +50,7 @@ class EmbedOptions:
     truncation_side: TruncationSide | None = None
     """Which end of a long text is cut off; None takes the side of the tokenizer's settings."""
     dim: int | None = None
-    """Keep the first so many dimensions."""
+    """The number of leading dimensions to keep; None is all."""
     normalize: bool = False
     """Scale vectors to unit length, after ``dim``."""
 

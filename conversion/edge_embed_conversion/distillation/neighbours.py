@@ -23,7 +23,7 @@ _CLUSTERS = 100
 _ROUNDS = 6
 _WINDOW = 2500
 _MAX_ROWS, _MIN_ROWS = 256, 8
-# Every so many shards, texts are ordered at random, so that unrelated texts are seen too.
+# Texts of every n-th shard are ordered at random, so that unrelated texts are seen too.
 _RANDOM_EVERY = 3
 
 

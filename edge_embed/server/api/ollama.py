@@ -34,7 +34,7 @@ class EmbedRequest(msgspec.Struct):
     truncate: bool = True
     """Truncate texts over the model's limit; otherwise they are refused."""
     dimensions: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    """Keep the first so many dimensions; 0 keeps all."""
+    """The number of leading dimensions to keep; 0 is all."""
     options: dict[str, Any] | None = None
     """Ignored."""
     keep_alive: str | int | float | None = None
