@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.tokenizer import Tokenizer
-from edge_embed.vectors import similarities, unit_length
+from edge_embed.vectors import row_cosines, similarities
 
 __all__ = ["OutputValue", "SentenceTransformersApi", "as_tensors", "check_arguments"]
 
@@ -178,7 +178,7 @@ class SentenceTransformersApi:
         if self.similarity_fn_name == "manhattan":
             return np.asarray(-np.abs(first - second).sum(axis=1), np.float32)
         if self.similarity_fn_name != "dot":
-            first, second = unit_length(first), unit_length(second)
+            return row_cosines(first, second)
         return np.asarray(np.sum(first * second, axis=1), np.float32)
 
     def prompt(self, prompt: str | None = None, *, name: str | None = None) -> str:

@@ -31,6 +31,19 @@ def unit_length(vectors: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
     return unit
 
 
+def row_cosines(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the cosine of each row of ``first`` with the same row of ``second``, float32 (n,).
+
+    Args:
+        first: Float32 (n, dim).
+        second: Float32 (n, dim).
+    """
+    cosines = np.sum(unit_length(first) * unit_length(second), axis=1)
+    return np.asarray(np.clip(cosines, -1, 1), np.float32)  # rounding may exceed the range
+
+
 def similarities(
     first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], by: Similarity = "cosine"
 ) -> npt.NDArray[np.float32]:

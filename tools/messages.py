@@ -57,7 +57,8 @@ it. |
 `true` and `false`; whatever the file's format. Scores are exact to 1e-6, and the records that \
 are kept depend on no block size. |
 | Columns of Parquet that Python has no type for | Times below a microsecond and dates past 9999 \
-are carried as they are, in text formats as ISO 8601; bytes as Base64. |
+are carried as they are, in text formats as ISO 8601; bytes as Base64; in \
+JSON, NaN and infinity as null. |
 """
 
 

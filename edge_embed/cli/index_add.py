@@ -1,6 +1,7 @@
 """``edge-embed index add``: the texts of a file."""
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -108,6 +109,7 @@ class _Added:
         self._store, self._model = store, model
         self._split = passage_splitter(model) if split else None
         self.read = self.replaced = self.cut = self.split = self.passages = 0
+        self._copies: Counter[str] = Counter()
 
     def add(self, rows: Sequence[Row], id_column: str | None) -> None:
         """Embed and store rows; of those with the same id, the last."""
@@ -117,14 +119,16 @@ class _Added:
         documents = {}
         for row in rows:
             id_ = text_id(row.text) if id_column is None else _id(row, id_column)
-            documents[id_] = row
+            # Counted for every row, so that the counts do not depend on where chunks end.
+            documents[id_] = row, self._passages(row.text)
+        self._copies = Counter(row.text for row in rows)
         self.read += len(rows)
         self.replaced += len(rows) - len(documents)
         self.replaced += add_documents(
             self._store,
             [
-                Document(id_, self._passages(row.text), _metadata(row, id_column))
-                for id_, row in documents.items()
+                Document(id_, passages, _metadata(row, id_column))
+                for id_, (row, passages) in documents.items()
             ],
             self._embed,
         )
@@ -142,7 +146,7 @@ class _Added:
         encoded = self._model.encode_detailed(
             texts, prompt=self._model.document_prompt, normalize=True
         )
-        self.cut += len(encoded.truncated)
+        self.cut += sum(self._copies.get(texts[row], 1) for row in encoded.truncated)
         return encoded.vectors
 
 

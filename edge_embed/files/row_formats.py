@@ -9,6 +9,7 @@ from typing import Any, Protocol, TextIO
 
 from edge_embed.errors import InputError
 from edge_embed.files.arrow_values import arrow_column
+from edge_embed.files.json_values import json_value
 
 __all__ = ["CsvRows", "JsonlRows", "ParquetRows", "RowWriter", "TsvRows", "TxtRows", "Values"]
 
@@ -70,7 +71,7 @@ class JsonlRows(_LineWriter):
 
     def write(self, values: Values) -> None:
         """Add a row."""
-        self._file.write(json.dumps(dict(values), ensure_ascii=False, default=_plain) + "\n")
+        self._file.write(_json(dict(values)) + "\n")
 
 
 class CsvRows(_LineWriter):
@@ -181,8 +182,16 @@ def _field(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, (bool, list, dict)):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+        return _json(value)
     return _plain(value)
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON; numbers of Parquet that JSON has not, such as NaN, as null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(json_value(value), ensure_ascii=False)
 
 
 def _plain(value: object) -> str:

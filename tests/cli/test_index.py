@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_embed.cli import main
+from edge_embed.encoding import TruncationWarning
 from edge_embed.errors import EdgeEmbedError, InputError, OutputError
 from edge_embed.tasks import Index
 
@@ -114,6 +115,21 @@ def test_numbers_of_tables_are_found_as_they_are_written(index: Path, tmp_path: 
     for price, text in {"1.50": "A cup", "2e1": "A plate", "3": "A pan", "3.0": "A pan"}.items():
         found = run("search", index, "x", "--where", f"price={price}").stdout
         assert found.split(maxsplit=1)[1:] == [f"{text}\n"]
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_long_texts_are_counted_alike_in_any_chunk(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("edge_embed.cli.index_add._CHUNK", chunk)
+    texts = tmp_path / "long.txt"
+    texts.write_text("".join(f"{'word ' * 300 if n % 3 == 1 else n}\n" for n in range(9)))
+    result = run("index", "add", index, "-i", texts)
+    assert (
+        "3 of 9 texts are longer than 128 tokens and were split into 18 passages" in result.stderr
+    )
+    with pytest.warns(TruncationWarning, match="3 of 9 texts"):
+        run("index", "add", index, "-i", texts, "--no-split")
 
 
 def test_bad_input(index: Path, tmp_path: Path) -> None:

@@ -107,3 +107,13 @@ def test_nested_values_are_json_in_tables(tmp_path: Path) -> None:
     (row,) = read_rows(tmp_path / "a.csv")
     assert json.loads(str(row.values["tags"])) == ["x"]
     assert (row.values["none"], row.values["n"]) == ("", "2")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("-inf")]])
+def test_numbers_that_json_has_not_are_null(tmp_path: Path, value: object) -> None:
+    """Parquet has them; our own reader refuses a line with NaN."""
+    path = tmp_path / "a.jsonl"
+    with open_row_writer(path) as writer:
+        writer.write({"text": "a", "x": value, "day": None})
+    (row,) = read_rows(path)
+    assert row.values["x"] == ([1.0, None] if isinstance(value, list) else None)

@@ -11,6 +11,7 @@ from edge_embed.server.request import Caller
 from edge_embed.server.served_model import EmbedOptions
 from edge_embed.server.service import Service
 from edge_embed.tasks import Hit, Index, deduplicate, differences
+from edge_embed.vectors import row_cosines
 
 __all__ = ["ENDPOINTS"]
 
@@ -170,7 +171,7 @@ async def pairs(service: Service, request: PairsRequest, caller: Caller) -> Pair
         served.embedder.config.require_cosine("judging pairs")
         texts = [text for pair in request.pairs for text in pair]
         embedded = await served.embed(caller, texts, EmbedOptions(normalize=True))
-        cosines = (embedded.vectors[::2] * embedded.vectors[1::2]).sum(axis=1)
+        cosines = row_cosines(embedded.vectors[::2], embedded.vectors[1::2])
         flags = await caller.run("long", lambda: [differences(*pair) for pair in request.pairs])
         found = [
             JudgedPair(round(cosine, 6), flag.negation, flag.numbers)

@@ -325,7 +325,7 @@ class Index:
         fused = fuse([number for number, _ in ranking], by_words)
         best = sorted(fused, key=lambda number: (-fused[number], number))[:k]
         there, vectors = self._store.vectors(best)
-        scores = dict(zip(there.tolist(), (vectors @ vector).tolist(), strict=True))
+        scores = dict(zip(there.tolist(), (vectors @ vector).clip(-1, 1).tolist(), strict=True))
         return self._hits([number for number in best if number in scores], scores, fused)
 
     def _hits(

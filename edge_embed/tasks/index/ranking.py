@@ -88,7 +88,7 @@ def best_of(
             scores = np.take_along_axis(scores, best, axis=1)
     order = np.lexsort((numbers, -scores), axis=1)
     return [
-        [(int(n[i]), min(float(s[i]), 1.0)) for i in row]
+        [(int(n[i]), min(max(float(s[i]), -1.0), 1.0)) for i in row]
         for n, s, row in zip(numbers, scores, order, strict=True)
     ]
 
