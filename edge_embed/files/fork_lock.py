@@ -7,9 +7,14 @@ another thread at that moment would never be released there.
 import os
 import threading
 import weakref
+from collections.abc import Callable
+from functools import cached_property
 from types import TracebackType
+from typing import Any, TypeVar
 
-__all__ = ["ForkLock"]
+__all__ = ["ForkLock", "fork_safe_property"]
+
+_T_co = TypeVar("_T_co", covariant=True)
 
 
 class ForkLock:
@@ -39,12 +44,28 @@ class ForkLock:
             self._lock, self._owner = threading.Lock(), 0
 
 
+class fork_safe_property(cached_property[_T_co]):  # noqa: N801 - a decorator
+    """``cached_property``; its lock, which it has before Python 3.12, is free in a forked process.
+
+    It is one lock for all objects of a class.
+    """
+
+    def __init__(self, compute: Callable[[Any], _T_co]) -> None:
+        """Decorate what computes the value."""
+        super().__init__(compute)
+        if "lock" in vars(self):
+            _properties.append(self)
+
+
+_properties: "list[fork_safe_property[Any]]" = []
 _every: "weakref.WeakSet[ForkLock]" = weakref.WeakSet()
 
 
 def _renew() -> None:
     for lock in list(_every):
         lock.renew()
+    for decorated in _properties:
+        vars(decorated)["lock"] = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

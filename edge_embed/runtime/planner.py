@@ -6,11 +6,11 @@ are chosen in :mod:`edge_embed.runtime.row_widths`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_embed.files.fork_lock import fork_safe_property
 from edge_embed.hardware.machine import instructions
 from edge_embed.runtime.batch import Batch
 from edge_embed.runtime.packed_rows import PackedRows
@@ -63,7 +63,7 @@ class BatchPlanner:
         """Yield one batch of every shape that :meth:`plan` can make, of padding tokens."""
         return self._rows.warm_up()
 
-    @cached_property
+    @fork_safe_property
     def _rows(self) -> PackedRows | PaddedRows:
         if self.packed:
             return PackedRows(max_length=self.max_length, pad_id=self.pad_id, tile=self.tile)

@@ -9,13 +9,13 @@ way, with a table derived from a transformer (:mod:`edge_embed.runtime.static_pi
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.files.fork_lock import fork_safe_property
 from edge_embed.model.consistency import EmbeddingTables
 from edge_embed.model.dense import read_safetensors
 from edge_embed.model.modules import HeadStep
@@ -174,7 +174,7 @@ class StaticEngine:
         self.tables = EmbeddingTables(words=len(table))
         self.properties = {"ENGINE": "numpy, no transformer: the mean of a text's token vectors"}
 
-    @cached_property
+    @fork_safe_property
     def digest(self) -> str:
         """A hash of the table, 64 hexadecimal digits."""
         return hashlib.sha256(np.ascontiguousarray(self.table.vectors).tobytes()).hexdigest()

@@ -10,7 +10,6 @@ of a piece in place of its count.
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_embed.files.fork_lock import fork_safe_property
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.runtime.chunks import run_in_chunks
@@ -74,7 +74,7 @@ class StaticPieces:
     english: Floats
     """Share of each piece among all in English, by the word list that ships: float32 (pieces,)."""
 
-    @cached_property
+    @fork_safe_property
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer, without its special tokens."""
         return Tokenizer(self.config, special_tokens=False)

@@ -5,13 +5,13 @@ limit is that of the model (:attr:`ModelConfig.max_seq_length`).
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.files.fork_lock import fork_safe_property
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.long_texts import (
     MAX_CHARACTERS,
@@ -93,7 +93,7 @@ class Tokenizer:
         found: int | None = None if token is None else self._tokenizer.token_to_id(token)
         return found
 
-    @cached_property
+    @fork_safe_property
     def vocabulary_size(self) -> int:
         """One more than the highest id; the first call takes tens of milliseconds.
 

@@ -18,7 +18,7 @@ import pytest
 
 from edge_embed import Embedder
 from edge_embed.errors import EdgeEmbedError
-from edge_embed.files.fork_lock import ForkLock
+from edge_embed.files.fork_lock import ForkLock, fork_safe_property
 from edge_embed.runtime import program_end
 from edge_embed.runtime.dynamic_batcher import DynamicBatcher
 from edge_embed.runtime.engine import Engine
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 TEXTS = [f"a parcel {number}" for number in range(300)]
 # A forked process compiles the model anew, which may take a minute on a machine that is busy.
 WAIT = 180
+PARENT = os.getpid()
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,30 @@ def test_a_lock_that_was_held_at_the_fork_is_none_in_the_child() -> None:
         assert in_fork(use) is True
     finally:
         done.set()
+        thread.join()
+
+
+class _Slow:
+    computes, go_on = threading.Event(), threading.Event()
+
+    @fork_safe_property
+    def value(self) -> int:
+        if os.getpid() == PARENT:
+            self.computes.set()
+            self.go_on.wait(WAIT)
+        return 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_property_that_another_thread_computes_at_the_fork() -> None:
+    slow = _Slow()
+    thread = threading.Thread(target=lambda: slow.value)
+    thread.start()
+    try:
+        assert slow.computes.wait(WAIT)
+        assert in_fork(lambda: slow.value) == 3
+    finally:
+        slow.go_on.set()
         thread.join()
 
 
