@@ -13,8 +13,8 @@ __all__ = ["SpeedCheck", "expected_speed"]
 
 _SECONDS = 3.0
 _CALL = 256
-# Tokens a second for each thread, from benchmarks/results/speed: bench_edge-embed-albert.json,
-# with AMX; scaling.json, with AVX-512 VNNI (234 texts a second of 18 tokens on one thread).
+# Tokens a second for each thread, from benchmarks/results/speed: doctor_*.json; for
+# edge-embed-albert bench_edge-embed-albert.json, with AMX, and scaling.json, with AVX-512 VNNI.
 _EXPECTED = Path(__file__).with_name("expected_speed.json")
 # The first of these instruction sets that a processor has determines the expected speed.
 _KINDS = ("amx_int8", "avx512_vnni", "avx_vnni", "avx2")
