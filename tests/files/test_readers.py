@@ -161,7 +161,7 @@ def test_records_of_tables(tmp_path: Path, ending: str) -> None:
         ("a.jsonl", b'["x"]\n', "line 1: not an object"),
         ("a.jsonl", b'{"id": [1], "text": "x"}\n', "neither text nor a number"),
         ("a.tsv.gz", b"id\ttext\n", "not a whole gzip file"),
-        ("a.tsv.gz", gzip.compress(b"id\ttext\n1\tx\n" * 99)[:-20], "not a whole gzip file"),
+        ("a.tsv.gz", gzip.compress(b"id\ttext\n" * 99, mtime=0)[:-20], "not a whole gzip file"),
     ],
 )
 def test_bad_records_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
