@@ -131,13 +131,16 @@ def _traceable_masks() -> Iterator[None]:
         lowest = torch.tensor(torch.finfo(dtype).min, dtype=dtype)
         return torch.where(visible(*arguments, **options), torch.tensor(0, dtype=dtype), lowest)
 
+    # Registered, not assigned: an assignment would go on hiding what others register, as
+    # optimum-intel does when it exports the next model.
     before = {name: registry[name] for name in ("sdpa", "eager")}
     try:
-        registry["sdpa"], registry["eager"] = visible, additive
+        registry.register("sdpa", visible)
+        registry.register("eager", additive)
         yield
     finally:
         for name, function in before.items():
-            registry[name] = function
+            registry.register(name, function)
 
 
 def _compare_with_torch(graph: ov.Model, model: "PreTrainedModel", kind: str) -> None:

@@ -62,3 +62,8 @@ def test_an_architecture_that_only_the_caller_registered_is_traced(
     result = verify(tmp_path / "out", against=str(source))
     assert result.passed, result
     assert Embedder(tmp_path / "out", cache=False).encode(["one", "two"]).shape == (2, 32)
+    # A trace leaves nothing behind: the next model is exported as if it were the first.
+    other = make_source(tmp_path / "other", "bert", SIZES)
+    assert (
+        convert(other, tmp_path / "second", precision="fp32").variants["fp32"].origin == "exported"
+    )
