@@ -22,6 +22,7 @@ from benchmarks.report import save
 from edge_embed import Embedder, PairScorer
 from edge_embed.evaluation.metrics import average_precision
 from edge_embed.files.readers import read_records
+from edge_embed.model.fingerprint import model_fingerprint
 
 COLUMNS = {name: (name,) for name in ("label", "sentence1", "sentence2", "kind")}
 Scores = npt.NDArray[np.float64]
@@ -46,14 +47,16 @@ def figures(labels: npt.NDArray[np.bool_], scores: Scores) -> dict[str, float]:
 def measure(model: PairScorer, encoder: Embedder, file: Path) -> dict[str, object]:
     """Return the figures of a table, as a whole and by kind of pair."""
     pairs, labels, kinds = read(file)
-    whole = model.predict(pairs, activation="identity", truncation="ignore").astype(np.float64)
-    share = model.cosine_share(pairs)
-    reading = whole if share is None else whole - share[:, 0]
     first, second = (
         encoder.encode([pair[side] for pair in pairs], normalize=True, truncation="ignore")
         for side in (0, 1)
     )
-    cosine = np.einsum("ij,ij->i", first, second).astype(np.float64)
+    cosines = np.einsum("ij,ij->i", first, second)
+    scored = model.predict(pairs, activation="identity", truncation="ignore", cosines=cosines)
+    whole, cosine = scored.astype(np.float64), cosines.astype(np.float64)
+    reading = whole
+    if model.cosine is not None:
+        reading = whole - model.cosine.share.added(cosines)[:, 0]
     systems = {"pair model": whole, "its reading alone": reading, "cosine": cosine}
     groups = {
         kind: np.array([kind == other for other in kinds]) for kind in sorted(set(kinds)) if kind
@@ -98,6 +101,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     model, encoder = PairScorer(options.model), Embedder(options.encoder)
+    if model.cosine is not None and not model.adds_cosine_of(model_fingerprint(encoder)):
+        raise SystemExit(f"{options.model} adds the cosine of another encoder than --encoder")
     tables = sorted(options.dev.glob("*.tsv"))
     results: dict[str, object] = {file.stem: measure(model, encoder, file) for file in tables}
     texts = [text for file in tables for pair in read(file)[0] for text in pair]

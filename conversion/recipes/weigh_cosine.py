@@ -29,15 +29,15 @@ Scores = npt.NDArray[np.float64]
 def parts(table: PairTable, model: PairScorer, encoder: Embedder) -> tuple[Scores, Scores]:
     """Return what the model reads in each pair, and the pair's cosine; both (pairs,)."""
     pairs = list(zip(table.first, table.second, strict=True))
-    read = model.predict(pairs, activation="identity", truncation="ignore").astype(np.float64)
-    share = model.cosine_share(pairs)
-    if share is not None:
-        read = read - share[:, 0]
     first, second = (
         encoder.encode(texts, normalize=True, truncation="ignore")
         for texts in (table.first, table.second)
     )
-    return read, np.einsum("ij,ij->i", first, second).astype(np.float64)
+    cosines = np.einsum("ij,ij->i", first, second)
+    read = model.predict(pairs, activation="identity", truncation="ignore", cosines=cosines)
+    if model.cosine is not None:
+        read = read - model.cosine.share.added(cosines)[:, 0]
+    return read.astype(np.float64), cosines.astype(np.float64)
 
 
 def precision(labels: npt.NDArray[np.bool_], scores: Scores) -> float:

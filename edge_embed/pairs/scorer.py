@@ -233,14 +233,6 @@ class PairScorer:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [Ranked(int(row), float(scores[row])) for row in order]
 
-    def cosine_share(self, pairs: Sequence[Sequence[str]]) -> Scores | None:
-        """Return the encoder's part of each logit, float32 (n, 1); None if the model has none.
-
-        Raises:
-            InputError: an item is no text.
-        """
-        return None if self.cosine is None else self.cosine.added(pairs)
-
     def adds_cosine_of(self, fingerprint: str) -> bool:
         """Return whether the cosine of the encoder with this fingerprint is added to the output."""
         return self.cosine is not None and self.cosine.fingerprint == fingerprint

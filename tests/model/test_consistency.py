@@ -9,6 +9,7 @@ import pytest
 
 from edge_embed import Embedder
 from edge_embed.errors import ModelFormatError
+from tests.support.model_folders import add_word_without_row
 
 
 @pytest.fixture
@@ -33,12 +34,7 @@ def test_a_sound_folder_loads_and_knows_its_tables(folder: Path) -> None:
 
 
 def test_words_that_were_added_without_resizing_the_model(folder: Path) -> None:
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
-    word = {"id": rows, "content": "<sofa>", "single_word": False, "lstrip": False}
-    word |= {"rstrip": False, "normalized": False, "special": False}
-    tokenizer["added_tokens"].append(word)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    rows = add_word_without_row(folder)
     with pytest.raises(ModelFormatError, match=rf"ids up to {rows}, .* up to {rows - 1}"):
         load(folder)
 

@@ -11,6 +11,7 @@ from edge_embed import PairScorer
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
 from edge_embed.model.receipt import RECEIPT
 from tests.model.test_consistency import change
+from tests.support.model_folders import add_word_without_row
 
 
 @pytest.fixture
@@ -31,12 +32,7 @@ def test_a_sound_folder_loads_and_knows_its_tables(folder: Path) -> None:
 
 
 def test_words_that_were_added_without_resizing_the_model(folder: Path) -> None:
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
-    word = {"id": rows, "content": "<sofa>", "single_word": False, "lstrip": False}
-    word |= {"rstrip": False, "normalized": False, "special": False}
-    tokenizer["added_tokens"].append(word)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    rows = add_word_without_row(folder)
     with pytest.raises(ModelFormatError, match=rf"ids up to {rows}, .* up to {rows - 1}"):
         load(folder)
 
