@@ -23,9 +23,8 @@ from edge_embed.evaluation.retrieval import search
 from edge_embed.files.atomic import atomic_folder
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.dense import save_dense
+from edge_embed.model.file_names import PAIR_THRESHOLD, RANGES_FILE
 from edge_embed.model.json_files import load_json
-from edge_embed.model.pair_threshold import PAIR_THRESHOLD
-from edge_embed.model.precision import RANGES_FILE
 from edge_embed.model.receipt import (
     ProjectionRecord,
     TextSetRecord,

@@ -19,9 +19,10 @@ import tokenizers
 from edge_embed.embedder import Embedder
 from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError, ModelNotFoundError
 from edge_embed.model.config import ModelConfig
+from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.kinds import is_pair_model
 from edge_embed.model.modules import HeadStep
-from edge_embed.model.receipt import RECEIPT, Fidelity, Receipt, check_files, read_receipt
+from edge_embed.model.receipt import Fidelity, Receipt, check_files, read_receipt
 from edge_embed.runtime.tokenizer import Tokenizer
 from edge_embed.runtime.tokenizer_files import lower_case
 from edge_embed_conversion import reference

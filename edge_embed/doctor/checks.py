@@ -14,9 +14,10 @@ from edge_embed.doctor.speed import SpeedCheck, expected_speed
 from edge_embed.embedder import Embedder
 from edge_embed.hardware.machine import describe_machine, free_memory_mb, instructions
 from edge_embed.hardware.processors import usable_processors
+from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.model.golden import TOLERANCE, GoldenValues
-from edge_embed.model.receipt import RECEIPT, check_files, read_receipt
+from edge_embed.model.receipt import check_files, read_receipt
 from edge_embed.runtime.compile_cache import why_not_safe
 from edge_embed.runtime.streams import choose_streams
 

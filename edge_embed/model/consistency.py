@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.file_hashes import known_sha256
+from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.json_files import read_json
-from edge_embed.model.receipt import RECEIPT
 
 if TYPE_CHECKING:
     from edge_embed.model.config import ModelConfig
 
-__all__ = ["EmbeddingTables", "as_converted", "check_consistency", "has_receipt"]
+__all__ = [
+    "EmbeddingTables",
+    "as_converted",
+    "check_consistency",
+    "check_fitted_on",
+    "has_receipt",
+    "source_weights",
+]
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ def check_consistency(
     """
     folder = config.folder
     own_tokenizer = as_converted(folder, folder / "tokenizer.json")
-    known = own_tokenizer and as_converted(folder, graph)
+    own_graph = as_converted(folder, graph)
+    known = own_tokenizer and own_graph
     if tables.words is not None and not known and tokenizer.vocabulary_size > tables.words:
         highest = tokenizer.vocabulary_size - 1
         raise ModelFormatError(
@@ -100,6 +108,11 @@ def check_consistency(
             f"{folder}: tokenizer.json is not the one that the model was converted with "
             f"({RECEIPT} has another hash): copy that, or convert again"
         )
+    if own_graph is False:
+        raise ModelFormatError(
+            f"{folder}: {graph.name} is not the one that {RECEIPT} describes: copy the whole "
+            f"folder again, convert again, or remove {RECEIPT} to take the files as they are"
+        )
     if tables.types is not None and tokenizer.types > tables.types:
         raise ModelFormatError(
             f"{folder}: tokenizer.json has types of tokens up to {tokenizer.types - 1}, the model "
@@ -118,6 +131,29 @@ def check_consistency(
 def has_receipt(folder: Path) -> bool:
     """Return whether a folder's receipt has hashes of its files."""
     return isinstance(read_json(folder / RECEIPT, optional=True).get("files"), dict)
+
+
+def source_weights(folder: Path) -> str | None:
+    """Return the SHA-256 of the weights that a folder was converted from; None if it has none."""
+    source = read_json(folder / RECEIPT, optional=True).get("source")
+    digest = source.get("weights_sha256") if isinstance(source, dict) else None
+    return digest if isinstance(digest, str) else None
+
+
+def check_fitted_on(path: Path, weights: object, *, command: str) -> None:
+    """Refuse a file of a model folder that was fitted on vectors of another model.
+
+    Args:
+        path: The file.
+        weights: What :func:`source_weights` returned when it was fitted; None is not compared.
+        command: The command that fits it, for the message.
+
+    Raises:
+        ModelFormatError: the folder was converted from other weights.
+    """
+    own = source_weights(path.parent)
+    if weights is not None and own is not None and weights != own:
+        raise ModelFormatError(f"{path} was fitted on another model: run '{command}'")
 
 
 def as_converted(folder: Path, file: Path) -> bool | None:

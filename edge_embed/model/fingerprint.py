@@ -9,9 +9,7 @@ from typing import Protocol
 
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.file_hashes import known_sha256
-from edge_embed.model.pair_threshold import PAIR_THRESHOLD
-from edge_embed.model.precision import RANGES_FILE
-from edge_embed.model.receipt import RECEIPT
+from edge_embed.model.file_names import PAIR_THRESHOLD, RANGES_FILE, RECEIPT
 from edge_embed.model.variants import TABLES, weights_of
 
 __all__ = ["folder_fingerprint", "model_fingerprint"]

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from edge_embed.errors import ModelFormatError
 from edge_embed.files.atomic import atomic_file
 from edge_embed.files.typed_json import typed
+from edge_embed.model.consistency import check_fitted_on, source_weights
+from edge_embed.model.file_names import PAIR_THRESHOLD
 from edge_embed.model.json_files import read_json
 
-__all__ = ["PAIR_THRESHOLD", "Logistic", "PairThreshold"]
+__all__ = ["Logistic", "PairThreshold"]
 
-PAIR_THRESHOLD = "pair_threshold.json"
 SCHEMA = 1
 
 Floats = npt.NDArray[np.float64]
@@ -90,7 +91,8 @@ class PairThreshold:
         """
         path = folder / PAIR_THRESHOLD
         with atomic_file(path) as temporary:
-            content = {"schema": SCHEMA, **asdict(self)}
+            fitted = {"schema": SCHEMA, "weights_sha256": source_weights(folder)}
+            content = fitted | asdict(self)
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return path
 
@@ -99,7 +101,8 @@ class PairThreshold:
         """Read the threshold of a model folder; None where none was fitted.
 
         Raises:
-            ModelFormatError: the file is damaged, or newer than this version reads.
+            ModelFormatError: the file is damaged, of another model, or newer than this version
+                reads.
         """
         path = folder / PAIR_THRESHOLD
         if not path.is_file():
@@ -118,6 +121,11 @@ class PairThreshold:
             raise ModelFormatError(
                 f"{path} is damaged: fit it again with 'edge-embed eval pairs --save-threshold'"
             ) from error
+        check_fitted_on(
+            path,
+            content.get("weights_sha256"),
+            command="edge-embed eval pairs --save-threshold",
+        )
         return stored
 
 

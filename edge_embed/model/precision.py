@@ -17,13 +17,14 @@ import numpy.typing as npt
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.files.atomic import atomic_file
 from edge_embed.files.typed_json import typed
+from edge_embed.model.consistency import check_fitted_on, source_weights
+from edge_embed.model.file_names import RANGES_FILE
 from edge_embed.model.json_files import read_json
 from edge_embed.vectors import unit_length
 
-__all__ = ["RANGES_FILE", "Precision", "Ranges", "fit_ranges", "quantize_embeddings"]
+__all__ = ["Precision", "Ranges", "fit_ranges", "quantize_embeddings"]
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
-RANGES_FILE = "embedding_ranges.json"
 
 Floats = npt.NDArray[np.float32]
 
@@ -121,6 +122,7 @@ class Ranges:
         """
         path = folder / RANGES_FILE
         content = {
+            "weights_sha256": source_weights(folder),
             "texts": self.texts,
             "plain": _rows(self.plain),
             "normalized": _rows(self.normalized),
@@ -134,7 +136,7 @@ class Ranges:
         """Read the ranges of a model folder; None where none were fitted.
 
         Raises:
-            ModelFormatError: the file is damaged or of another dimension.
+            ModelFormatError: the file is damaged, or of another model.
         """
         path = folder / RANGES_FILE
         if not path.is_file():
@@ -150,12 +152,17 @@ class Ranges:
             raise ModelFormatError(
                 f"{path} is for {there} dimensions, the model has {dim}: fit them again"
             )
+        check_fitted_on(path, content.get("weights_sha256"), command="edge-embed ranges")
         return cls(plain, normalized, texts)
 
 
 def _bounds(values: object, name: str) -> Floats:
+    # Not by typed(), which is slow for thousands of values; numpy would accept texts and booleans.
+    rows = values if isinstance(values, list) else [values]
+    if not all(isinstance(row, list) and {int, float}.issuperset(map(type, row)) for row in rows):
+        raise ValueError(f"{name} holds something else than rows of numbers")
     with np.errstate(over="ignore"):
-        bounds = np.asarray(typed(tuple[tuple[float, ...], ...], values, name), np.float32)
+        bounds = np.asarray(rows, np.float64).astype(np.float32)
     if not np.isfinite(bounds).all() or (len(bounds) == 2 and (bounds[0] > bounds[1]).any()):
         raise ValueError(f"{name} holds a minimum above its maximum")
     return bounds

@@ -14,10 +14,10 @@ from edge_embed.errors import ModelFormatError
 from edge_embed.files.json_text import parse_json
 from edge_embed.files.typed_json import typed
 from edge_embed.model.file_hashes import FileHash, file_hash
+from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.paths import path_inside
 
 __all__ = [
-    "RECEIPT",
     "Fidelity",
     "PairAgreement",
     "ProjectionRecord",
@@ -32,7 +32,6 @@ __all__ = [
     "write_receipt",
 ]
 
-RECEIPT = "edge_embed.json"
 SCHEMA = 1
 
 

@@ -6,6 +6,7 @@ transformer.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig
@@ -15,9 +16,10 @@ from edge_embed.runtime.config import RuntimeConfig
 from edge_embed.runtime.engine import Engine
 from edge_embed.runtime.graph import GraphBuilder, build_graph
 from edge_embed.runtime.planner import BatchPlanner, tile_of
-from edge_embed.runtime.static_engine import StaticEngine, StaticRows, StaticTable
-from edge_embed.runtime.static_pieces import static_pieces
 from edge_embed.runtime.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from edge_embed.runtime.static_engine import StaticEngine, StaticRows
 
 __all__ = ["Encoder", "load_encoder", "load_transformer"]
 
@@ -31,8 +33,8 @@ class Encoder:
     runtime: RuntimeConfig
     variant: str
     tokenizer: Tokenizer
-    planner: BatchPlanner | StaticRows
-    engine: Engine | StaticEngine
+    planner: "BatchPlanner | StaticRows"
+    engine: "Engine | StaticEngine"
     derived: str | None = None
     """A hash of the derived table; None if the model is not derived."""
 
@@ -59,6 +61,10 @@ def load_encoder(config: ModelConfig, runtime: RuntimeConfig, variant: str, file
         return _table(config, runtime, variant, file)
     if variant != STATIC:
         return _transformer(config, runtime, variant, file)
+    # Imported where they are needed, as few programs need them.
+    from edge_embed.runtime.static_engine import StaticRows
+    from edge_embed.runtime.static_pieces import static_pieces
+
     origin = config.variant_file()[0]
     pieces = static_pieces(
         config, runtime, origin, lambda: _transformer(config, runtime, origin, file)
@@ -125,6 +131,8 @@ def _transformer(config: ModelConfig, runtime: RuntimeConfig, variant: str, file
 def _table(config: ModelConfig, runtime: RuntimeConfig, variant: str, file: Path) -> Encoder:
     if runtime.layers is not None:
         raise InputError(f"{config.folder} is a table of token vectors: it has no layers to end at")
+    from edge_embed.runtime.static_engine import StaticEngine, StaticRows, StaticTable
+
     tokenizer = Tokenizer(config, special_tokens=False)
     table = StaticTable.from_safetensors(file)
     if tokenizer.vocabulary_size > len(table):

@@ -14,8 +14,8 @@ import openvino as ov
 
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import as_converted
+from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.json_files import read_json
-from edge_embed.model.receipt import RECEIPT
 from edge_embed.runtime.batch import slots_in
 
 __all__ = ["packing_fault", "recorded_packing"]

@@ -7,7 +7,7 @@ from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import as_converted, has_receipt
 from edge_embed.model.exits import EXITS_FILE
-from edge_embed.model.receipt import RECEIPT
+from edge_embed.model.file_names import RECEIPT
 
 __all__ = ["shorten"]
 

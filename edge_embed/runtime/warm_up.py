@@ -1,12 +1,14 @@
 """Warm-up: the engine compiles the model for each input shape when it first sees it."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from edge_embed.runtime.batch import Batch
-from edge_embed.runtime.dynamic_batcher import BatchEngine
+
+if TYPE_CHECKING:
+    from edge_embed.runtime.dynamic_batcher import BatchEngine
 
 __all__ = ["run_every_shape"]
 
@@ -16,7 +18,7 @@ class _Planner(Protocol):
         """Yield a batch of each shape that a call may need."""
 
 
-def run_every_shape(engine: BatchEngine, planner: _Planner, *, dim: int) -> None:
+def run_every_shape(engine: "BatchEngine", planner: _Planner, *, dim: int) -> None:
     """Run every input shape once, so that no later call waits for a compilation.
 
     Args:

@@ -14,8 +14,8 @@ from edge_embed.doctor import checks
 from edge_embed.doctor.speed import SpeedCheck, expected_speed
 from edge_embed.errors import ModelFormatError
 from edge_embed.hardware.machine import free_memory_mb
+from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.golden import GoldenValues
-from edge_embed.model.receipt import RECEIPT
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ import pytest
 
 from edge_embed import Embedder
 from edge_embed.errors import ModelFormatError
+from edge_embed.model.file_names import PAIR_THRESHOLD, RANGES_FILE, RECEIPT
+from edge_embed.model.pair_threshold import Logistic, PairThreshold
 from tests.support.model_folders import add_word_without_row
 
 
@@ -67,3 +69,50 @@ def test_parts_of_another_model(tiny_albert: Path, folder: Path, file: str) -> N
         shutil.copyfile(source, target)
     with pytest.raises(ModelFormatError, match=str(folder)):
         load(folder)
+
+
+@pytest.fixture
+def sibling(tiny_model: Path, tmp_path: Path) -> Path:
+    """A model of the same shape that was converted from other weights."""
+    other = Path(shutil.copytree(tiny_model, tmp_path / "sibling"))
+    receipt = json.loads((other / RECEIPT).read_text())
+    receipt["source"]["weights_sha256"] = "0" * 64
+    (other / RECEIPT).write_text(json.dumps(receipt))
+    return other
+
+
+def test_a_graph_of_another_conversion(folder: Path) -> None:
+    graph = load(folder).config.variant_file()[1]
+    graph.write_text(graph.read_text() + "\n")
+    with pytest.raises(ModelFormatError, match=rf"{graph.name} is not the one that {RECEIPT}"):
+        load(folder)
+    (folder / RECEIPT).unlink()
+    assert load(folder).dim
+
+
+def test_ranges_that_were_fitted_on_another_model(folder: Path, sibling: Path) -> None:
+    model = load(sibling)
+    model.fit_ranges(["one", "two words", "three more words"]).save(sibling)
+    assert load(sibling).ranges is not None
+    shutil.copyfile(sibling / RANGES_FILE, folder / RANGES_FILE)
+    with pytest.raises(ModelFormatError, match=r"fitted on another model: run 'edge-embed ranges'"):
+        load(folder)
+
+
+def test_a_threshold_that_was_fitted_on_another_model(folder: Path, sibling: Path) -> None:
+    fitted = PairThreshold(
+        threshold=0.6,
+        logistic=Logistic(8.0, -4.0),
+        f1=0.8,
+        average_precision=0.85,
+        variant="fp32",
+        dim=32,
+        dataset="mine",
+        pairs=10,
+        positives=4,
+    )
+    fitted.save(sibling)
+    assert PairThreshold.load(sibling) == fitted
+    shutil.copyfile(sibling / PAIR_THRESHOLD, folder / PAIR_THRESHOLD)
+    with pytest.raises(ModelFormatError, match=r"another model: run 'edge-embed eval pairs"):
+        PairThreshold.load(folder)

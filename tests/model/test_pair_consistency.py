@@ -9,7 +9,7 @@ import pytest
 
 from edge_embed import PairScorer
 from edge_embed.errors import ModelFormatError, ModelNotFoundError
-from edge_embed.model.receipt import RECEIPT
+from edge_embed.model.file_names import RECEIPT
 from tests.model.test_consistency import change
 from tests.support.model_folders import add_word_without_row
 

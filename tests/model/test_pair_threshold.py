@@ -8,7 +8,8 @@ import pytest
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.evaluation.pairs import held_out_probabilities, reliability
-from edge_embed.model.pair_threshold import PAIR_THRESHOLD, Logistic, PairThreshold
+from edge_embed.model.file_names import PAIR_THRESHOLD
+from edge_embed.model.pair_threshold import Logistic, PairThreshold
 
 THRESHOLD = PairThreshold(
     threshold=0.6,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.model.file_names import RANGES_FILE
 from edge_embed.model.precision import (
-    RANGES_FILE,
     Precision,
     Ranges,
     fit_ranges,
@@ -61,7 +61,16 @@ def test_no_ranges(tmp_path: Path) -> None:
     assert Ranges.load(tmp_path, dim=20) is None
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"texts": 1, "plain": [], "normalized": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[]",
+        '{"texts": 1, "plain": [["1"], ["2"]], "normalized": [[1], [2]]}',
+        '{"texts": 1, "plain": [[true], [true]], "normalized": [[1], [2]]}',
+        '{"texts": 1, "plain": [], "normalized": []}',
+    ],
+)
 def test_damaged_ranges_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / RANGES_FILE).write_text(content)
     with pytest.raises(ModelFormatError, match=RANGES_FILE):
