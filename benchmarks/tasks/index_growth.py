@@ -1,15 +1,18 @@
 """What an index costs as it grows: to fill, to rebuild its graph, to open, to ask and to change.
 
     python -m benchmarks.tasks.index_growth TEXTS… -m edge-embed-tiny --sizes 10000 100000 1000000 \
-        --json FILE --plot FILE.png
+        --cache FOLDER --json FILE --plot FILE.png
 
 For each size and each way to store vectors: seconds of adding in blocks of 4,096, seconds of the
 neighbour graph, bytes a text on the disk, seconds to open and to answer first in a new process, a
 query's time with its embedding against the embedding alone (by itself, and as another process
-adds), recall@10 against comparing every vector, and deletes a second.
+adds), recall@10 against comparing every vector, and deletes a second. ``--cache`` keeps the
+vectors, which take longest, for the next run. A row is kept as soon as it is measured, and not
+measured again if FILE has it.
 """
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -26,8 +29,9 @@ import numpy.typing as npt
 from benchmarks.report import command_line, save, spread
 from benchmarks.tasks.near_duplicates import read_lines
 from edge_embed import Embedder
+from edge_embed.model.fingerprint import model_fingerprint
 from edge_embed.tasks import Index
-from edge_embed.tasks.index.store import VectorType
+from edge_embed.tasks.index.facts import VectorType
 
 _BLOCK = 4096
 _QUERIES = 200
@@ -73,18 +77,23 @@ def writer(index: Path, vectors: Path) -> Iterator[None]:
             process.kill()
 
 
-def asked(index: Index, model: Embedder, queries: Sequence[str]) -> dict[str, Any]:
+def asked(
+    index: Index, model: Embedder, queries: Sequence[str], vectors: Vectors
+) -> dict[str, Any]:
     """Return the time of a query with its embedding, and that of the embedding alone."""
-    alone, whole = [], []
-    for text in queries:
+    alone, whole, cpu = [], [], []
+    for text, vector in zip(queries, vectors, strict=True):
         begun = time.perf_counter()
-        vector = model.encode(text)
+        model.encode(text)
         alone.append(time.perf_counter() - begun)
+        used = time.process_time()
         index.search(vector[None], k=10)
+        cpu.append(time.process_time() - used)
         whole.append(time.perf_counter() - begun)
     return {
         "embedding_seconds": spread(alone),
         "query_seconds": spread(whole),
+        "search_cpu_seconds": spread(cpu),
         "ratio_of_medians": round(float(np.median(whole) / np.median(alone)), 2),
     }
 
@@ -95,6 +104,7 @@ def at_size(
     texts: Sequence[str],
     vectors: Vectors,
     queries: Sequence[str],
+    asking: Vectors,
     dtype: VectorType,
 ) -> dict[str, Any]:
     """Fill an index, and measure it."""
@@ -102,16 +112,17 @@ def at_size(
     facts: dict[str, Any] = {"texts": len(texts), "stored as": dtype}
     ids = [str(number) for number in range(len(texts))]
     with Index.create(path, dim=vectors.shape[1], dtype=dtype) as index:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         for start in range(0, len(texts), _BLOCK):
             part = slice(start, start + _BLOCK)
             index.add(texts[part], vectors[part], ids=ids[part])
-        added = time.perf_counter()
+        added, added_cpu = time.perf_counter(), time.process_time()
         index.refresh()
         facts["graph_seconds"] = round(time.perf_counter() - added, 1)
+        facts["add_cpu_seconds"] = round(added_cpu - used, 1)
+        facts["graph_cpu_seconds"] = round(time.process_time() - added_cpu, 1)
         facts["add_seconds"] = round(added - started, 1)
         facts["added_per_second"] = round(len(texts) / (added - started))
-        asking = model.encode(list(queries), normalize=True, truncation="ignore")
         truth = index.search(asking, k=10, exact=True)
         found = index.search(asking, k=10)
         shared = [
@@ -119,7 +130,7 @@ def at_size(
             for a, b in zip(truth, found, strict=True)
         ]
         facts["recall@10"] = round(float(np.mean(shared)), 4)
-        facts["alone"] = asked(index, model, queries)
+        facts["alone"] = asked(index, model, queries, asking)
     files = [file for file in folder.iterdir() if file.name.startswith(path.name)]
     facts["bytes_per_text"] = round(sum(file.stat().st_size for file in files) / len(texts))
     facts["files"] = {file.name: file.stat().st_size for file in sorted(files)}
@@ -142,7 +153,7 @@ def at_size(
     facts["memory_mb"] = max(row[2] for row in opened)
     with Index(path) as index:
         with writer(path, folder / "more.npy"):
-            facts["beside a writer"] = asked(index, model, queries)
+            facts["beside a writer"] = asked(index, model, queries, asking)
         gone = ids[:: max(1, len(ids) // 2000)][:2000]
         started = time.perf_counter()
         for start in range(0, len(gone), 100):
@@ -151,6 +162,25 @@ def at_size(
     for file in files:
         file.unlink(missing_ok=True)
     return facts
+
+
+def different(sources: Sequence[Path], count: int) -> list[str]:
+    """Return up to ``count`` different texts of several files, shuffled."""
+    lines = dict.fromkeys(line for source in sources for line in read_lines(source, None))
+    shuffled = list(lines)[:count]
+    np.random.default_rng(0).shuffle(shuffled)
+    return shuffled
+
+
+def embedded(model: Embedder, texts: list[str], cache: Path | None) -> Vectors:
+    """Return the vectors of texts, float32 (n, dim), from the folder ``cache`` if it has them."""
+    if cache is None:
+        return model.encode(texts, normalize=True, truncation="ignore").astype(np.float32)
+    key = hashlib.sha256("\n".join([model_fingerprint(model), *texts]).encode()).hexdigest()[:16]
+    path = cache / f"vectors-{key}.npy"
+    if not path.is_file():
+        np.save(path, embedded(model, texts, None).astype(np.float16))
+    return np.asarray(np.load(path), np.float32)
 
 
 def plotted(row: dict[str, Any]) -> tuple[float, float, float]:
@@ -190,27 +220,35 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="edge-embed-tiny")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--store", nargs="+", default=["float32", "int8"])
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument(
+        "--static", action="store_true", help="store vectors of the static variant: made in seconds"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     most = max(options.sizes) + _QUERIES
-    texts: list[str] = []
-    for source in options.sources:
-        texts += read_lines(source, most - len(texts))
-    texts = list(dict.fromkeys(texts))[:most]
-    np.random.default_rng(0).shuffle(texts)
+    texts = different(options.sources, most)
     model = Embedder(options.model)
     started = time.perf_counter()
-    vectors = model.encode(texts, normalize=True, truncation="ignore").astype(np.float32)
+    maker = Embedder(options.model, variant="static") if options.static else model
+    vectors = embedded(maker, texts, options.cache)
     print(f"{len(texts)} texts embedded in {time.perf_counter() - started:.0f} s")
     queries, stored = texts[:_QUERIES], texts[_QUERIES:]
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if options.json is not None and options.json.is_file():
+        rows = json.loads(options.json.read_text(encoding="utf-8"))["rows"]
+    known = {(row["texts"], row["stored as"]) for row in rows}
     for size in sorted(options.sizes):
         for dtype in options.store:
+            if (size, dtype) in known:
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 part = stored[:size]
                 own = vectors[_QUERIES : _QUERIES + len(part)]
-                rows.append(at_size(Path(folder), model, part, own, queries, dtype))
+                rows.append(
+                    at_size(Path(folder), model, part, own, queries, vectors[:_QUERIES], dtype)
+                )
             print(json.dumps(rows[-1]), flush=True)
             if options.json is not None:
                 save(options.json, {"rows": rows}, command=command_line())

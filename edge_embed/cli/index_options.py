@@ -15,7 +15,7 @@ from edge_embed.embedder import Embedder
 if TYPE_CHECKING:
     from edge_embed.integrations.search_engines.base import Collection
     from edge_embed.tasks import Index
-    from edge_embed.tasks.index.store import StoreFacts, VectorType
+    from edge_embed.tasks.index.facts import StoreFacts, VectorType
 
 key_option = click.option(
     "--engine-key",
@@ -28,7 +28,7 @@ key_option = click.option(
 def facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "StoreFacts":
     """Return the settings of an index for a loaded model."""
     from edge_embed.model.fingerprint import model_fingerprint
-    from edge_embed.tasks.index.store import StoreFacts
+    from edge_embed.tasks.index.facts import StoreFacts
 
     model.config.require_cosine("an index")
     # The name is the default of -m for this index; a folder's path is made absolute.
@@ -40,7 +40,7 @@ def facts_of(options: ModelOptions, model: Embedder, dtype: "VectorType") -> "St
 def index_model(options: ModelOptions, place: str | Path, store: "Index | Collection") -> Embedder:
     """Load the model that made the vectors in ``place``, unless -m names another."""
     from edge_embed.model.fingerprint import model_fingerprint
-    from edge_embed.tasks.index.store import check_model
+    from edge_embed.tasks.index.facts import check_model
 
     facts = store.facts
     model = (options if options.model else replace(options, model=facts.model_name or None)).load()

@@ -38,6 +38,11 @@ class ForkLock:
         self._owner = 0
         self._lock.release()
 
+    @property
+    def held(self) -> bool:
+        """Whether a thread of this process holds it."""
+        return self._owner != 0
+
     def renew(self) -> None:
         """Release the lock unless the calling thread holds it; for a forked process."""
         if self._owner != threading.get_ident():

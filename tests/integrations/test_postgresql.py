@@ -8,7 +8,8 @@ import pytest
 
 from edge_embed.errors import InputError, SearchEngineError
 from edge_embed.integrations.search_engines.export import open_collection
-from edge_embed.tasks.index.store import Entry, StoreFacts
+from edge_embed.tasks.index.facts import StoreFacts
+from edge_embed.tasks.index.store import Entry
 from tests.support.postgresql import PASSWORD
 
 psycopg = pytest.importorskip("psycopg", reason="needs psycopg (the extra 'postgresql')")

@@ -28,7 +28,8 @@ from edge_embed.errors import (
 from edge_embed.integrations.search_engines.base import Collection
 from edge_embed.integrations.search_engines.export import Exported, export, open_collection
 from edge_embed.tasks import Hit, Index
-from edge_embed.tasks.index.store import Entry, StoreFacts
+from edge_embed.tasks.index.facts import StoreFacts
+from edge_embed.tasks.index.store import Entry
 
 DIM = 8
 COUNT = 60

@@ -8,8 +8,8 @@ import pytest
 
 from edge_embed.errors import EdgeEmbedError, OutputError
 from edge_embed.tasks import Index
+from edge_embed.tasks.index.facts import StoreFacts
 from edge_embed.tasks.index.reembed import reembed
-from edge_embed.tasks.index.store import StoreFacts
 from edge_embed.tasks.vectors import Floats
 
 TEXTS = [f"text {number}" for number in range(1200)]

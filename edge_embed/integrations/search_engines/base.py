@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from edge_embed.errors import InputError
+from edge_embed.tasks.index.facts import StoreFacts
 from edge_embed.tasks.index.index import Hit
 from edge_embed.tasks.index.metadata import Where, where_choices
-from edge_embed.tasks.index.store import Entry, StoreFacts
+from edge_embed.tasks.index.store import Entry
 from edge_embed.tasks.vectors import Floats, Vectors, fitting_rows
 
 __all__ = [

@@ -20,7 +20,8 @@ from edge_embed.errors import InputError
 from edge_embed.files.lock import owned_file
 from edge_embed.integrations.search_engines.base import Collection
 from edge_embed.integrations.search_engines.registry import ENGINES, Address
-from edge_embed.tasks.index.store import Store, StoreFacts, check_model
+from edge_embed.tasks.index.facts import StoreFacts, check_model
+from edge_embed.tasks.index.store import Store
 
 __all__ = ["Exported", "export", "is_collection", "open_collection"]
 

@@ -14,8 +14,9 @@ from edge_embed.integrations.search_engines.base import (
     no_collection,
     read_facts,
 )
+from edge_embed.tasks.index.facts import StoreFacts
 from edge_embed.tasks.index.index import Hit
-from edge_embed.tasks.index.store import Entry, StoreFacts
+from edge_embed.tasks.index.store import Entry
 from edge_embed.tasks.vectors import Floats
 
 try:

@@ -13,7 +13,7 @@ from edge_embed.errors import InputError
 
 if TYPE_CHECKING:
     from edge_embed.integrations.search_engines.base import Collection
-    from edge_embed.tasks.index.store import StoreFacts
+    from edge_embed.tasks.index.facts import StoreFacts
 
 __all__ = ["ADDRESSES", "ENGINES", "Address", "Engine"]
 

@@ -9,14 +9,15 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import MissingExtraError
+from edge_embed.errors import MissingExtraError, OutputError
 from edge_embed.files.atomic import atomic_file
 from edge_embed.files.json_text import parse_json
 from edge_embed.files.lock import owned_file
@@ -45,6 +46,8 @@ class _Manifest:
     """The highest entry number in the file; newer entries are compared one by one."""
     checksum: int
     size: int
+    stamp: list[int] = field(default_factory=list)
+    """The file's inode and times when its checksum was last found right."""
 
 
 def require_usearch() -> None:
@@ -71,7 +74,8 @@ class HnswFile:
     def open(cls, path: Path, *, store: str, dim: int) -> "HnswFile | None":
         """Map a file; None if it is missing, damaged, or of another store.
 
-        Its checksum is compared first, since a damaged graph could crash the process.
+        Its checksum is compared first, since a damaged graph could crash the process; once for each
+        state of the file, as its inode and times show it.
 
         Args:
             path: The file.
@@ -84,8 +88,16 @@ class HnswFile:
             manifest = _Manifest(**content)
             if (manifest.schema, manifest.store, manifest.dim) != (_SCHEMA, store, dim):
                 return None
-            if path.stat().st_size != manifest.size or _checksum(path) != manifest.checksum:
+            stamp = _stamp(path)
+            if path.stat().st_size != manifest.size:
                 return None
+            if stamp != manifest.stamp:
+                if _checksum(path) != manifest.checksum:
+                    return None
+                # The folder may be one that can only be read, and the file may have been replaced.
+                with suppress(OutputError), owned_file(path):
+                    if _stamp(path) == stamp:
+                        _write(path, replace(manifest, stamp=stamp))
             graph = _graph(dim)
             graph.view(str(path))
             if len(graph) != manifest.count:
@@ -98,7 +110,7 @@ class HnswFile:
     def build(
         cls,
         path: Path,
-        parts: Iterator[tuple[Numbers, Floats]],
+        parts: Callable[[int], Iterator[tuple[Numbers, Floats]]],
         *,
         store: str,
         dim: int,
@@ -109,7 +121,8 @@ class HnswFile:
 
         Args:
             path: The file.
-            parts: Entry numbers (n,) and vectors, float32 (n, dim), block by block.
+            parts: Returns numbers (n,) and vectors, float32 (n, dim), of all entries above a
+                number, block by block.
             store: The identity of the store.
             dim: Dimensions of the vectors.
             extend: Keep the entries that the file already has.
@@ -126,7 +139,7 @@ class HnswFile:
             if extend and (before := cls.open(path, store=store, dim=dim)) is not None:
                 newest = before.newest
                 graph.load(str(path))
-            for numbers, vectors in parts:
+            for numbers, vectors in parts(newest):
                 graph.add(numbers.astype(np.uint64), vectors, threads=threads)
                 newest = max(newest, int(numbers.max(initial=0)))
                 if progress is not None:
@@ -136,9 +149,8 @@ class HnswFile:
                 size, checksum = temporary.stat().st_size, _checksum(temporary)
             # If the process is killed between the two, the manifest does not fit the file, which is
             # then rebuilt.
-            manifest = _Manifest(_SCHEMA, store, dim, len(graph), newest, checksum, size)
-            with atomic_file(_manifest_file(path)) as temporary:
-                temporary.write_text(json.dumps(asdict(manifest)) + "\n", encoding="utf-8")
+            made = _Manifest(_SCHEMA, store, dim, len(graph), newest, checksum, size, _stamp(path))
+            _write(path, made)
         return cls.open(path, store=store, dim=dim)
 
     def candidates(self, query: Floats, count: int) -> Numbers:
@@ -163,6 +175,17 @@ def _graph(dim: int) -> Any:  # noqa: ANN401
 
 def _manifest_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
+
+
+def _write(path: Path, manifest: _Manifest) -> None:
+    with atomic_file(_manifest_file(path)) as temporary:
+        temporary.write_text(json.dumps(asdict(manifest)) + "\n", encoding="utf-8")
+
+
+def _stamp(path: Path) -> list[int]:
+    """Return values of which one changes with every change of a file; its user can set no ctime."""
+    facts = path.stat()
+    return [facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
 
 
 def _checksum(path: Path) -> int:

@@ -1,8 +1,11 @@
 """Keep the HNSW file of an index up to date: open it, extend it, or rebuild it from the store.
 
-It is rebuilt if it is missing, damaged, or too far behind the store.
+It is rebuilt if it is missing, damaged or has too many deleted entries, and extended if it lacks
+too many. What it lacks is compared vector by vector.
 """
 
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import OutputError
+from edge_embed.files.fork_lock import ForkLock
+from edge_embed.tasks.index.held_vectors import HeldVectors
 from edge_embed.tasks.index.hnsw_file import HnswFile, require_usearch
 from edge_embed.tasks.index.ranking import Ranking, best_of
 from edge_embed.tasks.index.store import Store
@@ -19,71 +24,64 @@ __all__ = ["HnswSearch"]
 
 Numbers = npt.NDArray[np.int64]
 
-# The file is rebuilt if it lacks more than this share of the entries, or has as many deleted ones.
+# The file is rebuilt if it has more than this share of deleted entries, and extended if it lacks
+# more than this share of the entries. In a large index that would be too many to compare: it is
+# extended if it lacks more than ``_LATER`` or ``_LATER_SHARE`` of the entries, whichever is more.
 _LAG = 0.2
+_LATER = 20_000
+_LATER_SHARE = 0.05
 # Candidates for each hit wanted, and the least number of candidates.
 _CANDIDATES = 4
 _MIN_CANDIDATES = 100
+# Seconds between attempts of searches to write the file where it cannot be written.
+_RETRY = 60.0
 
 
 class HnswSearch:
-    """Searches a store with its HNSW file."""
+    """Searches a store with its HNSW file. Safe to share between threads."""
 
     def __init__(self, store: Store, path: Path) -> None:
+        """Open nothing yet; ``path`` is the HNSW file of ``store``."""
         self._store, self.path = store, path
-        self._opened: HnswFile | None = None
-        self._opened_at: tuple[int, int] | None = None
-        self._later: tuple[tuple[int, int], Numbers, Floats] | None = None
+        self._opened: tuple[tuple[int, int], HnswFile] | None = None
+        self._later: tuple[tuple[int, int], HeldVectors] | None = None
+        self._writing = ForkLock()
+        self._retry_at = 0.0
 
     def close(self) -> None:
         """Close the file."""
-        self._opened = None
+        self._opened = self._later = None
 
-    def current(self) -> HnswFile | None:
-        """Return the HNSW file, or None if it is missing, damaged or too far behind."""
-        require_usearch()
-        version = self._store.version()
-        if self._opened is not None and self._opened_at == version:
-            return self._opened  # nothing was written since it was checked
-        facts = self._store.facts
-        file = self._opened
-        if self._opened_at is not None and self._opened_at[0] != version[0]:
-            file = None  # it belongs to the index file that was replaced
-        if file is None:
-            self._later = None
-            file = HnswFile.open(self.path, store=facts.identity, dim=facts.dim)
-        self._opened = None
-        if file is None or file.newest > self._store.newest_ever():
-            return None  # the latter: the store was restored from an older copy
-        count, later = len(self._store), len(self._store.numbers(after=file.newest))
-        gone = file.count - (count - later)
-        if max(later, gone) > _LAG * count:
-            return None
-        self._opened, self._opened_at = file, version
-        return file
+    def ready(self) -> HnswFile | None:
+        """Return the HNSW file, written anew or extended if need be.
 
-    def rebuild(
-        self, progress: Callable[[int], None] | None, later: Numbers | None = None
-    ) -> HnswFile:
-        """Write the HNSW file of all entries, or add the entries ``later`` to it.
+        None if there is none and it cannot be written, and a warning says why. While another thread
+        or process extends it, and for a time after that has failed, it is returned as it is.
+        """
+        file = self._current()
+        if file is not None and (self._writing.held or self._kept(file)):
+            return file
+        if time.monotonic() < self._retry_at:
+            return file
+        try:
+            return self._write(None)
+        except OutputError as error:
+            self._retry_at = time.monotonic() + _RETRY
+            compared = "every entry" if file is None else "every entry that it lacks"
+            warnings.warn(f"{error}; {compared} is compared instead", stacklevel=5)
+            return file
+
+    def refresh(self, progress: Callable[[int], None] | None) -> bool:
+        """Bring the file up to date; return whether it was written.
 
         Raises:
             OutputError: it cannot be written.
         """
-        self._later = None
-        facts = self._store.facts
-        self._opened_at = self._store.version()
-        self._opened = HnswFile.build(
-            self.path,
-            self._store.blocks(self._store.numbers() if later is None else later),
-            store=facts.identity,
-            dim=facts.dim,
-            extend=later is not None,
-            progress=progress,
-        )
-        if self._opened is None:
-            raise OutputError(f"cannot read back {self.path}: the disk does not keep what it gets")
-        return self._opened
+        file = self._current(reopen=True)
+        if file is not None and self._kept(file) and not self._added_since(file).count(exact=True):
+            return False
+        self._write(progress, all_later=True)
+        return True
 
     def search(
         self,
@@ -100,7 +98,6 @@ class HnswSearch:
             depth: How many entries.
             allowed: The numbers of entries that may be returned; None allows all.
         """
-        later = self._added_since(file)
         count = max(_CANDIDATES * depth, _MIN_CANDIDATES)
         while True:
             self._store.check_stop()
@@ -109,17 +106,85 @@ class HnswSearch:
                 numbers = numbers[np.isin(numbers, allowed)]
             near = self._store.vectors(numbers)
             if len(near[0]) >= depth or count >= file.count:
-                fresh = later
-                if allowed is not None:
-                    fits = np.isin(later[0], allowed)
-                    fresh = later[0][fits], later[1][fits]
-                return best_of([near, fresh], vector[None], depth)[0]
+                break
             count *= 4  # a filter or deletions left too few
+        ranking = best_of([near], vector[None], depth)[0]
+        ranking += self._added_since(file).nearest(vector[None], depth, allowed)[0]
+        return sorted(ranking, key=lambda found: (-found[1], found[0]))[:depth]
 
-    def _added_since(self, file: HnswFile) -> tuple[Numbers, Floats]:
-        """Return the entries added since the HNSW file was written; they are cached in memory."""
-        version, held = self._store.version(), self._later
-        if held is None or held[0] != version:
-            numbers = self._store.numbers(after=file.newest)
-            held = self._later = (version, *self._store.vectors(numbers))
-        return held[1:]
+    def _current(self, *, reopen: bool = False) -> HnswFile | None:
+        """Return the file, or None if it is missing, damaged or of another state of the store.
+
+        With ``reopen`` it is as another thread or process may have written it meanwhile.
+        """
+        require_usearch()
+        version, opened = self._store.version(), None if reopen else self._opened
+        if opened is not None and opened[0] == version:
+            return opened[1]  # nothing was written since it was checked
+        if opened is not None and opened[0][0] == version[0]:
+            file: HnswFile | None = opened[1]
+        else:  # the file of an index that was replaced is not this one's
+            facts = self._store.facts
+            file = HnswFile.open(self.path, store=facts.identity, dim=facts.dim)
+        if file is not None and file.newest > self._store.newest_ever():
+            file = None  # the store was restored from an older copy
+        self._opened = None if file is None else (version, file)
+        return file
+
+    def _kept(self, file: HnswFile) -> bool:
+        """Return whether the file may lag behind the store as it does."""
+        return self._within(file, exact=False) or self._within(file, exact=True)
+
+    def _within(self, file: HnswFile, *, exact: bool) -> bool:
+        count, later = len(self._store), self._added_since(file).count(exact=exact)
+        most = min(_LAG * count, max(_LATER, _LATER_SHARE * count))
+        return later <= most and self._deleted(file, count, later) <= _LAG * count
+
+    @staticmethod
+    def _deleted(file: HnswFile, count: int, later: int) -> int:
+        """Return how many of the file's entries are no longer in the store."""
+        return file.count - (count - later)
+
+    def _write(
+        self, progress: Callable[[int], None] | None, *, all_later: bool = False
+    ) -> HnswFile:
+        """Extend the file, or rebuild it where there is none or too much of it was deleted.
+
+        Args:
+            progress: Called with the number of entries added since the last call.
+            all_later: Extend a file that may lag behind as it does, too.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._writing:
+            file, facts = self._current(reopen=True), self._store.facts
+            if file is not None and not all_later and self._kept(file):
+                return file
+            extend = False
+            if file is not None:
+                count, later = len(self._store), self._added_since(file).count(exact=True)
+                extend = self._deleted(file, count, later) <= _LAG * count
+            version = self._store.version()
+            written = HnswFile.build(
+                self.path,
+                lambda newest: self._store.blocks(self._store.numbers(after=newest)),
+                store=facts.identity,
+                dim=facts.dim,
+                extend=extend,
+                progress=progress,
+            )
+            if written is None:
+                raise OutputError(
+                    f"cannot read back {self.path}: the disk does not keep what it gets"
+                )
+            self._opened = version, written
+            return written
+
+    def _added_since(self, file: HnswFile) -> HeldVectors:
+        """Return the entries that the file lacks."""
+        state = self._store.version()[0], file.newest
+        later = self._later
+        if later is None or later[0] != state:
+            later = self._later = state, HeldVectors(self._store, file.newest)
+        return later[1]

@@ -4,7 +4,6 @@ All data are in the store (:mod:`edge_embed.tasks.index.store`); the HNSW file b
 from the store, and made again if it is missing, outdated or damaged.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edge_embed.errors import InputError, OutputError
+from edge_embed.errors import InputError
+from edge_embed.tasks.index.facts import StoreFacts, VectorType, check_model
+from edge_embed.tasks.index.held_vectors import HeldVectors
 from edge_embed.tasks.index.hnsw_rebuild import HnswSearch
 from edge_embed.tasks.index.info import IndexInfo, index_info
 from edge_embed.tasks.index.metadata import Where
@@ -28,12 +28,10 @@ from edge_embed.tasks.index.ranking import (
     fuse,
     reranked,
 )
-from edge_embed.tasks.index.store import Entry, Store, StoreFacts, VectorType, check_model
+from edge_embed.tasks.index.store import Entry, Store
 from edge_embed.tasks.vectors import Floats, Rows, Vectors, fitting_rows
 
 __all__ = ["Hit", "Index", "IndexInfo"]
-
-Numbers = npt.NDArray[np.int64]
 
 # Up to this many entries every vector is compared, which takes a few milliseconds.
 _EXACT = 20_000
@@ -67,7 +65,7 @@ class Index:
                 raise
         path = self._store.path.with_name(f"{self._store.path.name}.neighbours")
         self._hnsw = HnswSearch(self._store, path)
-        self._held: tuple[tuple[int, int], Numbers, Floats] | None = None
+        self._held = HeldVectors(self._store)
 
     @classmethod
     def create(
@@ -250,14 +248,7 @@ class Index:
         """
         if len(self._store) <= _EXACT:
             return False
-        file = self._hnsw.current()
-        if file is None:
-            self._hnsw.rebuild(progress)
-        elif len(later := self._store.numbers(after=file.newest)):
-            self._hnsw.rebuild(progress, later)
-        else:
-            return False
-        return True
+        return self._hnsw.refresh(progress)
 
     def info(self) -> IndexInfo:
         """Return the index's numbers of entries and bytes, and its model."""
@@ -298,18 +289,13 @@ class Index:
         if total == 0:
             return [[] for _ in unit]
         if total <= _EXACT and allowed is None:
-            numbers, vectors = self._all()
-            return best_of([(numbers, vectors)], unit, depth)
+            return self._held.nearest(unit, depth)
         if exact or total <= _EXACT:
             numbers = self._store.numbers() if allowed is None else allowed
             return best_of(self._store.blocks(numbers), unit, depth)
-        file = self._hnsw.current()
+        file = self._hnsw.ready()
         if file is None:
-            try:
-                file = self._hnsw.rebuild(None)
-            except OutputError as error:
-                warnings.warn(f"{error}; every entry is compared instead", stacklevel=4)
-                return best_of(self._store.blocks(self._store.numbers(where)), unit, depth)
+            return best_of(self._store.blocks(self._store.numbers(where)), unit, depth)
         return [self._hnsw.search(file, vector, depth, allowed) for vector in unit]
 
     def _fused(
@@ -346,10 +332,3 @@ class Index:
             for number in numbers
             if (entry := entries.get(number)) is not None  # None: deleted meanwhile
         ]
-
-    def _all(self) -> tuple[Numbers, Floats]:
-        """Return all numbers and vectors, cached in memory until the next write."""
-        version, held = self._store.version(), self._held
-        if held is None or held[0] != version:
-            held = self._held = (version, *self._store.vectors(self._store.numbers()))
-        return held[1:]

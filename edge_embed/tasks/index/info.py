@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_embed.tasks.index.facts import VectorType
 from edge_embed.tasks.index.hnsw_file import HnswFile
-from edge_embed.tasks.index.store import Store, VectorType
+from edge_embed.tasks.index.store import Store
 
 __all__ = ["IndexInfo", "index_info"]
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
-from edge_embed.tasks.index.store import Store, StoreFacts
+from edge_embed.tasks.index.facts import StoreFacts
+from edge_embed.tasks.index.store import Store
 from edge_embed.tasks.vectors import Rows, Vectors
 
 __all__ = ["reembed"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from edge_embed.files.json_text import JsonError, parse_json
 from edge_embed.files.lock import owned_file
 from edge_embed.files.write_errors import output_error
 from edge_embed.tasks.index.connections import Connections
+from edge_embed.tasks.index.entry_count import count_entries, keep_count
+from edge_embed.tasks.index.facts import StoreFacts, VectorType
 from edge_embed.tasks.index.metadata import (
     DOCUMENT,
     Where,
@@ -32,11 +34,11 @@ from edge_embed.tasks.index.metadata import (
 from edge_embed.tasks.index.query_words import query_words, rarest
 from edge_embed.tasks.index.schema import APPLICATION, SCHEMA, fill, own_schema, schema_of
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
-from edge_embed.tasks.vectors import Floats, unit_rows
+from edge_embed.tasks.index.vector_blobs import pack, unpack
+from edge_embed.tasks.vectors import Floats
 
-__all__ = ["Entry", "Store", "StoreFacts", "VectorType", "check_model"]
+__all__ = ["Entry", "Store"]
 
-VectorType = Literal["float32", "int8"]
 Numbers = npt.NDArray[np.int64]
 
 _MAX_DIM = 1 << 20
@@ -47,19 +49,6 @@ _creating = ForkLock()  # a file lock does not exclude threads of one process
 
 
 @dataclass(frozen=True)
-class StoreFacts:
-    """The settings of a store."""
-
-    dim: int
-    dtype: VectorType
-    model: str
-    """The fingerprint of the model that makes the vectors; empty if none was given."""
-    model_name: str
-    identity: str = ""
-    """Drawn at random when the store is created."""
-
-
-@dataclass(frozen=True)
 class Entry:
     """One stored text."""
 
@@ -67,22 +56,6 @@ class Entry:
     id: str
     text: str
     metadata: Mapping[str, Any]
-
-
-def check_model(place: str, facts: StoreFacts, model: str) -> None:
-    """Check that a model, by its fingerprint, made the vectors in ``place``.
-
-    An empty fingerprint on either side means that the model is not known.
-
-    Raises:
-        InputError: another model made them.
-    """
-    if facts.model and model and model != facts.model:
-        raise InputError(
-            f"{place} was made with the model {facts.model_name or 'of another name'} "
-            f"({facts.model[:12]}), not with this one ({model[:12]}): their vectors cannot be "
-            "compared; choose that model with -m, or create a new index"
-        )
 
 
 class Store:
@@ -174,9 +147,10 @@ class Store:
 
         Vectors have unit length, float32 (n, dim). Documents are deleted with their passages.
         """
+        blobs = pack(vectors, self.facts.dtype)
         rows = [
             (id_, text, metadata_as_json(id_, data, text), blob)
-            for id_, text, data, blob in zip(ids, texts, metadata, self._pack(vectors), strict=True)
+            for id_, text, data, blob in zip(ids, texts, metadata, blobs, strict=True)
         ]
         with self._connections.writer() as connection:
             if (self.facts.model, self.facts.dim) != self._made_for:
@@ -185,20 +159,24 @@ class Store:
                     "while it was open: open it again, and make the vectors with that model"
                 )
             gone = map(document_values, dict.fromkeys([*replaces, *ids]))
-            connection.executemany(f"DELETE FROM entries WHERE {DOCUMENT}", gone)  # noqa: S608
+            deleted = connection.executemany(
+                f"DELETE FROM entries WHERE {DOCUMENT}",  # noqa: S608
+                gone,
+            ).rowcount
             for *entry, vector in rows:
                 added = connection.execute(
                     "INSERT INTO entries (id, text, metadata) VALUES (?, ?, ?)", entry
                 )
                 connection.execute("INSERT INTO vectors VALUES (?, ?)", (added.lastrowid, vector))
+            keep_count(connection, len(rows) - max(0, deleted))
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete entries with their passages; return how many existed. Durable on return."""
         statement = f"DELETE FROM entries WHERE {DOCUMENT}"  # noqa: S608
         with self._connections.writer() as connection:
-            return sum(
-                connection.execute(statement, document_values(id_)).rowcount > 0 for id_ in ids
-            )
+            deleted = [connection.execute(statement, document_values(id_)).rowcount for id_ in ids]
+            keep_count(connection, -sum(deleted))
+        return sum(count > 0 for count in deleted)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Return those ids that exist, whole or as passages."""
@@ -208,9 +186,8 @@ class Store:
     def __len__(self) -> int:
         version, counted = self.version(), self._counted
         if counted is None or counted[0] != version:
-            # Counting reads an index of the whole table, too much for every query.
-            ((count,),) = self._query("SELECT count(*) FROM entries")
-            counted = self._counted = (version, int(count))
+            with self._connections.reader() as connection:
+                counted = self._counted = (version, count_entries(connection))
         return counted[1]
 
     def version(self) -> tuple[int, int]:
@@ -250,21 +227,22 @@ class Store:
         """Return those numbers that exist, ascending, and their unit vectors, float32 (n, dim)."""
         found = list(self._by_number("vectors", "number, vector", numbers))
         found.sort()
-        if not all(isinstance(row[1], bytes) for row in found):
-            raise self._damaged("a vector is none")
-        blobs = b"".join(row[1] for row in found)
-        kind = np.float32 if self.facts.dtype == "float32" else np.int8
-        if len(blobs) != len(found) * self.facts.dim * np.dtype(kind).itemsize:
-            raise self._damaged("a vector has another length")
-        stored = np.frombuffer(blobs, kind).reshape(len(found), self.facts.dim)
-        unit = np.asarray(stored) if kind is np.float32 else unit_rows(stored.astype(np.float32))
-        return np.array([row[0] for row in found], np.int64), unit
+        return self._unpacked(found)
+
+    def vectors_after(self, number: int) -> tuple[Numbers, Floats]:
+        """Return the result of :meth:`vectors` for all numbers above ``number``."""
+        statement = "SELECT number, vector FROM vectors WHERE number > ? ORDER BY number"
+        return self._unpacked(self._query(statement, (number,)))
 
     def blocks(self, numbers: Numbers) -> Iterator[tuple[Numbers, Floats]]:
         """Yield the result of :meth:`vectors` for blocks of some thousand numbers."""
         for start in range(0, len(numbers), _BLOCK):
             self.check_stop()
             yield self.vectors(numbers[start : start + _BLOCK])
+
+    def present(self, numbers: Sequence[int]) -> set[int]:
+        """Return those numbers of which an entry exists."""
+        return {row[0] for row in self._by_number("entries", "number", numbers)}
 
     def entries(self, numbers: Sequence[int] | Numbers) -> dict[int, Entry]:
         """Return those entries that exist: number to entry."""
@@ -326,12 +304,12 @@ class Store:
         """Raise if this thread's work should stop (:meth:`stopping`)."""
         self._connections.check_stop()
 
-    def _pack(self, vectors: Floats) -> list[bytes]:
-        if self.facts.dtype == "int8":
-            # The cosine does not depend on length: scale each vector to the whole range.
-            scale = 127 / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
-            return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
-        return [row.tobytes() for row in np.asarray(vectors, np.float32)]
+    def _unpacked(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Numbers, Floats]:
+        try:
+            unit = unpack([row[1] for row in rows], self.facts.dim, self.facts.dtype)
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
+        return np.array([row[0] for row in rows], np.int64), unit
 
     def _by_number(
         self, table: str, columns: str, numbers: Sequence[int] | Numbers
