@@ -1,5 +1,6 @@
 """Pairs by rule, and the training of a model that reads pairs."""
 
+import gzip
 import importlib
 import random
 from collections.abc import Callable
@@ -11,12 +12,15 @@ import pytest
 import torch
 
 from edge_embed.errors import InputError
+from edge_embed_conversion.pairs.definitions import definition_pairs
 from edge_embed_conversion.pairs.edits import (
+    Edit,
     affirm,
     contract,
     front,
     joined,
     negate,
+    renamer,
     renumber,
     spell_number,
     swap_equals,
@@ -27,15 +31,27 @@ from edge_embed_conversion.pairs.everyday import everyday_pairs
 from edge_embed_conversion.pairs.files import read_pairs
 from edge_embed_conversion.pairs.minimal import minimal_pairs
 from edge_embed_conversion.pairs.network import RankTable, load_network
+from edge_embed_conversion.pairs.noise import (
+    drop_article,
+    join_words,
+    mistype,
+    near_synonym,
+    noisy_minimal_pairs,
+    reorder_list,
+    repunctuate,
+    swap_neighbours,
+    with_noise,
+)
 from edge_embed_conversion.pairs.recipe import PairRecipe
 from edge_embed_conversion.pairs.templates import template_pairs
 from edge_embed_conversion.pairs.train import train_pairs
+from edge_embed_conversion.pairs.webster import webster_definitions
 from edge_embed_conversion.pairs.wordnet import WordNet
 
 # Synsets as wndb(5WN) writes them: big/little and large, open/close, cat under animal with dog.
 _DATA = {
     "adj": [
-        "00000001 00 a 02 big 0 large 0 001 ! 00000002 a 0101 | of great size",
+        "00000001 00 a 02 big 0 large 0 001 ! 00000002 a 0101 | of great size; more than usual",
         "00000002 00 a 01 little 0 001 ! 00000001 a 0101 | of small size",
     ],
     "verb": [
@@ -44,8 +60,8 @@ _DATA = {
     ],
     "noun": [
         "00000005 00 n 01 animal 0 000 | a living thing",
-        "00000006 00 n 01 cat 0 001 @ 00000005 n 0000 | a feline",
-        "00000007 00 n 01 dog 0 001 @ 00000005 n 0000 | a canine",
+        '00000006 00 n 01 cat 0 001 @ 00000005 n 0000 | a feline kept as a pet; "her cat"',
+        "00000007 00 n 01 dog 0 001 @ 00000005 n 0000 | a canine kept as a pet",
     ],
     "adv": [],
 }
@@ -105,6 +121,125 @@ def test_edits(edit: Callable[..., list[str] | None], sentence: str, expected: s
     assert edited in expected
 
 
+@pytest.mark.parametrize("symbol", ["³", "½", "①"])
+def test_a_numeral_that_is_no_decimal_number_is_left(symbol: str, net: WordNet) -> None:
+    words = words_of(f"It holds 5 m {symbol} of gas, ABC.")
+    for edit in (renumber, spell_number, swap_roles):
+        made = edit(list(words), random.Random(1), net)
+        assert made is None or symbol in made
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence", "expected"),
+    [
+        (drop_article, "He saw the cat.", "He saw cat."),
+        (drop_article, "He saw cats.", None),
+        (reorder_list, "Big cats, dogs and mice.", None),
+        (near_synonym, "It is a large cat.", "It is a big cat."),
+        (near_synonym, "It is a dog.", None),
+        (swap_neighbours, "Later the cat", "Later cat the"),
+        (swap_neighbours, "Cat dog", None),
+        (swap_neighbours, "so Ann Bob", None),
+        (swap_neighbours, "not cat", None),
+    ],
+)
+def test_slips_of_words(edit: Edit, sentence: str, expected: str | None, net: WordNet) -> None:
+    found = {
+        None if made is None else joined(made)
+        for seed in range(9)
+        for made in [edit(words_of(sentence), random.Random(seed), net)]
+    }
+    assert expected in found
+    if expected is None:
+        assert found == {None}
+
+
+def test_a_list_keeps_its_members(net: WordNet) -> None:
+    made = reorder_list(words_of("We met Ann, Bob and Carl."), random.Random(1), net)
+    assert made is not None
+    assert joined(made) != "We met Ann, Bob and Carl."
+    assert sorted(made) == sorted(words_of("We met Ann, Bob and Carl."))
+    assert reorder_list(words_of("We met Ann, cats and Carl."), random.Random(1), net) is None
+
+
+def test_typing_errors_leave_numbers_short_words_and_meanings(net: WordNet) -> None:
+    rng = random.Random(4)
+    sentence = "It is not 12 or 13.5 animals, a2024b: he may reject it"
+    made = {mistype(sentence, rng, net) for _ in range(300)}
+    assert len(made) > 40
+    kept = {"It", "is", "not", "12", "or", "13.5", "a2024b:", "he", "may", "it"}
+    for text in made:
+        assert kept <= set(text.split())
+        assert not {"animal", "rejects"} & set(words_of(text))
+    for _ in range(50):
+        marked = repunctuate("It costs $1,299.95, doesn't it (or -5)", rng, net)
+        assert "1,299.95" in marked
+        assert "-5" in marked
+        assert "12 13" in join_words("about 12 13", rng, net)
+
+
+def test_noise_says_nothing_about_the_label(net: WordNet, corpus: list[str]) -> None:
+    made = list(noisy_minimal_pairs(corpus, net, seed=1))
+    assert made == list(noisy_minimal_pairs(corpus, net, seed=1))
+    assert len(made) > 50
+    assert np.mean([label for _, _, label, _ in made]) == 0.5
+    assert all(one != other for one, other, _, _ in made)
+    rows = [(one, other, float(i % 2), "kind") for i, (one, other) in enumerate(pairwise(corpus))]
+    found = with_noise(rows, net, share=0.5, seed=1)
+    assert [row[2:] for row in found] == [row[2:] for row in rows]
+    changed = [int(new != old) for new, old in zip(found, rows, strict=True)]
+    assert 0.25 < np.mean(changed[::2]) < 0.6
+    assert np.mean(changed[::2]) == pytest.approx(np.mean(changed[1::2]), abs=0.15)
+    assert all(a[0] == b[0] or a[1] == b[1] for a, b in zip(found, rows, strict=True))
+
+
+def test_a_name_becomes_another_name(net: WordNet) -> None:
+    rename = renamer(["We met Ann.", "They saw Ann and Bob.", "She saw Bob and Carl."])
+    made = rename(words_of("We met Ann."), random.Random(1), net)
+    assert made is not None
+    assert joined(made) == "We met Bob."
+    assert rename(words_of("Later they came."), random.Random(1), net) is None
+    assert renamer([])(words_of("Later Ann came."), random.Random(1), net) is None
+
+
+_WEBSTER = r"""
+Cat \Cat\ (k[a^]t), n. [AS. catt, a
+   word [of] old.]
+   A small beast that is {kept} for its soft fur; as, the wild cat.
+   [1913 Webster]
+
+Lynx \Lynx\, n.
+   1. A beast of the woods and hills.
+      [1913 Webster]
+
+   2. A constellation of the north.
+      [1913 Webster]
+
+Modem \Mo"dem\, n.
+   A device that joins two computers by telephone.
+   [WordNet 1.5]
+"""
+
+
+def test_two_dictionaries_define_one_thing(net: WordNet, tmp_path: Path) -> None:
+    file = tmp_path / "gcide.dict.dz"
+    with pytest.raises(InputError, match="dict-gcide"):
+        list(webster_definitions(file))
+    file.write_bytes(gzip.compress(b"nothing"))
+    with pytest.raises(InputError, match="no entries"):
+        list(webster_definitions(file))
+    file.write_bytes(gzip.compress(_WEBSTER.encode()))
+    others = list(webster_definitions(file))
+    assert others == [("cat", "n", "A small beast that is kept for its soft fur")]
+    made = definition_pairs(net, others, seed=1)
+    same = {frozenset(row[:2]) for row in made if row[2]}
+    assert same == {
+        frozenset({"of great size", "more than usual"}),
+        frozenset({others[0][2], "a feline kept as a pet"}),
+    }
+    assert (others[0][2], "a canine kept as a pet", 0, "definition:other") in made
+
+
 def test_negation_and_numbers_change(net: WordNet) -> None:
     rng = random.Random(0)
     for _ in range(20):
@@ -144,6 +279,20 @@ def test_everyday_sentences_say_the_same_or_not() -> None:
     ]
     assert values
     assert all(one != other for one, other in values)
+
+
+def test_opposites_are_the_same_among_each_other() -> None:
+    told = {
+        tuple(sorted(text.lower().rstrip(".") for text in (one, other))): label
+        for one, other, label in everyday_pairs(8000, seed=3)
+    }
+    assert told[("everything has been uploaded", "the upload is complete")] == 1
+    assert told[("not everything has been uploaded", "the upload is incomplete")] == 1
+    assert told[("everything has been uploaded", "the upload is incomplete")] == 0
+    # A value that only one of two sentences names tells nothing.
+    assert ("anna has turned the fan on", "the fan is switched on") not in {
+        pair for pair, label in told.items() if not label
+    }
 
 
 def test_mined_neighbours_are_labelled_where_it_is_clear(

@@ -9,12 +9,23 @@ than at grammar.
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from edge_embed_conversion.pairs import lexicon
 from edge_embed_conversion.pairs.wordnet import WordNet
 
-__all__ = ["CHANGES", "KEEPS", "Edit", "joined", "words_of"]
+__all__ = [
+    "CHANGES",
+    "KEEPS",
+    "Edit",
+    "Words",
+    "edited",
+    "joined",
+    "renamer",
+    "replaced",
+    "words_of",
+]
 
 Words = list[str]
 Edit = Callable[[Words, random.Random, WordNet], Words | None]
@@ -46,7 +57,8 @@ def _choose(options: Sequence[int], rng: random.Random) -> int | None:
     return rng.choice(options) if options else None
 
 
-def _replaced(words: Words, at: int, new: Sequence[str], *, width: int = 1) -> Words:
+def replaced(words: Words, at: int, new: Sequence[str], *, width: int = 1) -> Words:
+    """Return the words with ``new`` in place of the ``width`` words from ``at``."""
     first = new[0]
     if words[at][:1].isupper() and at == 0:
         first = first[:1].upper() + first[1:]
@@ -65,9 +77,9 @@ def negate(words: Words, rng: random.Random, net: WordNet) -> Words | None:
         word = words[at].lower()
         question = at == 0 and words[-1] == "?"
         if rng.random() < 0.4 and word not in ("am", "may", "might", "will", "can"):
-            return _replaced(words, at, [word + "n't"])
+            return replaced(words, at, [word + "n't"])
         if word == "can":
-            return _replaced(words, at, ["can't" if question or rng.random() < 0.5 else "cannot"])
+            return replaced(words, at, ["can't" if question or rng.random() < 0.5 else "cannot"])
         put = rng.choice(["not", "not", "not", "never", "no longer"]).split()
         after = at + 2 if question and len(words) > at + 2 else at + 1
         return [*words[:after], *put, *words[after:]]
@@ -122,7 +134,7 @@ def affirm(words: Words, rng: random.Random, net: WordNet) -> Words | None:
             )
             if form and rng.random() < 0.7:
                 return [*words[:at], form, *words[at + 2 :]]
-        return _replaced(words, at, [whole])
+        return replaced(words, at, [whole])
     at_word = _choose(spots, rng)
     if at_word is None:
         return None
@@ -135,7 +147,7 @@ def _mapped(words: Words, rng: random.Random, table: dict[str, list[str]]) -> Wo
     at = _choose([i for i, w in enumerate(words) if w.lower() in table], rng)
     if at is None:
         return None
-    return _replaced(words, at, rng.choice(table[words[at].lower()]).split())
+    return replaced(words, at, rng.choice(table[words[at].lower()]).split())
 
 
 def _both_ways(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -175,11 +187,11 @@ def oppose(words: Words, rng: random.Random, net: WordNet) -> Words | None:
     if not spots:
         return None
     at, options = rng.choice(spots)
-    return _replaced(words, at, [rng.choice(options)])
+    return replaced(words, at, [rng.choice(options)])
 
 
 def _is_number(word: str) -> bool:
-    return word[:1].isdigit() or word.lower() in lexicon.NUMBERS[1:]
+    return word[:1].isdecimal() or word.lower() in lexicon.NUMBERS[1:]
 
 
 def renumber(words: Words, rng: random.Random, net: WordNet) -> Words | None:
@@ -191,12 +203,12 @@ def renumber(words: Words, rng: random.Random, net: WordNet) -> Words | None:
     word = words[at].lower()
     for names in (lexicon.NUMBERS, lexicon.ORDINALS):
         if word in names:
-            return _replaced(words, at, [rng.choice([n for n in names[1:] if n != word])])
-    return _replaced(words, at, [_other_number(word, rng)])
+            return replaced(words, at, [rng.choice([n for n in names[1:] if n != word])])
+    return replaced(words, at, [_other_number(word, rng)])
 
 
 def _other_number(word: str, rng: random.Random) -> str:
-    places = [i for i, c in enumerate(word) if c.isdigit()]
+    places = [i for i, c in enumerate(word) if c.isdecimal()]
     while True:
         digits = list(word)
         way = rng.random()
@@ -210,9 +222,9 @@ def _other_number(word: str, rng: random.Random) -> str:
         else:
             step = rng.choice([-10, -2, -1, 1, 2, 3, 10])
             plain = word.replace(",", "")
-            digits = list(str(int(plain) + step)) if plain.isdigit() else digits
+            digits = list(str(int(plain) + step)) if plain.isdecimal() else digits
         other = "".join(digits)
-        if other != word and other[:1].isdigit():
+        if other != word and other[:1].isdecimal():
             return other
 
 
@@ -222,7 +234,7 @@ def redate(words: Words, rng: random.Random, net: WordNet) -> Words | None:
         names = {name.lower() for name in dates} - {"may", "march"}
         at = _choose([i for i, w in enumerate(words) if w.lower() in names], rng)
         if at is not None:
-            return _replaced(words, at, [rng.choice([n for n in dates if n != words[at]])])
+            return replaced(words, at, [rng.choice([n for n in dates if n != words[at]])])
     return None
 
 
@@ -244,7 +256,7 @@ def replace_noun(words: Words, rng: random.Random, net: WordNet) -> Words | None
         if options:
             other = net.inflect(rng.choice(options), pos, ending)
             if other:
-                return _replaced(words, at, [other])
+                return replaced(words, at, [other])
     return None
 
 
@@ -272,7 +284,7 @@ def swap_roles(words: Words, rng: random.Random, net: WordNet) -> Words | None:
     kinds: dict[str, list[tuple[int, int]]] = {"name": _names(words), "number": []}
     taken = {i for a, b in kinds["name"] for i in range(a, b)}
     for at, word in enumerate(words):
-        if word[:1].isdigit():
+        if word[:1].isdecimal():
             kinds["number"].append((at, at + 1))
         elif at not in taken and len(word) > 2:
             form = net.analyse(word.lower())
@@ -288,7 +300,7 @@ def swap_roles(words: Words, rng: random.Random, net: WordNet) -> Words | None:
         if same or set(between) <= {"and", "or", ","} or ("," in between and "and" in between):
             continue
         swapped = _swap(words, one, two)
-        if one[0] == 0 and not words[0].isdigit():
+        if one[0] == 0 and not words[0].isdecimal():
             first = words[0]
             swapped[0] = swapped[0][:1].upper() + swapped[0][1:]
             end = two[1] - 1
@@ -296,6 +308,27 @@ def swap_roles(words: Words, rng: random.Random, net: WordNet) -> Words | None:
                 swapped[end] = first.lower()
         return swapped
     return None
+
+
+def renamer(sentences: Sequence[str]) -> Edit:
+    """Return an edit that replaces a name by another name of ``sentences``."""
+    counts = Counter(
+        words[start]
+        for words in map(words_of, sentences)
+        for start, end in _names(words)
+        if start and end - start == 1 and words[start].istitle()
+    )
+    names = sorted(name for name, count in counts.items() if count > 1)
+
+    def rename(words: Words, rng: random.Random, net: WordNet) -> Words | None:
+        """Replace a name by another."""
+        spots = [(a, b) for a, b in _names(words) if a and words[a].istitle()]
+        if not spots or len(names) < 2:
+            return None
+        at = rng.choice(spots)[0]
+        return replaced(words, at, [rng.choice([name for name in names if name != words[at]])])
+
+    return rename
 
 
 def narrow(words: Words, rng: random.Random, net: WordNet) -> Words | None:
@@ -350,7 +383,7 @@ def synonym(words: Words, rng: random.Random, net: WordNet) -> Words | None:
     if not spots:
         return None
     at, new = rng.choice(spots)
-    changed = _replaced(words, at, new)
+    changed = replaced(words, at, new)
     if at and changed[at - 1].lower() in ("a", "an"):
         article = "an" if new[0][0] in "aeiou" else "a"
         changed[at - 1] = article.capitalize() if at == 1 else article
@@ -419,7 +452,7 @@ def _phrase(
         return None
     at, width, key = rng.choice(spots)
     new = ["I" if word == "i" else word for word in rng.choice(table[key])]
-    return _replaced(words, at, new, width=width)
+    return replaced(words, at, new, width=width)
 
 
 def spell_number(words: Words, rng: random.Random, net: WordNet) -> Words | None:
@@ -429,13 +462,13 @@ def spell_number(words: Words, rng: random.Random, net: WordNet) -> Words | None
         low = word.lower()
         if low in lexicon.NUMBERS[2:]:
             spots.append((at, str(lexicon.NUMBERS.index(low))))
-        elif word.isdigit() and 2 <= int(word) <= 20:
+        elif word.isdecimal() and 2 <= int(word) <= 20:
             spots.append((at, lexicon.NUMBERS[int(word)]))
-        elif word.isdigit() and int(word) in lexicon.TENS:
+        elif word.isdecimal() and int(word) in lexicon.TENS:
             spots.append((at, lexicon.TENS[int(word)]))
-        elif word.isdigit() and len(word) > 4:
+        elif word.isdecimal() and len(word) > 4:
             spots.append((at, f"{int(word):,}"))
-        elif "," in word and word.replace(",", "").isdigit():
+        elif "," in word and word.replace(",", "").isdecimal():
             spots.append((at, word.replace(",", "")))
         elif low in lexicon.ORDINALS:
             spots.append((at, str(lexicon.ORDINALS.index(low) + 1) + "th"))
@@ -443,7 +476,7 @@ def spell_number(words: Words, rng: random.Random, net: WordNet) -> Words | None
         return None
     at, new = rng.choice(spots)
     new = {"1th": "1st", "2th": "2nd", "3th": "3rd"}.get(new, new)
-    return _replaced(words, at, [new])
+    return replaced(words, at, [new])
 
 
 def swap_equals(words: Words, rng: random.Random, net: WordNet) -> Words | None:
@@ -566,3 +599,23 @@ KEEPS: tuple[tuple[str, float, Edit], ...] = (
     ("spelling", 0.7, vary_spelling),
 )
 """Edits that keep the meaning: kind of pair, relative frequency, function."""
+
+
+def edited(
+    words: Words,
+    edits: Sequence[tuple[str, float, Edit]],
+    count: int,
+    rng: random.Random,
+    net: WordNet,
+) -> tuple[Words, str] | None:
+    """Apply up to ``count`` edits in random order by weight; return words and the first's kind."""
+    order = sorted(edits, key=lambda edit: -(rng.random() ** (1 / edit[1])))
+    done: list[str] = []
+    for kind, _, edit in order:
+        if len(done) == count:
+            break
+        new = edit(list(words), rng, net)
+        if new and new != words:
+            words = new
+            done.append(kind)
+    return (words, done[0]) if done else None

@@ -1,7 +1,8 @@
 """Pairs of everyday sentences: what people say at home, at a counter and to a support desk.
 
 ``data/everyday.txt`` has groups of sentences with the same meaning in different words, each with
-similar sentences of another meaning; corpora have few of either.
+similar sentences of another meaning, or with groups that say the opposite; corpora have few of
+either.
 """
 
 import random
@@ -19,12 +20,18 @@ Pair = tuple[str, str, int]
 _VALUES: Mapping[str, Sequence[str]] = {
     "room": words("kitchen bedroom bathroom hall office cellar attic garage"),
     "person": words("Anna Ben my-brother the-doctor Mrs-Miller Omar our-neighbour Priya"),
+    "person2": words("Lena Tom my-sister the-teacher Mr-Silva Chloe our-boss Yusuf"),
     "city": words("Lyon Boston Leeds Mumbai Porto Krakow Denver Osaka"),
     "country": words("Norway Kenya Brazil Japan Egypt Canada Poland Chile"),
     "language": words("French Hindi Arabic Polish Japanese Spanish"),
     "place": words("pharmacy museum town-hall petrol-station post-office hospital supermarket"),
     "thing": words("wallet keys umbrella passport bag jacket ring"),
     "device": words("phone laptop tablet printer router camera watch"),
+    "machine": words("heater fan radio oven mixer lamp drill vacuum-cleaner"),
+    "case": words("safe shed suitcase cupboard toolbox cabin locker chest"),
+    "goods": words("table bicycle tent piano sofa ladder boat desk"),
+    "ride": words("train bus ferry tram coach"),
+    "amount": words("rent water-level temperature number-of-visitors fee wage speed price-of-oil"),
     "food": words("bread cheese rice coffee sugar butter fruit"),
     "day": words("tomorrow on-Tuesday next-week tonight on-Saturday this-afternoon"),
     "weekday": words("Mondays Wednesdays Saturdays holidays"),
@@ -38,10 +45,11 @@ _SLOT = re.compile(r"\{(\w+)\}")
 @dataclass(frozen=True)
 class _Meaning:
     same: tuple[str, ...]
+    opposite: tuple[str, ...]
     other: tuple[str, ...]
 
     def slots(self) -> list[str]:
-        return sorted(set(_SLOT.findall(" ".join(self.same + self.other))))
+        return sorted(set(_SLOT.findall(" ".join(self.same + self.opposite + self.other))))
 
 
 def _meanings() -> list[_Meaning]:
@@ -49,8 +57,7 @@ def _meanings() -> list[_Meaning]:
     blocks = [block.splitlines() for block in text.split("\n\n")]
     found = [
         _Meaning(
-            tuple(line[2:] for line in block if line.startswith("= ")),
-            tuple(line[2:] for line in block if line.startswith("! ")),
+            *(tuple(line[2:] for line in block if line.startswith(f"{mark} ")) for mark in "=-!")
         )
         for block in blocks
     ]
@@ -84,20 +91,21 @@ def _values(meaning: _Meaning, rng: random.Random) -> dict[str, str]:
 
 def _same(meaning: _Meaning, rng: random.Random) -> Pair:
     values = _values(meaning, rng)
-    one, other = rng.sample(meaning.same, 2)
+    side = rng.choice([side for side in (meaning.same, meaning.opposite) if len(side) > 1])
+    one, other = rng.sample(side, 2)
     return _filled(one, values), _filled(other, values), 1
 
 
 def _look_alike(meaning: _Meaning, rng: random.Random) -> Pair:
     values = _values(meaning, rng)
-    one, other = rng.choice(meaning.same), rng.choice(meaning.other)
+    one, other = rng.choice(meaning.same), rng.choice(meaning.opposite + meaning.other)
     return _filled(one, values), _filled(other, values), 0
 
 
 def _other_value(meaning: _Meaning, rng: random.Random) -> Pair | None:
     values = _values(meaning, rng)
     one, other = rng.choice(meaning.same), rng.choice(meaning.same)
-    shared = [slot for slot in meaning.slots() if slot in _SLOT.findall(one + other)]
+    shared = sorted(set(_SLOT.findall(one)) & set(_SLOT.findall(other)))
     if not shared:
         return None
     slot = rng.choice(shared)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from edge_embed_conversion.pairs.edits import CHANGES, KEEPS, Edit, joined, words_of
+from edge_embed_conversion.pairs.edits import CHANGES, KEEPS, edited, joined, renamer, words_of
 from edge_embed_conversion.pairs.wordnet import WordNet
 
 __all__ = ["minimal_pairs"]
@@ -11,6 +11,8 @@ __all__ = ["minimal_pairs"]
 _FEWEST_WORDS = 4
 _MOST_WORDS = 45
 _TOKENISED = 0.15
+_RENAMED = 2.0
+"""How often a name is replaced, beside the frequencies of ``CHANGES``."""
 
 
 def minimal_pairs(
@@ -22,44 +24,25 @@ def minimal_pairs(
     so that the number of edits does not predict the label.
     """
     rng = random.Random(seed)  # noqa: S311 - examples, not secrets
+    changes = (*CHANGES, ("name", _RENAMED, renamer(sentences)))
     for sentence in sentences:
         words = words_of(sentence)
         if not _FEWEST_WORDS <= len(words) <= _MOST_WORDS:
             continue
         extra = rng.choice((0, 0, 1, 1, 2))
-        other = _edited(words, CHANGES, 1, rng, net)
+        other = edited(words, changes, 1, rng, net)
         if other is not None:
-            kept = _edited(other[0], KEEPS, extra, rng, net) or (other[0], "")
+            kept = edited(other[0], KEEPS, extra, rng, net) or (other[0], "")
             yield (*_written(sentence, words, kept[0], rng), 0, other[1])
-        same = _edited(words, KEEPS, 1 + extra, rng, net)
+        same = edited(words, KEEPS, 1 + extra, rng, net)
         if same is not None:
             yield (*_written(sentence, words, same[0], rng), 1, f"same:{same[1]}")
 
 
-def _edited(
-    words: list[str],
-    edits: Sequence[tuple[str, float, Edit]],
-    count: int,
-    rng: random.Random,
-    net: WordNet,
-) -> tuple[list[str], str] | None:
-    """Apply up to ``count`` edits in random order by weight; return words and the first's kind."""
-    order = sorted(edits, key=lambda edit: -(rng.random() ** (1 / edit[1])))
-    done: list[str] = []
-    for kind, _, edit in order:
-        if len(done) == count:
-            break
-        new = edit(list(words), rng, net)
-        if new and new != words:
-            words = new
-            done.append(kind)
-    return (words, done[0]) if done else None
-
-
 def _written(
-    sentence: str, words: list[str], edited: list[str], rng: random.Random
+    sentence: str, words: list[str], changed: list[str], rng: random.Random
 ) -> tuple[str, str]:
     if rng.random() < _TOKENISED:
-        return " ".join(words), " ".join(edited)
+        return " ".join(words), " ".join(changed)
     # Both are joined by the same function: otherwise spacing would show which one was edited.
-    return joined(words), joined(edited)
+    return joined(words), joined(changed)

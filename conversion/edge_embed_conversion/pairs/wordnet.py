@@ -5,6 +5,7 @@ Reads the folder that the Debian package ``wordnet-base`` installs (``data.*``, 
 in their first sense, so that a substitution is seldom wrong.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
@@ -16,6 +17,7 @@ __all__ = ["WordNet"]
 
 _FILES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 _VOWELS = "aeiou"
+_SEMICOLON = re.compile(r"; (?![^()]*\))")
 
 
 class WordNet:
@@ -32,6 +34,7 @@ class WordNet:
         self._synsets: dict[str, list[str]] = {}
         self._opposites: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._parents: dict[str, str] = {}
+        self._glosses: dict[str, str] = {}
         for pos in _FILES:
             self._read_data(pos)
         self._senses = {pos: self._read_index(pos) for pos in _FILES}
@@ -47,8 +50,10 @@ class WordNet:
     def _read_data(self, pos: str) -> None:
         raw: list[tuple[str, str, str, int, int]] = []
         for line in self._lines(f"data.{_FILES[pos]}"):
-            fields = line.split(" | ")[0].split()
+            facts, _, gloss = line.partition(" | ")
+            fields = facts.split()
             key = pos + fields[0]
+            self._glosses[key] = gloss.strip()
             count = int(fields[3], 16)
             words = [fields[4 + 2 * i].split("(")[0] for i in range(count)]
             self._synsets[key] = words
@@ -165,6 +170,57 @@ class WordNet:
             and word.replace("_", "").isalpha()
             and self._known(word, pos)
         ]
+
+    def near_synonyms(self, lemma: str, pos: str) -> list[str]:
+        """Return words of the first sense of ``lemma`` that have it among their first three.
+
+        Only where that sense is at least half of the occurrences of ``lemma``.
+        """
+        senses = self._senses[pos].get(lemma, [])
+        counts = self._counts.get((lemma, pos), [])
+        if not senses or not counts or max(counts) < 0.5 * sum(counts):
+            return []
+        words = dict.fromkeys(word.lower() for word in self._synsets[senses[0]])
+        return [
+            word
+            for word in words
+            if word != lemma
+            and word.replace("_", "").isalpha()
+            and senses[0] in self._senses[pos].get(word, [])[:3]
+        ]
+
+    def known(self, word: str) -> bool:
+        """Say whether ``word``, in lower case, is a word as it stands or an inflected one."""
+        return any(word in self._senses[pos] for pos in _FILES) or self.analyse(word) is not None
+
+    def definitions(self) -> dict[str, list[str]]:
+        """Return the definitions of each sense (its part of speech, then digits), no examples.
+
+        A gloss may define its sense in several ways, separated by semicolons. Names are left out.
+        """
+        found = {}
+        for key, gloss in self._glosses.items():
+            if key.startswith("n") and key not in self._parents:
+                continue
+            parts = _SEMICOLON.split(gloss)
+            found[key] = [part for part in parts if part and not part.startswith('"')]
+        return found
+
+    def only_sense(self, word: str, pos: str) -> str | None:
+        """Return the sense of ``word``, in lower case, if it has a single one."""
+        senses = self._senses[pos].get(word, [])
+        return senses[0] if len(senses) == 1 else None
+
+    def siblings(self, key: str) -> list[str]:
+        """Return the other senses with the same parent; adjectives and adverbs have none."""
+        return [other for other in self._kin.get(self._parents.get(key, ""), []) if other != key]
+
+    @cached_property
+    def _kin(self) -> dict[str, list[str]]:
+        kin: dict[str, list[str]] = defaultdict(list)
+        for key, parent in self._parents.items():
+            kin[parent].append(key)
+        return kin
 
     def antonyms(self, lemma: str, pos: str) -> list[str]:
         """Return the direct opposites of the first two senses of ``lemma``."""
