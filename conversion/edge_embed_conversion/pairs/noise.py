@@ -41,7 +41,8 @@ def noisy(sentence: str, rng: random.Random, net: WordNet) -> tuple[str, str] | 
 
     None where nothing applies.
     """
-    text, done = sentence, []
+    text = sentence
+    done: list[str] = []
     order = sorted(_NOISE, key=lambda noise: -(rng.random() ** (1 / noise[1])))
     count = rng.choice((1, 1, 1, 2, 2, 3))
     for kind, _, change in order:
