@@ -1,5 +1,6 @@
 """Libraries that adapters are for, kept from the network; and what their vectors must equal."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_embed import Embedder
+from tests.support.milvus import milvus
 from tests.support.postgresql import PASSWORD, postgresql
 
 # Before any of them is imported: some look for news of themselves.
@@ -88,3 +90,20 @@ def database(postgresql_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 _DATABASES = count()
+
+
+@pytest.fixture(scope="session")
+def milvus_server() -> Iterator[str]:
+    """The URL of a server."""
+    with milvus() as url:
+        yield url
+
+
+@pytest.fixture
+def milvus_url(milvus_server: str) -> Iterator[str]:
+    """The URL of a server without collections."""
+    client = pytest.importorskip("pymilvus", reason="needs pymilvus (the extra 'milvus')")
+    yield milvus_server
+    with contextlib.closing(client.MilvusClient(milvus_server)) as connection:
+        for name in connection.list_collections():
+            connection.drop_collection(name)

@@ -1,6 +1,6 @@
 """Search engines as places to export an index to and to search in.
 
-Qdrant and Milvus in their local modes and behind HTTP; PostgreSQL is a real server.
+Qdrant and Milvus in their local modes and behind HTTP; PostgreSQL and Milvus as real servers.
 """
 
 import json
@@ -57,13 +57,23 @@ def place(engine: str, folder: Path) -> str:
     return "qdrant::memory:" if engine == "qdrant memory" else f"qdrant:{folder}/qdrant"
 
 
-@pytest.fixture(params=["qdrant", "qdrant memory", "qdrant-edge", "milvus", "postgresql"])
+# Places that outlive a process: folders, files and servers.
+LASTING = [
+    "qdrant",
+    "qdrant-edge",
+    "milvus",
+    pytest.param("milvus server", marks=pytest.mark.clients),
+    "postgresql",
+]
+
+
+@pytest.fixture(params=["qdrant memory", *LASTING])
 def collection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collection]:
     with open_collection(an_address(request, tmp_path), create=FACTS) as opened:
         yield opened
 
 
-@pytest.fixture(params=["qdrant", "qdrant-edge", "milvus", "postgresql"])
+@pytest.fixture(params=LASTING)
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return an_address(request, tmp_path)
 
@@ -71,6 +81,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def an_address(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "postgresql":
         return f"{request.getfixturevalue('database')}#notes"
+    if request.param == "milvus server":
+        return f"milvus:{request.getfixturevalue('milvus_url')}#notes"
     return f"{place(request.param, folder)}#notes"
 
 
@@ -173,11 +185,14 @@ def test_bad_queries(collection: Collection) -> None:
     assert collection.search(vectors(1))[0][0].score == 0
 
 
-def test_milvus_names_a_text_that_is_too_long(tmp_path: Path) -> None:
+def test_milvus_names_an_entry_that_is_too_long(tmp_path: Path) -> None:
     with open_collection(f"{place('milvus', tmp_path)}#notes", create=FACTS) as collection:
         collection.upsert([entry(1, "a", "日" * 21_845)], vectors(1))
         with pytest.raises(InputError, match="the text of 'b' has 65538 bytes"):
             collection.upsert([entry(2, "b", "日" * 21_846)], vectors(1))
+        collection.upsert([entry(1, "a", page="日" * 21_841)], vectors(1))
+        with pytest.raises(InputError, match="the metadata of 'c' has 65537 bytes"):
+            collection.upsert([entry(3, "c", page="日" * 21_842)], vectors(1))
 
 
 def test_milvus_goes_on_from_a_collection_without_its_index(
@@ -489,7 +504,7 @@ def test_each_command_is_a_process_of_its_own(index: Index, address: str, tmp_pa
     with open_collection(address) as collection:
         assert len(collection) == COUNT
         second = process(path_of(index), "--to", address)
-    if address.startswith("postgresql"):  # a server
+    if "://" in address:  # a server
         assert second.stderr == f"{address}: 0 written, 0 deleted, {COUNT} were there\n"
         return
     # Local modes serve one process, and the second says so in a line.

@@ -30,7 +30,7 @@ __all__ = ["MilvusCollection"]
 
 _TIMEOUT = 60.0  # seconds
 _PAGE = 10_000
-# Milvus' limit of a text, in bytes.
+# Milvus' limit of a text and of an entry's metadata, in bytes.
 _LONGEST = 65_535
 _CANNOT_CONNECT = 2
 
@@ -77,8 +77,13 @@ class MilvusCollection(Collection):
         """Add entries, or replace those with the same ids; stored when the call returns.
 
         Raises:
-            InputError: a text or an id is longer than Milvus allows.
+            InputError: a text, an id or metadata is longer than Milvus allows.
         """
+        for entry in entries:
+            as_json = json.dumps(
+                entry.metadata, default=dict, ensure_ascii=False, separators=(",", ":")
+            )
+            _fitting(as_json, "metadata", entry)
         rows = [
             {
                 "key": entry_key(entry.id),
@@ -119,7 +124,6 @@ class MilvusCollection(Collection):
                 self._name,
                 batch_size=_PAGE,
                 output_fields=["id", "number"],
-                consistency_level="Strong",
                 timeout=_TIMEOUT,
             )
         while True:
@@ -133,12 +137,7 @@ class MilvusCollection(Collection):
 
     def __len__(self) -> int:
         with self._client_errors():
-            (row,) = self._client.query(
-                self._name,
-                output_fields=["count(*)"],
-                consistency_level="Strong",
-                timeout=_TIMEOUT,
-            )
+            (row,) = self._client.query(self._name, output_fields=["count(*)"], timeout=_TIMEOUT)
         return int(row["count(*)"])
 
     def close(self) -> None:
@@ -159,12 +158,16 @@ class MilvusCollection(Collection):
             self._name,
             schema=schema,
             properties={FACTS: facts_as_json(facts)},
+            # Of the collection, since an iterator has none of its own; a server's default is to
+            # read what was written up to 5 seconds ago.
+            consistency_level="Strong",
             timeout=_TIMEOUT,
         )
 
     def _create_index(self) -> None:
         indexes = self._client.prepare_index_params()
-        indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
+        # The cosine of vectors of unit length; with COSINE a server finds no vector of zeros.
+        indexes.add_index("vector", index_type="AUTOINDEX", metric_type="IP")
         self._client.create_index(self._name, indexes, timeout=_TIMEOUT)
 
     @contextmanager
