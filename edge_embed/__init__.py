@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-import edge_embed.runtime.openvino_import  # noqa: F401 - first, see there
+import edge_embed.hardware.required
+import edge_embed.runtime.openvino_import  # noqa: F401 - before openvino, see there
 from edge_embed.embedder import Embedder
 from edge_embed.encoding import TruncationWarning
 from edge_embed.errors import (

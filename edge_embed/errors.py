@@ -11,7 +11,8 @@
     ├── OverloadedError         the queue is full; try again later
     ├── SearchEngineError       a search engine cannot be reached, or refuses
     ├── ClusterError            a Ray cluster cannot be reached, or cannot finish its work
-    └── MissingExtraError       an optional dependency is not installed (also an ImportError)
+    ├── MissingExtraError       an optional dependency is not installed (also an ImportError)
+    └── UnsupportedProcessorError   the processor is too old (also an ImportError)
 
 Each message is one line that names the thing and the remedy; the command line prints it unchanged.
 """
@@ -35,6 +36,7 @@ __all__ = [
     "SearchEngineError",
     "TextError",
     "TextTooLongError",
+    "UnsupportedProcessorError",
 ]
 
 
@@ -117,3 +119,7 @@ class MissingExtraError(EdgeEmbedError, ImportError):
             f"{feature} needs the package {missing!r}: pip install 'edge-embed[{extra}]'"
         )
         self.extra = extra
+
+
+class UnsupportedProcessorError(EdgeEmbedError, ImportError):
+    """A processor without instruction sets that numpy and openvino are compiled for."""

@@ -11,11 +11,12 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "docs/deploy"
 
 
-def test_the_container_file() -> None:
+@pytest.mark.parametrize("name", ["Containerfile", "Containerfile.conversion"])
+def test_the_container_files(name: str) -> None:
     hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     if hadolint is None:
         pytest.skip("needs hadolint (the group 'dev')")
-    command = [hadolint, str(DEPLOY / "Containerfile")]
+    command = [hadolint, str(DEPLOY / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 

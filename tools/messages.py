@@ -30,6 +30,7 @@ KINDS = {
     "UsageError": "A command line that is wrong (exit status 2)",
     "StoppedError": "An interrupted command, part of whose work stays",
     "DamagedIndexError": "A damaged index",
+    "UnsupportedProcessorError": "A processor that is too old",
     "EdgeEmbedError": "Anything else",
     "warn": "Warnings",
 }

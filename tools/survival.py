@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kill a server and a writer of its index with -9 under load, again and again; nothing may be lost.
 
-tools/survival.py [--rounds 60] [--model MODEL]
+tools/survival.py [--rounds 60] [--model MODEL] [--variant VARIANT]
 
 In each round a server with an attached index answers three clients while a process adds to the
 index; both are killed at a random moment and started again. Every text whose adding was
@@ -43,15 +43,16 @@ class Round:
         self._server = subprocess.Popen(
             [*command, "--unix-socket", self._socket], stderr=subprocess.DEVNULL
         )
-        self._writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, self._index, str(start)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        # A file, as a pipe that nobody reads is full before the kill, and the writer waits.
+        self._acknowledgements = folder / "acknowledged"
+        with self._acknowledgements.open("w") as output:
+            self._writer = subprocess.Popen(
+                [sys.executable, "-c", WRITER, self._index, str(start)], stdout=output
+            )
         self.answered = self.failed = 0
 
     def load(self, seconds: float) -> None:
-        """Ask from three threads for some time, then kill both."""
+        """Ask from three threads for some time, then kill both while the writer writes."""
         self.ready = wait_until_ready(self._socket, seconds=300)
         status, content = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
         if status != 200:
@@ -62,6 +63,8 @@ class Round:
         for client in clients:
             client.start()
         time.sleep(seconds)
+        if self._writer.poll() is not None:
+            raise SystemExit(f"the writer ended by itself, with status {self._writer.returncode}")
         for process in (self._server, self._writer):
             process.send_signal(signal.SIGKILL)
         stop.set()
@@ -72,8 +75,8 @@ class Round:
 
     def acknowledged(self) -> list[str]:
         """Return the ids that the writer was told are kept."""
-        assert self._writer.stdout is not None
-        return [line.strip() for line in self._writer.stdout if line.endswith("\n")]
+        lines = self._acknowledgements.read_text().splitlines(keepends=True)
+        return [line.strip() for line in lines if line.endswith("\n")]
 
     def _ask(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -92,8 +95,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--model", help="A folder or a shipped model's name.")
+    parser.add_argument("--variant", help="Of the model; 'static' starts fastest.")
     options = parser.parse_args()
     model = ["--model", options.model] if options.model else []
+    model += ["--variant", options.variant] if options.variant else []
     kept: set[str] = set()
     answered = failed = 0
     slowest = 0.0

@@ -12,7 +12,12 @@ from typing import Any, Literal
 from edge_embed import __version__
 from edge_embed.doctor.speed import SpeedCheck, expected_speed
 from edge_embed.embedder import Embedder
-from edge_embed.hardware.machine import describe_machine, free_memory_mb, instructions
+from edge_embed.hardware.machine import (
+    describe_machine,
+    free_memory_mb,
+    instructions,
+    int8_is_exact,
+)
 from edge_embed.hardware.processors import usable_processors
 from edge_embed.model.file_names import RECEIPT
 from edge_embed.model.fingerprint import model_fingerprint
@@ -67,13 +72,15 @@ def _processor() -> Finding:
 def _meaning(found: list[str]) -> str:
     if "amx_int8" in found:
         return "AMX multiplies INT8 by tiles, the fastest there is"
-    if {"avx512_vnni", "avx_vnni"} & set(found):
-        return "VNNI: INT8 is some three times as fast as FP32"
-    if "avx2" in found:
-        return "AVX2 without VNNI: INT8 works, at about the speed of FP32, and rounds otherwise"
-    if platform.machine() in ("aarch64", "arm64"):
-        return "ARM: INT8 weights with float activations, as INT8 is computed otherwise than on x86"
-    return "unknown instructions"
+    if int8_is_exact():
+        return "VNNI: INT8 is some three times as fast as FP32" if found else "unknown instructions"
+    kind = "ARM" if platform.machine() in ("aarch64", "arm64") else f"{_widest(found)} without VNNI"
+    return f"{kind}: INT8 sums are not exact here, so only weights are INT8, and the rest is float"
+
+
+def _widest(found: list[str]) -> str:
+    names = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    return next((names[name] for name in names if name in found), "SSE4.2")
 
 
 def _threads(model: Embedder) -> Finding:
@@ -195,6 +202,7 @@ def _vectors(model: Embedder) -> Finding:
 
 
 def _speed(model: Embedder) -> Finding:
+    load = os.getloadavg()[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         measured = SpeedCheck.run(model)
@@ -204,7 +212,7 @@ def _speed(model: Embedder) -> Finding:
         "tokens_per_second": round(measured.tokens_per_second),
         "threads": measured.threads,
         "expected_tokens_per_second": expected and round(expected * measured.threads),
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(load, 2),
     }
     about = f"{facts['tokens_per_second']} tokens a second on {measured.threads} threads"
     if expected is None:
@@ -214,11 +222,15 @@ def _speed(model: Embedder) -> Finding:
     about = f"{about}, {100 * share:.0f} % of what such a processor does"
     if share >= _SLOW:
         return Finding("speed", "ok", about, facts=facts)
+    # The load before: what is measured adds its threads to it.
+    if load > usable_processors().machine:
+        busy = f"{about}; the machine is busy (load {load:.1f}), so this says little"
+        return Finding("speed", "note", busy, facts=facts)
     return Finding(
         "speed",
         "wrong",
         about,
-        f"look for other work on this machine (its load is {facts['load']}), for a power-saving "
-        "mode, for heat, and for a quota of the container or the virtual machine",
+        "look for a power-saving mode, for heat, and for a quota of the container or the virtual "
+        "machine",
         facts,
     )

@@ -8,10 +8,22 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_machine", "free_memory_mb", "instructions", "memory_mb", "processor_name"]
+__all__ = [
+    "describe_machine",
+    "free_memory_mb",
+    "instructions",
+    "int8_is_exact",
+    "memory_mb",
+    "missing_instructions",
+    "processor_name",
+]
 
 _PACKAGES = ("edge-embed", "openvino", "tokenizers", "numpy", "nncf", "optimum-intel", "torch")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
+_EXACT_INT8 = {"avx_vnni", "avx512_vnni", "amx_int8"}
+# What numpy's and openvino's wheels are compiled for (x86-64-v2), by the names of Linux.
+_NEEDED = ("ssse3", "sse4_1", "sse4_2", "popcnt")
+_X86 = ("x86_64", "amd64")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -33,8 +45,27 @@ def processor_name() -> str:
 
 def instructions() -> list[str]:
     """Return those instruction sets of the processor that inference uses, such as ``avx2``."""
-    flags = _processor().get("flags", "").split()
+    flags = _flags()
     return [name for name in _INSTRUCTIONS if name in flags]
+
+
+def int8_is_exact() -> bool:
+    """Return whether sums of products of 8-bit numbers are exact: on x86 with VNNI or AMX.
+
+    An x86 whose system does not name its instruction sets (it is not Linux) counts as one.
+    """
+    if platform.machine().lower() not in _X86:
+        return False
+    flags = _flags()
+    return not flags or bool(_EXACT_INT8 & flags)
+
+
+def missing_instructions() -> list[str]:
+    """Return what an x86 lacks of the instruction sets without which numpy cannot be imported."""
+    flags = _flags()
+    if platform.machine().lower() not in _X86 or not flags:
+        return []
+    return [name for name in _NEEDED if name not in flags]
 
 
 def free_memory_mb(root: Path = Path("/")) -> int | None:
@@ -77,6 +108,10 @@ def memory_mb(process: int | str = "self") -> dict[str, float]:
         if name in names:
             found[names[name]] = round(int(value.split()[0]) / 1024, 1)
     return found
+
+
+def _flags() -> set[str]:
+    return set(_processor().get("flags", "").split())
 
 
 @cache

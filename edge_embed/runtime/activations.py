@@ -1,22 +1,14 @@
-"""Float activations on processors whose INT8 arithmetic differs from that of x86.
+"""Float activations on processors whose INT8 arithmetic is not exact.
 
-On ARM the engine gives other vectors for the same INT8 graph: with edge-embed-albert-mini their
-cosine to those on x86 was 0.976. So there only the weights stay INT8, and activations are computed
-in float; the vectors are then as close to the FP32 source's as those on x86.
+INT8 graphs are calibrated for x86 with VNNI or AMX. Without these, sums of products saturate at 16
+bits, and on ARM the engine has other kernels: the vectors are others, further from the FP32 source.
+So there only the weights stay INT8, and activations are computed in float; the vectors are then as
+close to the source's as those on an x86 with VNNI.
 """
-
-import platform
 
 import openvino as ov
 
-__all__ = ["float_activations", "int8_as_on_x86"]
-
-_X86 = ("x86_64", "amd64", "i386", "i686")
-
-
-def int8_as_on_x86() -> bool:
-    """Return whether this processor is an x86, for which INT8 graphs are calibrated."""
-    return platform.machine().lower() in _X86
+__all__ = ["float_activations"]
 
 
 def float_activations(model: ov.Model) -> int:

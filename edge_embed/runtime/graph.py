@@ -15,9 +15,10 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.hardware.machine import int8_is_exact
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.consistency import EmbeddingTables
-from edge_embed.runtime.activations import float_activations, int8_as_on_x86
+from edge_embed.runtime.activations import float_activations
 from edge_embed.runtime.attention_masks import keep_each_token_visible
 from edge_embed.runtime.embedding_tables import embedding_tables, keep_tables_compressed
 from edge_embed.runtime.graph_inputs import (
@@ -71,7 +72,7 @@ class GraphBuilder(Protocol):
 
 
 def read_ir(core: ov.Core, file: Path) -> ov.Model:
-    """Read an OpenVINO IR; on other processors than x86, activations are computed in float.
+    """Read an OpenVINO IR; where INT8 products are not exact, activations are computed in float.
 
     Raises:
         ModelFormatError: the .xml or its .bin is missing or damaged.
@@ -87,7 +88,7 @@ def read_ir(core: ov.Core, file: Path) -> ov.Model:
             f"{file} or its .bin is damaged: copy the model again ('edge-embed verify' names the "
             f"file); the engine says: {_last_line(error)}"
         ) from error
-    if not int8_as_on_x86():
+    if not int8_is_exact():
         float_activations(model)
     return model
 

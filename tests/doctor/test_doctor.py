@@ -108,10 +108,39 @@ def test_a_cache_that_cannot_be_written(
 
 def test_a_slow_machine(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "expected_speed", lambda *_: 5000.0)
+    monkeypatch.setattr("os.getloadavg", lambda: (0.1, 0.1, 0.1))
     result, found = doctor(model)
     assert result.exit_code == 1
     assert "10 % of what such a processor does" in found["speed"]["detail"]
     assert "power-saving" in found["speed"]["remedy"]
+
+
+def test_a_busy_machine_is_not_called_slow(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "expected_speed", lambda *_: 5000.0)
+    monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.1, 0.1))
+    result, found = doctor(model)
+    assert result.exit_code == 0
+    assert found["speed"]["status"] == "note"
+    assert "the machine is busy (load 1000.0), so this says little" in found["speed"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("exact", "found", "meaning"),
+    [
+        (True, ["avx2", "avx512_vnni", "amx_int8"], "AMX"),
+        (True, ["avx2", "avx_vnni"], "VNNI: INT8 is"),
+        (True, [], "unknown"),
+        (False, ["avx2", "avx512f"], "AVX-512 without VNNI: INT8 sums are not exact"),
+        (False, ["avx2"], "AVX2 without VNNI"),
+        (False, [], "SSE4.2 without VNNI"),
+    ],
+)
+def test_what_instructions_mean(
+    exact: bool, found: list[str], meaning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "int8_is_exact", lambda: exact)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert checks._meaning(found).startswith(meaning)
 
 
 def test_the_speed_is_measured(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
