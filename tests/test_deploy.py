@@ -32,3 +32,14 @@ def test_the_units(tmp_path: Path) -> None:
     command = [analyze, "verify", str(tmp_path / "edge-embed.service")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_runs_nothing_that_a_small_system_lacks() -> None:
+    text = (DEPLOY / "edge-embed.service").read_text(encoding="utf-8")
+    programs = {
+        value.split()[0]
+        for name, _, value in (line.partition("=") for line in text.splitlines())
+        if name.startswith("Exec")
+    }
+    # /bin/kill, which was here once, is in the package procps.
+    assert programs == {"/opt/edge-embed/bin/edge-embed", "/bin/sh"}

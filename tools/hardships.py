@@ -76,14 +76,14 @@ def main() -> None:
 
 
 def disk(folder: Path, model: list[str]) -> None:
-    """Fill the file system with the index and the cache, free it, and make it read-only."""
+    """Fill the file system of the index, free it, and make it read-only."""
     place = folder / "disk"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", place], check=True)
     try:
         index = new_index(place, model)
         kept, _ = write(index, 0, 50)
-        with serving(folder, [*model, "--index", str(index)], cache=place) as server:
+        with serving(folder, [*model, "--index", str(index)]) as server:
             with (place / "filler").open("wb") as filler:
                 fill(filler)
             added, message = write(index, 1000, 10_000)
@@ -100,7 +100,7 @@ def disk(folder: Path, model: list[str]) -> None:
         expect(there(index, kept) == kept, "every acknowledged entry is there")
         print(f"{len(kept)} acknowledged entries, none lost")
         subprocess.run(["mount", "-o", "remount,ro", place], check=True)
-        with serving(folder, [*model, "--index", str(index)], cache=place) as server:
+        with serving(folder, [*model, "--index", str(index)]) as server:
             server.check("read-only file system")
             added, message = write(index, 200_000, 1)
             print(f"a write to it: {message}")
@@ -173,7 +173,6 @@ def serving(
     folder: Path,
     options: list[str],
     *,
-    cache: Path | None = None,
     group: Path | None = None,
     **environment: str,
 ) -> Iterator[Server]:
@@ -182,7 +181,6 @@ def serving(
     command = [sys.executable, "-m", "edge_embed", "serve", *options, "--unix-socket", str(socket)]
     if group is not None:
         command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *command]
-    environment |= {} if cache is None else {"XDG_CACHE_HOME": str(cache)}
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
         wait_until_ready(str(socket), seconds=600)

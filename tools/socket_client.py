@@ -16,7 +16,7 @@ class Connection(http.client.HTTPConnection):
     """HTTP over a socket file."""
 
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=120)
         self._path = path
 
     def connect(self) -> None:

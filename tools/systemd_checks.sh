@@ -39,12 +39,11 @@ step "how it is confined"
 grep -E '^(Uid|NoNewPrivs|Seccomp|CapBnd|VmHWM):' "/proc/$(property MainPID)/status"
 systemd-analyze security edge-embed --no-pager | tail -n 1
 
-step "kill -9, and a client that comes while nothing runs"
+step "kill -9, and a request at once"
 old=$(property MainPID)
 kill -9 "$old"
-while [ "$(property MainPID)" = "$old" ]; do sleep 0.02; done
-expect "the process then" "$(property MainPID)" 0
-expect "a request meanwhile, which waited" "$(embed)" 200
+expect "a request, which waited" "$(embed)" 200
+[ "$(property MainPID)" != "$old" ] && echo "answered by another process"
 expect "restarts" "$(property NRestarts)" 1
 
 step "another model, in place: copy, doctor, swap, reload; and back"
