@@ -49,6 +49,8 @@ class Recipe:
     """Leave so many of the most sensitive multiplications in floating point."""
     controlled: float | None = None
     """Accuracy control: the greatest loss of mean cosine that NNCF may leave."""
+    exact_attention: bool = False
+    """Leave the products of attention, of queries and keys, in floating point."""
     weights_only: bool = False
 
 
@@ -81,6 +83,12 @@ RECIPES: Mapping[str, Recipe] = {
         advanced=_alpha(0.8),
         equalize=True,
         compensate=True,
+    ),
+    "exact attention": Recipe(
+        what="compensated, products of attention in FP32",
+        equalize=True,
+        compensate=True,
+        exact_attention=True,
     ),
     "sst": Recipe(
         what="sentence-transformers' recipe: film reviews padded to 384 tokens",
@@ -121,7 +129,9 @@ def quantized(graph: ov.Model, recipe: Recipe, samples: Sequence[ModelInputs]) -
     with quiet_nncf():
         if recipe.controlled is not None:
             return _controlled(graph, recipe, samples)
-        first = _plain(graph, recipe, samples, ignored=())
+        first = _plain(
+            graph, recipe, samples, ignored=_attention(graph) if recipe.exact_attention else ()
+        )
         if recipe.compensate:
             round_weights(first, graph, samples)
         if not recipe.sensitive:
@@ -153,6 +163,21 @@ def _plain(
         advanced_parameters=nncf.AdvancedQuantizationParameters(**recipe.advanced),
         **recipe.options,
     )
+
+
+def _attention(graph: ov.Model) -> list[str]:
+    """Name the products of two activations: of queries and keys, and of weights and values."""
+    fused, product = "ScaledDotProductAttention", "MatMul"
+    return [
+        node.get_friendly_name()
+        for node in graph.get_ordered_ops()
+        if node.get_type_name() == fused
+        or (node.get_type_name() == product and not _is_constant(node.input_value(1)))
+    ]
+
+
+def _is_constant(port: ov.Output) -> bool:
+    return port.get_node().get_type_name() in ("Constant", "Convert")
 
 
 def _controlled(graph: ov.Model, recipe: Recipe, samples: Sequence[ModelInputs]) -> ov.Model:
