@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Build"]
 
+Vectors = npt.NDArray[np.float32]
+
 # Mean cosine above which a graph and a checkpoint are the same model; FP16 storage stays above it.
 _SAME_MODEL = 0.999
 _COMPARED_TEXTS = 32
@@ -82,6 +84,7 @@ class Build:
         self._words: dict[str, Any] = {}
         self._exits: dict[int, Exit] = {}
         self._packed: bool | None = None
+        self._truth: Vectors | None = None
         self._origin: str
         if source.weights.kind is WeightsKind.OPENVINO:
             self._origin, self.reference_name = "adopted", "the source's OpenVINO graph"
@@ -172,7 +175,7 @@ class Build:
         states = find_states(export.read_graph(self._whole), self._checkpoint)
         texts = shipped_texts("calibration").texts[:_TEXTS_OF_EXITS]
 
-        def vectors_with(exit_: Exit | None) -> npt.NDArray[np.float32]:
+        def vectors_with(exit_: Exit | None) -> Vectors:
             config = replace(self._config, exits={} if exit_ is None else {1: exit_})
             return runtime_vectors(
                 config, self._fp32, texts, packed=False, layers=None if exit_ is None else 1
@@ -208,7 +211,7 @@ class Build:
         if why_not := why_no_pipeline(self._source):
             say(f"compare: torch alone is the reference; {why_not}")
             return
-        found = same_as_source(self._config, self._fp32, Pipeline.open(self._source))
+        found = same_as_source(self._config, vectors, Pipeline.open(self._source))
         if not found.same:
             raise EdgeEmbedError(
                 f"the converted model differs from sentence-transformers on {found.worst} (cosine "
@@ -220,6 +223,18 @@ class Build:
                 f"compare: {', '.join(found.tokenized_otherwise)}: transformers makes other tokens "
                 "than the model's tokenizer.json, which is followed here (same vectors of its own)"
             )
+
+    def embed_source(self, evaluation: EvaluationSet) -> None:
+        """Embed the evaluation texts with the FP32 source, and let go of its checkpoint.
+
+        Quantization needs the memory; whatever else needs the checkpoint comes before.
+        """
+        if self._checkpoint is not None:
+            states = reference.torch_states(self._checkpoint)
+        else:
+            states = reference.graph_states(export.read_graph(self._whole))
+        self._truth = reference.embed(states, self._config, evaluation.all_texts)
+        self._checkpoint = None
 
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
         """Quantize weights and activations, calibrated on ``texts``."""
@@ -260,28 +275,26 @@ class Build:
         self._add("fp32", self._origin)
 
     def measured(self, evaluation: EvaluationSet) -> dict[str, VariantReceipt]:
-        """Return the variants with their fidelity to the FP32 source.
+        """Return the variants with their fidelity to the FP32 source, embedded before.
 
         An FP32 graph that is itself the reference gets no figures.
 
         Raises:
             ModelFormatError: the source's own INT8 graph was not made from its FP32 graph.
         """
+        if self._truth is None:
+            raise RuntimeError("embed_source comes first")
         texts = evaluation.all_texts
         say(f"measure: {len(texts)} texts against {self.reference_name}")
-        if self._checkpoint is not None:
-            states = reference.torch_states(self._checkpoint)
-        else:
-            states = reference.graph_states(export.read_graph(self._whole))
-        truth = reference.embed(states, self._config, texts)
+        exported = self._source.weights.kind is WeightsKind.CHECKPOINT
         measured = {}
         for name, variant in self._variants.items():
-            if name == "fp32" and self._checkpoint is None and not self._words:
+            if name == "fp32" and not exported and not self._words:
                 measured[name] = variant
                 continue
             graph = export.read_graph(self._folder / variant.file)
             vectors = reference.embed(reference.graph_states(graph), self._config, texts)
-            fidelity = evaluation.compare(vectors, truth)
+            fidelity = evaluation.compare(vectors, self._truth)
             say(_summary(name, self._folder / variant.file, fidelity))
             if name == "int8" and loss(fidelity) > _NOTABLE_LOSS:
                 say(

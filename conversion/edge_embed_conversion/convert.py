@@ -150,6 +150,7 @@ def convert(
             ends := stated_exits(found.folder) if exits is None else exits
         ):
             build.choose_exits(ends)
+        build.embed_source(evaluation)
         if texts is not None:
             if found.weights.int8_file and not (calibration or recipe or embedding_rank):
                 build.adopt_int8(found.weights.int8_file)

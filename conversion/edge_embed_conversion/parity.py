@@ -151,16 +151,19 @@ def runtime_vectors(
     return vectors, engine.packed
 
 
-def same_as_source(config: ModelConfig, file: Path, pipeline: Pipeline) -> Comparison:
-    """Compare the graph ``file`` of a converted folder with its source in sentence-transformers.
+def same_as_source(config: ModelConfig, ours: Vectors, pipeline: Pipeline) -> Comparison:
+    """Compare a converted folder with its source in sentence-transformers.
+
+    Args:
+        config: The folder's configuration.
+        ours: The runtime's vectors of :func:`samples_of`, float32 (texts, dim).
+        pipeline: The source.
 
     Raises:
         EdgeEmbedError: sentence-transformers cannot run the source, tokenizes ordinary texts
             differently, or gives vectors of another width.
     """
-    samples = samples_of(config)
-    ours, _ = runtime_vectors(config, file, [sample.text for sample in samples])
-    return Truth.of(pipeline, config, samples).compare(ours)
+    return Truth.of(pipeline, config, samples_of(config)).compare(ours)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,10 @@ Inputs = dict[str, npt.NDArray[np.int64]]
 _DAMPING = 0.01
 _BLOCK = 128
 # Memory for second moments; layers that exceed it take another pass over the samples.
-_MOMENT_BYTES = 1 << 30
-_TOKENS = 2048
+_MOMENT_BYTES = 1 << 28
+_TOKENS = 1024
+_Port = tuple[str, int]
+"""The name of a node and the number of its output."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class _Weight:
     def inputs(self) -> int:
         """Number of input channels."""
         return int(self.constant.get_output_shape(0)[1])
+
+    @property
+    def ports(self) -> tuple[_Port, ...]:
+        """Where the products' inputs come from; query, key and value have the same."""
+        read = (product.input_value(0) for product in self.products)
+        return tuple(
+            sorted({(port.get_node().get_friendly_name(), port.get_index()) for port in read})
+        )
 
 
 def round_weights(int8: ov.Model, source: ov.Model, samples: Iterable[Inputs]) -> int:
@@ -68,7 +78,9 @@ def round_weights(int8: ov.Model, source: ov.Model, samples: Iterable[Inputs]) -
     ]
     rounded = 0
     for group in _groups(weights):
-        for weight, moment in zip(group, _moments(int8, group, samples), strict=True):
+        moments = _moments(int8, group, samples)
+        for weight in group:
+            moment = moments[weight.ports]
             matrix = _constant(truth[weight.products[0].get_friendly_name()].input_value(1))
             steps = np.asarray(weight.constant.get_data(), np.float64)
             if matrix is None or matrix.shape != steps.shape or not moment.any():
@@ -82,25 +94,29 @@ def round_weights(int8: ov.Model, source: ov.Model, samples: Iterable[Inputs]) -
 
 
 def round_matrix(
-    matrix: Floats, scale: Floats, moment: Floats, *, limit: int = 127
+    matrix: Floats, scale: Floats, moment: npt.NDArray[np.floating], *, limit: int = 127
 ) -> npt.NDArray[np.int8]:
     """Quantize ``matrix`` so that its product with the inputs stays close to the exact one.
 
     Args:
         matrix: the exact weights, float64 (outputs, inputs).
         scale: the size of an INT8 step, float64 (outputs,).
-        moment: sum of the outer products of inputs, float64 (inputs, inputs).
+        moment: sum of the outer products of inputs, float32 or float64 (inputs, inputs).
         limit: the largest integer.
 
     Returns:
         int8 (outputs, inputs).
     """
+    from scipy.linalg.lapack import dtrtri
+
     # The channels with the largest inputs are rounded first, while many others can correct them.
     order = np.argsort(-np.diag(moment), kind="stable")
-    moment = moment[np.ix_(order, order)]
-    moment[np.diag_indices_from(moment)] += _DAMPING * np.mean(np.diag(moment))
-    # Row i: how an error in channel i is distributed over the later channels.
-    upper = np.linalg.cholesky(np.linalg.inv(moment)).T
+    # Row i of ``upper``: how an error in channel i is distributed over the later channels. It is a
+    # Cholesky factor of the inverse moment, and the inverse of one of the moment in reverse.
+    reverse = np.ix_(order[::-1], order[::-1])
+    damped = moment[reverse].astype(np.float64)
+    damped[np.diag_indices_from(damped)] += _DAMPING * np.mean(np.diag(damped))
+    upper = dtrtri(np.linalg.cholesky(damped), lower=1, overwrite_c=1)[0][::-1, ::-1]
     rest = np.ascontiguousarray(matrix.T[order])  # (inputs, outputs)
     steps = np.empty(rest.shape, np.int8)
     for start in range(0, len(rest), _BLOCK):
@@ -152,40 +168,37 @@ def _weights(model: ov.Model) -> list[_Weight]:
 def _groups(weights: Sequence[_Weight]) -> Iterator[list[_Weight]]:
     """Split the list so that the second moments of each part fit in ``_MOMENT_BYTES``."""
     group: list[_Weight] = []
-    size = 0
+    sizes: dict[tuple[_Port, ...], int] = {}
     for weight in weights:
-        size += 8 * weight.inputs**2
-        if group and size > _MOMENT_BYTES:
+        size = {weight.ports: 4 * weight.inputs**2}
+        if group and sum((sizes | size).values()) > _MOMENT_BYTES:
             yield group
-            group, size = [], 8 * weight.inputs**2
+            group, sizes = [], {}
         group.append(weight)
+        sizes |= size
     if group:
         yield group
 
 
 def _moments(
     model: ov.Model, weights: Sequence[_Weight], samples: Iterable[Inputs]
-) -> list[Floats]:
-    """Return the second moments of the inputs of each of ``weights``, float64 (inputs, inputs)."""
+) -> dict[tuple[_Port, ...], npt.NDArray[np.float32]]:
+    """Return second moments of the weights' inputs, float32 (inputs, inputs), by their ports."""
     watched = model.clone()
-    products = {node.get_friendly_name(): node for node in watched.get_ordered_ops()}
-    # MatMul nodes with the same input, as query, key and value have, share one output.
-    read = {
-        product.get_friendly_name(): _key(products[product.get_friendly_name()].input_value(0))
-        for weight in weights
-        for product in weight.products
+    nodes = {node.get_friendly_name(): node for node in watched.get_ordered_ops()}
+    ports = sorted({port for weight in weights for port in weight.ports})
+    # Only these are outputs, so that nothing after the last of them is computed.
+    outputs = [nodes[name].output(number) for name, number in ports]
+    seen = ov.Model(outputs, watched.get_parameters())
+    compiled = ov.Core().compile_model(seen, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    moments = {
+        weight.ports: np.zeros((weight.inputs, weight.inputs), np.float32) for weight in weights
     }
-    ports = {read[name]: products[name].input_value(0) for name in read}
-    first = len(watched.outputs)
-    place = {key: first + number for number, key in enumerate(ports)}
-    watched.add_outputs(list(ports.values()))
-    compiled = ov.Core().compile_model(watched, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    moments = [np.zeros((weight.inputs, weight.inputs)) for weight in weights]
     for results in _together(compiled(sample) for sample in samples):
-        for weight, moment in zip(weights, moments, strict=True):
-            for product in weight.products:
-                value = results[place[read[product.get_friendly_name()]]]
-                moment += value.T @ value
+        values = dict(zip(ports, results, strict=True))
+        for read, moment in moments.items():
+            for port in read:
+                moment += values[port].T @ values[port]
     return moments
 
 
@@ -201,10 +214,6 @@ def _together(results: Iterable[OVDict]) -> Iterator[list[npt.NDArray[np.float32
             parts, tokens = [], 0
     if parts:
         yield [np.concatenate(values) for values in zip(*parts, strict=True)]
-
-
-def _key(port: ov.Output) -> tuple[str, int]:
-    return port.get_node().get_friendly_name(), port.get_index()
 
 
 def _constant(port: ov.Output) -> Floats | None:

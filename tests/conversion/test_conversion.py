@@ -1,5 +1,6 @@
 """Conversion from end to end: the folder, its receipt, and what happens when it goes wrong."""
 
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -8,17 +9,20 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 import pytest
+from transformers import PreTrainedModel
 
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, ModelFormatError, OutputError
 from edge_embed.model.config import ModelConfig, PoolingMode
 from edge_embed.model.receipt import check_files, read_receipt
 from edge_embed_conversion import convert as convert_module
+from edge_embed_conversion.build import Build
 from edge_embed_conversion.calibration import TextSet, shipped_texts
 from edge_embed_conversion.convert import convert
 from edge_embed_conversion.fidelity import compare
 from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.parity_texts import PARITY_TEXTS
+from edge_embed_conversion.quantize import Int8Recipe
 from edge_embed_conversion.verify import verify
 
 FP32 = "openvino/openvino_model"
@@ -41,6 +45,12 @@ def files_of(folder: Path) -> set[str]:
 def cosines(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.asarray((a * b).sum(axis=1) / lengths)
+
+
+def held_checkpoints() -> int:
+    """The number of torch encoders in memory."""
+    gc.collect()
+    return sum(issubclass(type(thing), PreTrainedModel) for thing in gc.get_objects())
 
 
 # --- the folder ---
@@ -70,6 +80,21 @@ def test_every_file_around_the_graph_is_the_sources(
         for name in files_of(folder) - {"edge_embed.json"}:
             if not name.startswith("openvino/"):
                 assert (folder / name).read_bytes() == (source / name).read_bytes(), name
+
+
+def test_no_checkpoint_is_in_memory_while_it_is_quantized(
+    tiny_bert_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, during = held_checkpoints(), []
+    write_int8 = Build.write_int8
+
+    def watched(build: Build, texts: TextSet, recipe: Int8Recipe) -> None:
+        during.append(held_checkpoints())
+        write_int8(build, texts, recipe)
+
+    monkeypatch.setattr(Build, "write_int8", watched)
+    convert(tiny_bert_source, tmp_path / "model", calibration=FEW)
+    assert during == [before]
 
 
 def test_the_folder_embeds(tiny_model: Path, tiny_albert: Path) -> None:

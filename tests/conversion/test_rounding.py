@@ -120,6 +120,19 @@ def test_many_layers_take_several_passes(
     np.testing.assert_allclose(states(often, samples), states(once, samples), atol=0.2)
 
 
+def test_products_with_the_same_input_share_its_moments(
+    tiny_model: Path, samples: list[ModelInputs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = read_graph(tiny_model / "openvino" / "openvino_model.xml")
+    weights = rounding._weights(quantized(graph, samples, compensate=False))
+    sizes = {weight.ports: 4 * weight.inputs**2 for weight in weights}
+    assert len(weights) == 6 * 2  # query, key, value and three more in each layer
+    assert len(sizes) == 4 * 2
+    for room, groups in ((0, 1), (-1, 2)):
+        monkeypatch.setattr(rounding, "_MOMENT_BYTES", sum(sizes.values()) + room)
+        assert len(list(rounding._groups(weights))) == groups
+
+
 def test_another_graph_is_left_alone(tiny_model: Path, samples: list[ModelInputs]) -> None:
     graph = read_graph(tiny_model / "openvino" / "openvino_model.xml")
     before = states(graph, samples[:3])

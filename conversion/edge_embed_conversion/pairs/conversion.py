@@ -86,6 +86,7 @@ class PairBuild:
         self._variants: dict[str, VariantReceipt] = {}
         self._words: dict[str, Any] = {}
         self._model: PreTrainedModel | None = None
+        self._truth: Logits | None = None
         self._work = folder / ".work"
         self._work.mkdir()
         if source.weights.kind is WeightsKind.CHECKPOINT:
@@ -112,6 +113,15 @@ class PairBuild:
         factors = factorise_words(self._graph, counted.counts, rank)
         say(f"words: rank {rank}, {factors.kept:.1%} of the variance in text kept")
         self._words = {"embedding_rank": rank, "frequencies": counted.name}
+
+    def embed_source(self, evaluation: EvaluationSet) -> None:
+        """Score the evaluation pairs with the FP32 source, and let go of its checkpoint.
+
+        Quantization needs the memory.
+        """
+        run = torch_logits(self._model) if self._model is not None else graph_logits(self._whole)
+        self._truth = np.concatenate([run(sample) for sample in self._inputs(evaluation)])
+        self._model = None
 
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
         """Quantize weights and activations, calibrated on pairs of consecutive ``texts``."""
@@ -144,15 +154,14 @@ class PairBuild:
 
     def measured(self, evaluation: EvaluationSet) -> dict[str, VariantReceipt]:
         """Return the variants with their agreement with the source on the evaluation pairs."""
-        pairs = list(zip(evaluation.pairs.first, evaluation.pairs.second, strict=True))
-        say(f"measure: {len(pairs)} pairs against {self.reference_name}")
-        inputs = _tokenized(self._config, pairs, self._names)
-        run = torch_logits(self._model) if self._model is not None else graph_logits(self._whole)
-        truth = np.concatenate([run(sample) for sample in inputs])
+        if self._truth is None:
+            raise RuntimeError("embed_source comes first")
+        inputs = self._inputs(evaluation)
+        say(f"measure: {len(inputs)} pairs against {self.reference_name}")
         measured = {}
         for name, variant in self._variants.items():
             run = graph_logits(_read(self._folder / variant.file))
-            agreed = agreement(np.concatenate([run(sample) for sample in inputs]), truth)
+            agreed = agreement(np.concatenate([run(sample) for sample in inputs]), self._truth)
             size = (self._folder / variant.file).with_suffix(".bin").stat().st_size / 1e6
             say(
                 f"  {name}: {size:.1f} MB, outputs differ by {agreed.difference_mean:.5f} on "
@@ -164,6 +173,10 @@ class PairBuild:
     def clean_up(self) -> None:
         """Remove the work folder."""
         shutil.rmtree(self._work)
+
+    def _inputs(self, evaluation: EvaluationSet) -> list[PairInputs]:
+        pairs = list(zip(evaluation.pairs.first, evaluation.pairs.second, strict=True))
+        return _tokenized(self._config, pairs, self._names)
 
     def _write(
         self,
