@@ -45,8 +45,8 @@ index = Index(sys.argv[1])
 opened = time.perf_counter()
 index.search(vector, k=10)
 first = time.perf_counter()
-import resource
-print(opened - started, first - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+from edge_embed.hardware.machine import memory_mb
+print(opened - started, first - started, memory_mb()["peak"])
 """
 _WRITE = """
 import sys

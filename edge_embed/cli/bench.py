@@ -31,6 +31,14 @@ _PARTS = (*_MEASURES, "tune")
 @click.option(
     "--calls", type=click.IntRange(min=2), default=500, show_default=True, help="Of memory."
 )
+@click.option(
+    "--against",
+    "peers",
+    multiple=True,
+    metavar="PEER[=PLACE]",
+    help="Compare with sentence-transformers, openvino-genai or fastembed, where installed: on "
+    "the model's own graph, or on what it loads from PLACE. May be given several times.",
+)
 @click.option("--json", "json_file", metavar="FILE", help="Keep the results; - is stdout.")
 @click.option("--plot", "plot_file", metavar="FILE.png", help="Draw latency and memory.")
 @model_options
@@ -43,6 +51,7 @@ def bench_command(
     most: int,
     rounds: int,
     calls: int,
+    peers: tuple[str, ...],
     json_file: str | None,
     plot_file: str | None,
 ) -> None:
@@ -50,8 +59,12 @@ def bench_command(
 
     'tune' measures how many batches are best computed side by side on this machine, and keeps the
     answer beside the model cache, for every model that is loaded with neither --hint nor --streams.
+
+    With --against, speed in bulk and on single texts beside that of other libraries, measured in
+    turn.
     """
     from edge_embed.bench import timing as bench
+    from edge_embed.bench.against import against, check_peer
     from edge_embed.bench.plot import PANELS, plot
     from edge_embed.bench.processes import cold_start, memory_growth
     from edge_embed.files.figures import require_matplotlib
@@ -61,8 +74,10 @@ def bench_command(
     check_suffix("plot", plot_file, ".png")
     if plot_file is not None:
         require_matplotlib()
-        if parts and not PANELS.keys() & set(parts):
+        if (parts or peers) and not PANELS.keys() & set(parts):
             raise click.UsageError(f"--plot draws {', '.join(PANELS)}: measure one of them")
+    for peer in peers:
+        check_peer(peer)
     claim_paths(reads={"-i": source}, files={"--json": json_file, "--plot": plot_file})
     texts = list(
         islice(read_texts(source, column=column), most) if source else _short_queries(most)
@@ -81,10 +96,14 @@ def bench_command(
         "memory": lambda: memory_growth(options.arguments(), texts, calls=calls),
         "tune": lambda: _tune(options, model, texts, rounds),
     }
-    for part in parts or _MEASURES:
+    for part in parts or (() if peers else _MEASURES):
         if part not in result:
             echo(f"{part} …", err=True)
             result[part] = measures[part]()
+    if peers:
+        echo(f"against {', '.join(peers)} …", err=True)
+        arguments = options.arguments()
+        result["against"] = against(model, arguments, texts, peers, rounds=rounds)
     if plot_file is not None:
         plot(result, Path(plot_file))
     if not write_document(result, json_file):
@@ -145,11 +164,28 @@ def _show(result: dict[str, Any]) -> None:
             mark = "  kept" if int(count) == tuned["streams"] else ""
             echo(f"    {count:<20} {bulk:14,.0f} {wait:15.2f}{mark}")
         echo(f"    in {tuned['kept']}")
+    if compared := result.get("against"):
+        _show_against(compared)
     if single := result.get("latency"):
         echo("  one text at a time, ms:   p50    p90    p99  p99.9   texts")
         for name, found in single.items():
             values = " ".join(f"{found[key]:6.2f}" for key in ("p50", "p90", "p99", "p99.9"))
             echo(f"    {name:<20} {values}  {found['texts']:6}")
+
+
+def _show_against(compared: dict[str, Any]) -> None:
+    echo(f"  {'':<30} bulk, texts/s   one text, ms")
+    for name, found in compared.items():
+        bulk, wait = found["texts_per_second"]["median"], found["single_ms"]["median"]
+        echo(f"    {name:<28} {bulk:13,.0f} {wait:14.2f}")
+        if (faster := found.get("bulk_ratio")) is not None:
+            takes, cosine = found["single_ratio"], found["least_cosine"]
+            alike = "other dimensions" if cosine is None else f"least cosine {cosine:.4f}"
+            echo(
+                f"      this model: in bulk {faster['median']:.2f} times as fast "
+                f"({faster['min']:.2f} to {faster['max']:.2f}), one text in {takes['median']:.2f} "
+                f"times its time ({takes['min']:.2f} to {takes['max']:.2f}); {alike}"
+            )
 
 
 def _short_queries(most: int) -> list[str]:

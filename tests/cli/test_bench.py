@@ -7,12 +7,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_embed import Embedder
+from edge_embed.bench import against as against_module
 from edge_embed.bench.processes import cold_start, random_calls
 from edge_embed.bench.timing import latency
 from edge_embed.bench.tune import choose
 from edge_embed.cli import main
+from edge_embed.cli.bench import _show_against
 from edge_embed.cli.info import describe
 from edge_embed.errors import InputError, OutputError
+
+SHIPPED = Path("edge-embed-tiny")
 
 
 def run(model: Path, *arguments: object) -> Result:
@@ -54,6 +58,49 @@ def test_one_part_of_own_texts(tiny_model: Path, tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert found["texts"] == 60
     assert list(found) == ["machine", "model", "variant", "texts", "throughput"]
+
+
+def test_against_a_peer_on_the_same_graph() -> None:
+    for name in ("sentence_transformers", "optimum.intel"):
+        pytest.importorskip(name, reason="needs sentence-transformers and optimum-intel")
+    options = ("--texts", 60, "--rounds", 2, "--against", "sentence-transformers")
+    result = run(SHIPPED, *options, "--json", "-")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found) == ["machine", "model", "variant", "texts", "against"]
+    ours, theirs = found["against"]["edge-embed"], found["against"]["sentence-transformers"]
+    assert theirs["least_cosine"] > 0.999
+    for key in ("texts_per_second", "single_ms"):
+        assert ours[key]["repeats"] == theirs[key]["repeats"] == 2
+    ratio, takes = theirs["bulk_ratio"], theirs["single_ratio"]
+    assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
+    assert 0 < takes["min"] <= takes["median"] <= takes["max"]
+    _show_against(found["against"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against", "other"], "unknown peer 'other': choose one of sentence-transformers, "),
+        (["--against", "openvino-genai"], "its module openvino_genai is not installed in this env"),
+        (["--against", "fastembed"], "name one, such as --against fastembed="),
+        (
+            ["--against", "sentence-transformers", "--variant", "static", "--texts", "60"],
+            "sentence-transformers cannot run the variant static: choose another",
+        ),
+    ],
+)
+def test_peers_that_cannot_be_measured(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(against_module, "_installed", lambda module: module != "openvino_genai")
+    assert message in str(run(SHIPPED, *arguments).exception)
+
+
+def test_a_peer_that_loads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(against_module, "_installed", lambda _: True)
+    found = run(SHIPPED, "--against", f"fastembed={tmp_path}", "--texts", 60).exception
+    assert f"fastembed cannot load {tmp_path}: " in str(found)
 
 
 def test_tune_keeps_what_it_measured(
