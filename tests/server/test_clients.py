@@ -9,13 +9,25 @@ import numpy.typing as npt
 import pytest
 
 from edge_embed import Embedder
+from edge_embed.model.locate import shipped_models
 from tests.support.serving import WAIT, Program, program
 
 TEXTS = ["I forgot my password", "How do I reset my login?", "When do you open on Sundays?"]
 
 
+@pytest.fixture(scope="module")
+def shipped() -> Path:
+    """For environments that have clients and cannot convert."""
+    return shipped_models()["edge-embed-tiny"]
+
+
 @pytest.fixture(
-    scope="module", params=["tiny_model", pytest.param("minilm", marks=pytest.mark.real)]
+    scope="module",
+    params=[
+        "tiny_model",
+        pytest.param("minilm", marks=pytest.mark.real),
+        pytest.param("shipped", marks=pytest.mark.clients),
+    ],
 )
 def model(request: pytest.FixtureRequest) -> Path:
     folder: Path = request.getfixturevalue(request.param)
@@ -48,6 +60,10 @@ def test_openai(server: Program, truth: npt.NDArray[Any]) -> None:
         same([item.embedding for item in answer.data], truth[:1])
         assert answer.usage.prompt_tokens > 3
         assert [model.id for model in client.models.list()] == ["local"]
+        # As OpenVINO Model Server has it.
+        other = client.with_options(base_url=f"{server.url}/v3")
+        answer = other.embeddings.create(model="local", input=TEXTS)
+        same([item.embedding for item in answer.data], truth)
         with pytest.raises(openai.NotFoundError, match="the models are: local"):
             client.embeddings.create(model="text-embedding-3-small", input="a")
         with pytest.raises(openai.UnprocessableEntityError, match="cannot keep 9999"):
