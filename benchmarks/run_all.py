@@ -57,6 +57,7 @@ BENCHMARKS = [
     Benchmark("inference_precision", f"benchmarks.speed.inference_precision {_SPEED}", 4),
     Benchmark("scaling", f"benchmarks.speed.scaling {_SPEED}", 3),
     Benchmark("bench", "edge_embed bench -m {model} -i {texts} --json {out}", 3),
+    Benchmark("conversion", "benchmarks.speed.conversion {source} --json {out}", 6),
     Benchmark("doctor", "edge_embed doctor -m {model} --json", 1),
     *(
         Benchmark(f"side_by_side_{part}", f"benchmarks.peers.side_by_side {part} {_PEERS}", 8)
