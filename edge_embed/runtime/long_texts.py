@@ -4,16 +4,29 @@ A text is shortened at white space, where its tokens do not depend on what follo
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
-__all__ = ["MAX_CHARACTERS", "SPARE_TOKENS", "beginning", "ending", "first_window", "groups"]
+__all__ = [
+    "GROUP_CHARACTERS",
+    "MAX_CHARACTERS",
+    "SPARE_TOKENS",
+    "beginning",
+    "ending",
+    "first_window",
+    "groups",
+]
+
+_Item = TypeVar("_Item")
 
 # The first attempt at a long text tokenizes this many characters for each token of the limit, three
 # times as many as English has, and at least the second number.
 _CHARACTERS = 16
 _MIN_CHARACTERS = 8192
 MAX_CHARACTERS = 1 << 20
-"""The largest number of characters that are tokenized together."""
+"""The largest number of characters of a text that are tokenized."""
+GROUP_CHARACTERS = 1 << 18
+"""The largest number of characters of several texts that are tokenized together."""
 SPARE_TOKENS = 16
 """Tokens that a shortened text must have beyond the limit, as its last tokens may differ."""
 _NEAR = 200
@@ -57,12 +70,17 @@ def ending(text: str, size: int) -> str:
     return text[start - len(words[-1]) - space :]
 
 
-def groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield groups of texts to tokenize together, each of one text or of bounded length."""
-    start = size = 0
-    for number, text in enumerate(texts):
-        size += len(text)
-        if size > MAX_CHARACTERS and number > start:
-            yield texts[start:number]
-            start, size = number, len(text)
-    yield texts[start:]
+def groups(items: Sequence[_Item], size: Callable[[Any], int] = len) -> Iterator[Sequence[_Item]]:
+    """Yield groups of texts to tokenize together, each of one text or of bounded length.
+
+    Args:
+        items: Texts, or what else ``size`` gives the number of characters of.
+        size: The number of characters of an item.
+    """
+    start = total = 0
+    for number, item in enumerate(items):
+        total += size(item)
+        if total > GROUP_CHARACTERS and number > start:
+            yield items[start:number]
+            start, total = number, size(item)
+    yield items[start:]

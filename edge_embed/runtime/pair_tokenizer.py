@@ -1,6 +1,6 @@
 """Tokenize pairs of texts, joined as the model's own tokenizer.json says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from edge_embed.runtime.long_texts import (
     beginning,
     ending,
     first_window,
+    groups,
 )
 from edge_embed.runtime.text_checks import check_texts, no_panic
 from edge_embed.runtime.tokenized_texts import TokenIds
@@ -84,15 +85,10 @@ class PairTokenizer(Tokenizer):
         short = self._shortened({text for pair in prepared for text in pair})
         if short:
             prepared = [(short.get(a, a), short.get(b, b)) for a, b in prepared]
-        try:
-            with no_panic("the tokenizer cannot read a pair"):
-                encodings = self._tokenizer.encode_batch(prepared)
-        except (TypeError, UnicodeEncodeError):
-            check_texts([text for pair in prepared for text in pair])
-            raise
-        full = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
-        ids, second = [], np.empty(len(encodings), np.int64)
-        for number, encoding in enumerate(encodings):
+        full, second = np.empty(len(prepared), np.int64), np.empty(len(prepared), np.int64)
+        ids: list[npt.NDArray[np.int64]] = []
+        for number, encoding in enumerate(self._encode_pairs(prepared)):
+            full[number] = len(encoding)
             kept, types = np.asarray(encoding.ids, np.int64), np.asarray(encoding.type_ids)
             if len(kept) > self.max_length:
                 places = self._longest_first(encoding)
@@ -100,6 +96,17 @@ class PairTokenizer(Tokenizer):
             ids.append(kept)
             second[number] = len(kept) - np.count_nonzero(types)
         return TokenizedPairs(ids, second, full)
+
+    def _encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> Iterator[Any]:
+        """Yield the tokenizer's encoding of each pair; only a group of pairs is held at a time."""
+        for group in groups(pairs, lambda pair: len(pair[0]) + len(pair[1])):
+            try:
+                with no_panic("the tokenizer cannot read a pair"):
+                    encodings = self._tokenizer.encode_batch(group)
+            except (TypeError, UnicodeEncodeError):
+                check_texts([text for pair in pairs for text in pair])
+                raise
+            yield from encodings
 
     def _shortened(self, texts: set[str]) -> dict[str, str]:
         """Map each long text to a part with at least as many tokens as a pair can keep of it.

@@ -4,13 +4,13 @@ Padding and truncation settings in that file are ignored: the batch planner pads
 limit is that of the model (:attr:`ModelConfig.max_seq_length`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import InputError, ModelFormatError
+from edge_embed.errors import InputError, ModelFormatError, TextError
 from edge_embed.files.fork_lock import fork_safe_property
 from edge_embed.model.config import ModelConfig
 from edge_embed.runtime.long_texts import (
@@ -250,21 +250,16 @@ class Tokenizer:
 
         Long texts are shortened first (:mod:`edge_embed.runtime.long_texts`).
         """
-        named = what == "tokens"
         window = first_window(self.max_length)
         if all(len(text) <= window for text in texts):
-            return [getattr(e, what) for e in self._encode(texts, named=named)], frozenset()
+            return list(self._read(texts, what, texts)), frozenset()
         part_of = beginning if side == "right" else ending
         read: list[Any] = [None] * len(texts)
         missing = list(range(len(texts)))
         incomplete: set[int] = set()
         while missing:
             parts = [part_of(texts[row], window) for row in missing]
-            found = (
-                getattr(encoding, what)
-                for group in groups(parts)
-                for encoding in self._encode(group, named=named)
-            )
+            found = self._read(parts, what, texts)
             last, again = window >= MAX_CHARACTERS, []
             for row, part, tokens in zip(missing, parts, found, strict=True):
                 read[row] = tokens
@@ -275,6 +270,23 @@ class Tokenizer:
                         again.append(row)
             missing, window = again, min(4 * window, MAX_CHARACTERS)
         return read, frozenset(incomplete)
+
+    def _read(
+        self, parts: Sequence[str], what: Literal["ids", "tokens"], texts: Sequence[str]
+    ) -> Iterator[Any]:
+        """Yield the ids or tokens of each of ``parts``, which are of ``texts``.
+
+        Only a group of them is in the tokenizer's own form at a time: that takes a hundred bytes a
+        character, an array of ids two.
+        """
+        for group in groups(parts):
+            try:
+                encodings = self._encode(group, named=what == "tokens")
+            except TextError:
+                check_texts(texts)  # names the text's place among all
+                raise
+            for encoding in encodings:
+                yield encoding.tokens if what == "tokens" else np.asarray(encoding.ids, np.int64)
 
     def _encode(self, texts: Sequence[str], *, named: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
         # encode_batch_fast leaves the names of tokens empty.

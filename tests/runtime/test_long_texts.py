@@ -3,16 +3,22 @@
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_embed.errors import TextError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.locate import shipped_models
-from edge_embed.runtime.long_texts import beginning, ending, groups
+from edge_embed.model.pair_config import PairConfig
+from edge_embed.runtime.long_texts import GROUP_CHARACTERS, beginning, ending, groups
+from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed.runtime.tokenizer import Tokenizer
 from tests.support.peak_memory import PROGRAM, peak_of
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +81,7 @@ def test_a_long_word_has_the_pieces_of_the_published_tokenizer() -> None:
 
 
 def test_long_texts_are_tokenized_in_groups() -> None:
-    texts = ["a" * 600_000, "b" * 600_000, "c", "d" * 3_000_000, "e"]
+    texts = ["a" * 200_000, "b" * 200_000, "c", "d" * 3_000_000, "e"]
     assert [[text[0] for text in group] for group in groups(texts)] == [
         ["a"],
         ["b", "c"],
@@ -83,6 +89,45 @@ def test_long_texts_are_tokenized_in_groups() -> None:
         ["e"],
     ]
     assert list(groups(["short"])) == [["short"]]
+
+
+def test_many_texts_are_tokenized_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokenizer's own form takes a hundred bytes a character: large requests filled 512 MB."""
+    tokenizer = Tokenizer(ModelConfig.from_folder(shipped_models()["edge-embed-tiny"]))
+    texts = ["some words " * 700] * 100  # each within the first window
+    whole = tokenizer(texts)
+    at_once, encode = [], tokenizer._encode
+
+    def encode_noted(texts: Sequence[str], *, named: bool = False) -> object:
+        at_once.append(sum(map(len, texts)))
+        return encode(texts, named=named)
+
+    monkeypatch.setattr(tokenizer, "_encode", encode_noted)
+    found = tokenizer(texts)
+    assert max(at_once) <= GROUP_CHARACTERS < sum(at_once) == sum(map(len, texts))
+    assert [ids.tolist() for ids in found.ids] == [ids.tolist() for ids in whole.ids]
+    with pytest.raises(TextError, match="text 100"):
+        tokenizer([*texts, "\ud800"])
+
+
+def test_many_pairs_are_tokenized_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = PairTokenizer(PairConfig.from_folder(MODELS / "edge-embed-pairs"))
+    pairs = [("a query " * 500, f"some words {n} " * 300) for n in range(60)]
+    whole = [tokenizer.pairs([pair]) for pair in pairs]
+    at_once, encode = [], tokenizer._tokenizer.encode_batch
+
+    class Noting:
+        def encode_batch(self, group: Sequence[tuple[str, str]]) -> object:
+            at_once.append(sum(len(text) for pair in group for text in pair))
+            return encode(group)
+
+    monkeypatch.setattr(tokenizer, "_tokenizer", Noting())
+    found = tokenizer.pairs(pairs)
+    assert max(at_once) <= GROUP_CHARACTERS < sum(at_once)
+    assert [ids.tolist() for ids in found.ids] == [one.ids[0].tolist() for one in whole]
+    assert found.second.tolist() == [int(one.second[0]) for one in whole]
+    with pytest.raises(TextError, match="text 121"):
+        tokenizer.pairs([*pairs, ("a", "\ud800")])
 
 
 def test_one_line_of_many_megabytes(tiny_model: Path, tmp_path: Path) -> None:
