@@ -6,15 +6,17 @@ python -m benchmarks.server.load -m MODEL --soak 600 [--json FILE]   # does its 
 
 Texts of mixed lengths, one a request. First alone, one after the other, beside Embedder.encode;
 then 32 clients at once, each with one request at a time, beside encode of all texts in one call:
-the server's capacity. Then Poisson arrivals at 50, 80, 100 and 150 % of it. A latency counts from
-when the request was due, not from when it could be sent. Clients run in this process, on the same
-processors. The soak sends texts of 1 to 200 words, 1 to 8 a request, from 8 clients.
+the server's capacity, and the processor time of a text in either. Then Poisson arrivals at 50, 80,
+100 and 150 % of it. A latency counts from when the request was due, not when it could be sent.
+Clients run in this process, on the same processors. The soak sends texts of 1 to 200 words, 1 to 8
+a request, from 8 clients.
 """
 
 import argparse
 import asyncio
 import gc
 import json
+import os
 import random
 import subprocess
 import sys
@@ -91,6 +93,12 @@ async def alone(
         there.append(time.perf_counter() - between)
         here.append(between - started)
     return here, there
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has taken, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def closed_loop(client: Client, requests: Sequence[bytes], seconds: float) -> float:
@@ -196,28 +204,38 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
         return result | await load(options, embedder, options.url, texts)
     async with served(options.model, options.server) as (url, pid):
         before = memory_mb(pid)["resident"]
-        result |= await load(options, embedder, url, texts)
+        result |= await load(options, embedder, url, texts, pid)
         result["resident_mb"] = {"before": before, "after": memory_mb(pid)["resident"]}
     return result
 
 
 async def load(
-    options: argparse.Namespace, embedder: Embedder, url: str, texts: Sequence[str]
+    options: argparse.Namespace,
+    embedder: Embedder,
+    url: str,
+    texts: Sequence[str],
+    pid: int | None = None,
 ) -> dict[str, object]:
     client = Client(url)
     requests = [client.request(text) for text in texts]
     await closed_loop(client, requests, 2)  # connections, and a server that does not warm up itself
     here, there = await alone(client, embedder, texts[: options.singles])
     offline, capacity = [], []
+    offline_cpu, server_cpu = [], []  # milliseconds a text: the clients' own work is not in it
     in_bulk = Embedder(options.model, hint="throughput")
     in_bulk.encode(texts, truncation="ignore")
     for _ in range(5):  # in turns, as a machine that others use is not always equally fast
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         in_bulk.encode(texts, truncation="ignore")
         offline.append(len(texts) / (time.perf_counter() - started))
+        offline_cpu.append(1e3 * (time.process_time() - used) / len(texts))
+        started, used = time.perf_counter(), processor_seconds(pid) if pid is not None else 0.0
         capacity.append(await closed_loop(client, requests, options.seconds / 5))
+        if pid is not None:
+            answered = capacity[-1] * (time.perf_counter() - started)
+            server_cpu.append(1e3 * (processor_seconds(pid) - used) / answered)
     runs = {}
-    for share in LOADS:
+    for share in () if options.capacity else LOADS:
         rate = share * float(np.median(capacity))
         runs[f"{share:.0%}"] = await open_loop(client, requests, rate, options.seconds)
         await asyncio.sleep(1)
@@ -229,6 +247,8 @@ async def load(
         "encode_texts_per_s": spread(offline),
         "server_32_clients_per_s": spread(capacity),
         "share_of_encode": spread([a / b for a, b in zip(capacity, offline, strict=True)]),
+        "encode_cpu_ms_a_text": spread(offline_cpu),
+        "server_cpu_ms_a_text": spread(server_cpu) if server_cpu else None,
         "open_loop": runs,
     }
 
@@ -274,6 +294,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="Of each load.")
     parser.add_argument("--singles", type=int, default=300, help="Requests sent alone.")
     parser.add_argument("--server", nargs="*", default=[], help="Arguments of edge-embed serve.")
+    parser.add_argument("--capacity", action="store_true", help="No open loop: 32 clients alone.")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="Only this.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
