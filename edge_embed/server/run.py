@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ _FIRST_HANDED_OVER = 3
 _KEEP_ALIVE_SECONDS = 75
 
 _COLLECTION_SECONDS = 600
+
+# From the end of the drain to an exit in any case; a unit's TimeoutStopSec is above their sum.
+_END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,9 @@ def serve(
         EdgeEmbedError: the address is in use, or the first model cannot be loaded.
     """
     listener = listen.open()
-    own = None if listen.unix_socket is None else _inode(listen.unix_socket)
+    path = listen.unix_socket
+    leave = (lambda: None) if path is None else partial(_remove_own, path, _inode(path))
+    exiting = _exit_after(service.limits.drain_seconds + _END_SECONDS, leave)
     limits = within_descriptors(service.limits)
     if limits.connections < service.limits.connections:
         _log.warning(
@@ -134,10 +140,10 @@ def serve(
     # uvicorn's messages about single clients are of no use to an operator.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     try:
-        asyncio.run(_run(_Server(config), service, listen, listener, reload))
+        asyncio.run(_run(_Server(config), service, listen, listener, reload, exiting))
     finally:
-        if listen.unix_socket is not None:
-            _remove_own(listen.unix_socket, own)
+        exiting.cancel()
+        leave()
 
 
 class _Server(uvicorn.Server):
@@ -153,9 +159,12 @@ async def _run(
     listen: Listen,
     listener: socket.socket,
     reload: Callable[[], None] | None,
+    exiting: threading.Timer,
 ) -> None:
     def stop() -> None:
-        _log.info("stopping: requests at work are answered")
+        if not service.stopping:
+            _log.info("stopping: requests at work are answered")
+            exiting.start()
         service.stopping = True
         server.should_exit = True
 
@@ -196,6 +205,19 @@ async def _run(
         with suppress(asyncio.CancelledError):
             await task
     await service.close()
+
+
+def _exit_after(seconds: float, leave: Callable[[], None]) -> threading.Timer:
+    """Return what exits in time even if a thread does not end, such as one that loads a model."""
+
+    def exit_now() -> None:
+        _log.warning("stopped, though a model was being loaded or a request was at work")
+        leave()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, exit_now)
+    timer.daemon = True
+    return timer
 
 
 async def _collect_rarely() -> None:

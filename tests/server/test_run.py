@@ -198,6 +198,34 @@ def test_a_stop_ends_in_time_whatever_is_at_work(tiny_model: Path) -> None:
         assert answers[0] in (200, 503)  # a fast machine is done in time
 
 
+SLOW_MODEL = """
+import sys, threading
+from edge_embed import Embedder
+Embedder.warm_up = lambda _: threading.Event().wait()
+from edge_embed.cli import run
+run(["serve", *sys.argv[1:]])
+"""
+
+
+def test_a_stop_ends_in_time_while_a_model_is_loaded(tiny_model: Path, tmp_path: Path) -> None:
+    """It is loaded in a thread, for which the interpreter waits at its end."""
+    path = tmp_path / "socket"
+    arguments = ["-m", str(tiny_model), "--unix-socket", str(path), "--drain", "1"]
+    command = [sys.executable, "-c", SLOW_MODEL, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not path.exists():
+            time.sleep(0.01)
+        client = httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=WAIT)
+        assert client.get("http://here/live").status_code == 200  # so it handles signals
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+        assert time.monotonic() - started < 30
+        assert "though a model was being loaded" in process.stderr.read()
+    assert not path.exists()
+
+
 def test_models_and_keys_are_loaded_anew(
     tiny_model: Path, tiny_albert: Path, tmp_path: Path
 ) -> None:

@@ -27,9 +27,11 @@ _WILD: list[Any] = [
 ]
 
 
-def attack_models(model: Path, folder: Path, count: int, chance: random.Random) -> Outcome:
+def attack_models(
+    model: Path, folder: Path, count: int, chance: random.Random, seconds: float
+) -> Outcome:
     """Damage each settings file of a model folder in many ways and read the folder."""
-    outcome = Outcome("model folders")
+    outcome = Outcome("model folders", seconds=seconds)
     target = folder / "model"
     # The weights are OpenVINO's to read; nothing of ours looks into them.
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("*.bin", "*.safetensors"))
@@ -83,9 +85,9 @@ def _flipped(whole: bytes, chance: random.Random) -> bytes:
     return bytes(content)
 
 
-def attack_indexes(folder: Path, count: int, chance: random.Random) -> Outcome:
+def attack_indexes(folder: Path, count: int, chance: random.Random, seconds: float) -> Outcome:
     """Flip bytes of an index, cut it, and search it, in all ways."""
-    outcome = Outcome("index files")
+    outcome = Outcome("index files", seconds=seconds)
     path = folder / "whole.index"
     with Index.create(path, dim=8) as index:
         vectors = np.random.default_rng(0).normal(size=(200, 8))
@@ -115,9 +117,9 @@ def _use_index(path: Path) -> None:
         index.delete(["new"])
 
 
-def attack_reports(folder: Path, count: int, chance: random.Random) -> Outcome:
+def attack_reports(folder: Path, count: int, chance: random.Random, seconds: float) -> Outcome:
     """Change bytes of a report: none may be read as another result."""
-    outcome = Outcome("dedup reports")
+    outcome = Outcome("dedup reports", seconds=seconds)
     vectors = np.random.default_rng(0).normal(size=(60, 4))
     report = DedupReport(
         texts="a",

@@ -1,0 +1,55 @@
+"""Two of a command at any distance in time, and a kill: the result is that of one run alone."""
+
+import multiprocessing
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tools.attack.commands import Command, attack_command, commands_of_model
+
+Make = Callable[[Path, Path, Path], Command]
+
+
+def by_model(name: str) -> Make:
+    """Return what finds one of the commands that need a model alone."""
+
+    def make(model: Path, _: Path, folder: Path) -> Command:
+        return next(each for each in commands_of_model(model, folder) if each.name == name)
+
+    return make
+
+
+def convert(_: Path, source: Path, folder: Path) -> Command:
+    return Command("convert", ("convert", str(source), "-o", "OUT/m", "--precision", "fp32"))
+
+
+def distill(_: Path, source: Path, folder: Path) -> Command:
+    words = [f"{a} {b} {c}" for a in "abcdefgh" for b in "ijklmnop" for c in "qrstuvwx"]
+    corpus = folder / "corpus.txt"
+    corpus.write_text("\n".join(words) + "\n")
+    sizes = "--hidden-size 32 --embedding-size 16 --layers 2 --heads 2 --ffn-size 64"
+    others = "--vocab-size 60 --steps 20 --precision fp32 --work-dir OUT/work"
+    read = ("--teacher", str(source), "--corpus", str(corpus))
+    return Command("distill", ("distill", *read, "-o", "OUT/m", *sizes.split(), *others.split()))
+
+
+RUNS: dict[str, Make] = {
+    name: by_model(name)
+    for name in ("dedup", "embed", "cluster", "index create", "index add", "ranges", "project")
+}
+RUNS |= {"convert": convert, "distill": distill}
+
+
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="processes are forked"
+)
+@pytest.mark.parametrize("name", list(RUNS))
+def test_any_two_and_a_kill(
+    name: str, tiny_model: Path, tiny_bert_source: Path, tmp_path: Path
+) -> None:
+    command = RUNS[name](tiny_model, tiny_bert_source, tmp_path)
+    for outcome in attack_command(command, tmp_path, 2, random.Random(name)):
+        assert outcome.tried == 2
+        assert not outcome.fell, outcome
