@@ -6,9 +6,13 @@ is click's, exit status 2. ``--debug`` anywhere shows the traceback instead.
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -83,8 +87,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def _status(args: list[str], *, debug: bool) -> int:
     try:
-        status = main.main(args, prog_name="edge-embed", standalone_mode=False)
-        flush_output()
+        with _clean_termination():
+            status = main.main(args, prog_name="edge-embed", standalone_mode=False)
+            flush_output()
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
@@ -111,6 +116,23 @@ def _status(args: list[str], *, debug: bool) -> int:
         click.echo(f"edge-embed: {_one_line(error)}", err=True)
         return 1
     return status if isinstance(status, int) else 0  # what a command gave to ctx.exit
+
+
+@contextmanager
+def _clean_termination() -> Iterator[None]:
+    """Let SIGTERM, as service and container managers send it, clean up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _one_line(error: Exception) -> str:

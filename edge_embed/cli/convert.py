@@ -4,7 +4,7 @@ from typing import get_args
 
 import click
 
-from edge_embed.cli.extras import clean_termination, conversion_errors
+from edge_embed.cli.extras import conversion_errors
 from edge_embed.cli.paths import claim_paths
 from edge_embed.files.formats import READABLE
 from edge_embed.model.config import PoolingMode
@@ -101,7 +101,7 @@ def convert_command(
         reads={"SOURCE": source, "--calibration": calibration, "--frequencies": frequencies},
         folders={"-o": output},
     )
-    with conversion_errors(), clean_termination():
+    with conversion_errors():
         from edge_embed_conversion.calibration import read_text_set
         from edge_embed_conversion.convert import convert
 

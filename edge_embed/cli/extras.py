@@ -1,13 +1,11 @@
 """Run commands that need the extra ``convert``."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from edge_embed.errors import MissingExtraError
 
-__all__ = ["clean_termination", "conversion_errors"]
+__all__ = ["conversion_errors"]
 
 # Import names of the packages of the extra ``convert``.
 _CONVERSION = frozenset({"edge_embed_conversion", "nncf", "optimum", "torch", "transformers"})
@@ -23,17 +21,3 @@ def conversion_errors() -> Iterator[None]:
         if missing not in _CONVERSION:
             raise
         raise MissingExtraError("this command", "convert", missing) from error
-
-
-@contextmanager
-def clean_termination() -> Iterator[None]:
-    """Let SIGTERM, as container managers send it, clean up as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,5 +1,6 @@
 """``edge-embed mcp``: an index as tools of the Model Context Protocol."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -21,4 +22,5 @@ def mcp_command(options: ModelOptions, index: Path) -> None:
 
     with Index(index) as store:
         model = index_model(options.for_queries(), str(index), store)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an interrupt would wait for another line
         index_server(store, model).run("stdio")

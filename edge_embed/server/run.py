@@ -111,8 +111,12 @@ def serve(
         EdgeEmbedError: the address is in use, or the first model cannot be loaded.
     """
     listener = listen.open()
-    path = listen.unix_socket
-    leave = (lambda: None) if path is None else partial(_remove_own, path, _inode(path))
+    own = None if listen.unix_socket is None else _inode(listen.unix_socket)
+
+    def leave() -> None:
+        if listen.unix_socket is not None:
+            _remove_own(listen.unix_socket, own)
+
     exiting = _exit_after(service.limits.drain_seconds + _END_SECONDS, leave)
     limits = within_descriptors(service.limits)
     if limits.connections < service.limits.connections:

@@ -343,7 +343,10 @@ def test_debug_shows_the_traceback(run: Run) -> None:
     assert "Traceback" in done.stderr
 
 
-def test_ctrl_c_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing(
+    tiny_model: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     output = tmp_path / "v.npy"
     process = subprocess.Popen(
         [sys.executable, "-m", "edge_embed", "embed", "-m", tiny_model, "-i", "-", "-o", output],
@@ -361,7 +364,7 @@ def test_ctrl_c_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 1
     assert out == ""

@@ -174,6 +174,36 @@ def test_a_filter_is_that_of_an_index(collection: Collection, tmp_path: Path) ->
         collection.search(stored, where={"lang": None})
 
 
+# Each is stored, and each is asked for; by the rule of types some are the same.
+KINDS: list[object] = [
+    *("3", "3.0", 3, 3.5, "3.5", "03", " 3", "1e3", 1000, 0.1, "0.1", 5e-324, 1e300, "1e300"),
+    *(True, "true", "True", "TRUE", False, "false", 0, -0.0, "0", 1, "1", "", "null", "NaN"),
+    *(2**53, 2**53 + 1, str(2**53 + 1), 2**63 - 1, -(2**63), str(2**63), "it's", 'a"b', "a\\b"),
+    *("é", "e\u0301", "%", "x' or '1'='1", "\n"),
+]
+
+
+def test_each_kind_of_value_is_found_as_in_an_index(collection: Collection, tmp_path: Path) -> None:
+    count = len(KINDS)
+    data: list[dict[str, object]] = [{"v": value} for value in KINDS]
+    stored = vectors(count)
+    unit = stored / np.linalg.norm(stored, axis=1, keepdims=True)
+    collection.upsert([entry(i, str(i), **data[i]) for i in range(count)], unit)
+    with Index.create(tmp_path / "a.index", dim=DIM) as index:
+        ids = [str(i) for i in range(count)]
+        index.add(["a text"] * count, stored, ids=ids, metadata=data)
+        others = []
+        for wanted in [*KINDS, KINDS[:5], KINDS[-8:]]:
+            expected, found = (
+                [KINDS[i] for i in sorted(int(hit.id) for hit in hits)]
+                for place in (index, collection)
+                for hits in place.search(unit[:1], k=count, where={"v": wanted})
+            )
+            if repr(found) != repr(expected):
+                others.append((wanted, found, expected))
+    assert not others
+
+
 def test_bad_queries(collection: Collection) -> None:
     with pytest.raises(InputError, match=r"dimensions do not fit .*#notes"):
         collection.search(np.ones((1, 3), np.float32))

@@ -4,7 +4,8 @@
     python -m tools.attack --soak 3600 [--json FILE]
 
 The first takes ten minutes at most. With --soak a server alone is attacked, for as long as is said:
-hostile requests and clients, reloads and replaced indexes beside ordinary requests.
+hostile requests and clients, reloads and replaced indexes beside ordinary requests. The server may
+take 1 GiB, as with the systemd unit in docs/deploy; its resident memory is watched.
 """
 
 import argparse
@@ -56,6 +57,7 @@ def main() -> int:
     )
     parser.add_argument("--model", help="a model folder; the one that ships if left out")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="attack a server alone")
+    parser.add_argument("--other-models", action="store_true", help="two more, which take turns")
     parser.add_argument("--memory", type=float, default=1024, help="most MiB of the server")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the server's figures")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -72,7 +74,14 @@ def main() -> int:
             outcomes = _attack_all(model, folder, options.seed)
             seconds = max(_LEAST, min(_SERVER, started + _ALL - time.monotonic() - _START))
         (folder / "server").mkdir()
-        outcome, figures = soak(model, folder / "server", seconds, options.seed, options.memory)
+        outcome, figures = soak(
+            model,
+            folder / "server",
+            seconds,
+            options.seed,
+            options.memory,
+            other_models=options.other_models,
+        )
         outcomes.append(outcome)
     if options.json is not None:
         options.json.write_text(json.dumps({"machine": machine, **figures}, indent=1) + "\n")

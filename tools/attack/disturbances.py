@@ -40,7 +40,7 @@ class Disturbances:
         folder: A model folder that it serves; the time of its files is changed.
         index: The index that it serves; it is replaced by a copy of ``spare``.
         spare: Another file with an index.
-        models: Names of models that do not fit into the server's memory together.
+        models: Names of models that do not fit into the server's memory together; none is fine.
     """
 
     def __init__(
@@ -56,9 +56,10 @@ class Disturbances:
             "a client that goes away": self._gone,
             "a client that does not read": self._deaf,
             "reload of a changed model": self._reload,
-            "another model": self._other_model,
             "another index": self._other_index,
         }
+        if models:
+            self._kinds["another model"] = self._other_model
 
     def disturb(self, chance: random.Random) -> str:
         """Do one at random and return its kind."""

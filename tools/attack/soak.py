@@ -1,6 +1,7 @@
 """A server under hostile requests beside ordinary ones: alive, prompt, and of bounded memory."""
 
 import math
+import os
 import random
 import shutil
 import threading
@@ -33,6 +34,7 @@ _ORDINARY_CLIENTS = 2
 _SETTLED_SECONDS = 600.0
 _GROWTH = 1.05
 _ENTRIES = 3000
+_REPORT_SECONDS = 300.0
 # Statuses that a hostile request may get: never 500. 0 is a connection that was closed.
 _ALLOWED = {0, 200, 400, 403, 404, 405, 408, 413, 415, 422, 424, 429, 503}
 
@@ -54,10 +56,18 @@ class _Counts:
     seconds: list[float] = field(default_factory=list)
     """Of each ordinary request; infinite if it was not answered with 200."""
     fell: list[str] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
+    """Load of the machine, from time to time."""
 
 
 def soak(
-    model: Path, folder: Path, seconds: float, seed: int, most_mb: float
+    model: Path,
+    folder: Path,
+    seconds: float,
+    seed: int,
+    most_mb: float,
+    *,
+    other_models: bool = False,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Attack a server for some time.
 
@@ -67,6 +77,7 @@ def soak(
         seconds: How long.
         seed: Of the random numbers.
         most_mb: Most resident memory of the server, in MiB; it is killed beyond.
+        other_models: Serve two more models that do not fit into ``--model-memory`` together.
 
     Returns:
         The outcome, and the figures as JSON values.
@@ -75,16 +86,17 @@ def soak(
     shutil.copytree(model, served)
     _make_index(index, model)
     shutil.copyfile(index, spare)
-    small = shipped_models()["edge-embed-tiny"]
-    arguments = ["-m", f"default={served}", "-m", f"a={small}", "-m", f"b={small}"]
-    # Room for the first and one of the others.
-    room = (_weights(served) + _weights(small)) / 1e6 + 1
-    arguments += ["--model-memory", f"{room:.1f}", "--index", str(index)]
+    arguments = ["-m", f"default={served}", "--index", str(index)]
+    if other_models:
+        small = shipped_models()["edge-embed-tiny"]
+        room = (_weights(served) + _weights(small)) / 1e6 + 1
+        arguments += ["-m", f"a={small}", "-m", f"b={small}", "--model-memory", f"{room:.1f}"]
     counts = _Counts()
     outcome = Outcome(f"a server, {seconds:.0f} s")
     server = Server(arguments, folder / "log", most_mb)
     with server:
-        others = Disturbances(server, served, index, spare, ["a", "b"])
+        names = ["a", "b"] if other_models else []
+        others = Disturbances(server, served, index, spare, names)
         _run_clients(server, others, counts, seconds, seed)
     settled = min(_SETTLED_SECONDS, seconds / 3)
     p50, p99 = (_quantile(counts.seconds, share) for share in (0.5, 0.99))
@@ -114,6 +126,7 @@ def soak(
             "end": round(late, 1),
             "peak": round(server.peak, 1),
         },
+        "load": counts.loads,
         "fell": outcome.fell,
     }
     return outcome, figures
@@ -159,8 +172,15 @@ def _run_clients(
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    while any(thread.is_alive() for thread in threads):
+        threads[0].join(_REPORT_SECONDS)
+        counts.loads.append(round(os.getloadavg()[1], 1))
+        print(
+            f"{time.monotonic() - end + seconds:.0f} s: {sum(counts.hostile.values())} hostile, "
+            f"{len(counts.seconds)} ordinary requests, {server.memory[-1][1]:.0f} MiB, "
+            f"{len(counts.fell)} fell, load {counts.loads[-1]}",
+            flush=True,
+        )
 
 
 def _ask(port: int, request: Request) -> tuple[int, float]:
