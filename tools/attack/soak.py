@@ -172,8 +172,8 @@ def _run_clients(
     ]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
-        threads[0].join(_REPORT_SECONDS)
+    while alive := [thread for thread in threads if thread.is_alive()]:
+        alive[0].join(_REPORT_SECONDS)
         counts.loads.append(round(os.getloadavg()[1], 1))
         print(
             f"{time.monotonic() - end + seconds:.0f} s: {sum(counts.hostile.values())} hostile, "
