@@ -201,7 +201,7 @@ def test_each_kind_of_value_is_found_as_in_an_index(collection: Collection, tmp_
             )
             if repr(found) != repr(expected):
                 others.append((wanted, found, expected))
-    assert not others
+    assert not others, "\n".join(map(repr, others))
 
 
 def test_bad_queries(collection: Collection) -> None:

@@ -17,6 +17,7 @@ from edge_embed.integrations.search_engines.base import (
 )
 from edge_embed.tasks.index.facts import StoreFacts
 from edge_embed.tasks.index.index import Hit
+from edge_embed.tasks.index.metadata import fits
 from edge_embed.tasks.index.store import Entry
 from edge_embed.tasks.vectors import Floats
 
@@ -30,6 +31,8 @@ __all__ = ["MilvusCollection"]
 
 _TIMEOUT = 60.0  # seconds
 _PAGE = 10_000
+# Milvus' limit of the results of a search.
+_MOST = 16_384
 # Milvus' limit of a text and of an entry's metadata, in bytes.
 _LONGEST = 65_535
 _CANNOT_CONNECT = 2
@@ -106,16 +109,28 @@ class MilvusCollection(Collection):
     def _nearest(
         self, queries: list[list[float]], k: int, choices: dict[str, list[Any]]
     ) -> list[list[Hit]]:
-        with self._client_errors():
-            answers = self._client.search(
-                self._name,
-                queries,
-                filter=_filter(choices),
-                limit=k,
-                output_fields=["id", "text", "metadata"],
-                timeout=_TIMEOUT,
+        limit = k
+        while True:
+            with self._client_errors():
+                answers = self._client.search(
+                    self._name,
+                    queries,
+                    filter=_filter(choices),
+                    limit=limit,
+                    output_fields=["id", "text", "metadata"],
+                    timeout=_TIMEOUT,
+                )
+            # To Milvus Lite true is 1 and false is 0, so it may return others as well.
+            hits = [
+                [hit for hit in map(_hit, one) if fits(hit.metadata, choices)] for one in answers
+            ]
+            lacking = any(
+                len(one) < k and len(answer) == limit
+                for one, answer in zip(hits, answers, strict=True)
             )
-        return [[_hit(found) for found in answer] for answer in answers]
+            if not lacking or limit >= _MOST:
+                return [one[:k] for one in hits]
+            limit = min(4 * limit, _MOST)
 
     def held(self) -> Iterator[tuple[str, int]]:
         """Yield id and number of every entry, in any order."""

@@ -29,7 +29,7 @@ __all__ = ["QdrantCollection"]
 
 _TIMEOUT = 60  # seconds
 _PAGE = 10_000
-# Whole numbers above are not exact as float64.
+# From here on, different whole numbers are the same float64.
 _EXACT_INTEGER = 2**53
 
 
@@ -180,7 +180,7 @@ def _filter(choices: dict[str, list[Any]]) -> models.Filter:
 
 def _equals(field: str, value: Any) -> models.FieldCondition:  # noqa: ANN401
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and (isinstance(value, float) or abs(value) <= _EXACT_INTEGER):  # 3 also matches 3.0
+    if number and (isinstance(value, float) or abs(value) < _EXACT_INTEGER):  # 3 also matches 3.0
         return models.FieldCondition(key=field, range=models.Range(gte=value, lte=value))
     return models.FieldCondition(key=field, match=models.MatchValue(value=value))
 

@@ -29,7 +29,7 @@ except ImportError:
 __all__ = ["QdrantEdgeCollection"]
 
 _PAGE = 10_000
-# Whole numbers above are not exact as float64.
+# From here on, different whole numbers are the same float64.
 _EXACT_INTEGER = 2**53
 
 
@@ -187,7 +187,7 @@ def _equals(name: str, value: Any) -> Any:  # noqa: ANN401
         return qdrant.FieldCondition(f'truths."{name}"', match=qdrant.MatchValue(str(value)))
     field = f'metadata."{name}"'
     number = isinstance(value, (int, float))
-    if number and (isinstance(value, float) or abs(value) <= _EXACT_INTEGER):  # 3 also matches 3.0
+    if number and (isinstance(value, float) or abs(value) < _EXACT_INTEGER):  # 3 also matches 3.0
         return qdrant.FieldCondition(field, range=qdrant.RangeFloat(gte=value, lte=value))
     return qdrant.FieldCondition(field, match=qdrant.MatchValue(value))
 

@@ -8,7 +8,7 @@ Booleans are not numbers.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_embed.errors import InputError
@@ -19,6 +19,7 @@ __all__ = [
     "DOCUMENT",
     "Where",
     "document_values",
+    "fits",
     "metadata_as_json",
     "sql_condition",
     "where_choices",
@@ -55,6 +56,18 @@ def where_choices(where: Where) -> dict[str, list[Any]]:
         alike = (equal for choice in choices for equal in _alike(choice))
         named[name] = list({(type(value), value): value for value in alike}.values())
     return named
+
+
+def fits(metadata: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> bool:
+    """Return whether metadata have one of the values of each name, see :func:`where_choices`."""
+    return all(
+        any(_equal(metadata.get(name), value) for value in values)
+        for name, values in choices.items()
+    )
+
+
+def _equal(stored: object, value: object) -> bool:
+    return stored == value and isinstance(stored, bool) == isinstance(value, bool)
 
 
 def _is_name(name: object) -> bool:
