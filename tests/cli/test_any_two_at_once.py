@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.attack.commands import Command, attack_command, commands_of_model
+from tools.attack.commands import PRELOADED, Command, attack_command, commands_of_model
+
+CONVERSION = ["torch", "transformers", "edge_embed_conversion.convert"]
+multiprocessing.get_context("forkserver").set_forkserver_preload([*PRELOADED, *CONVERSION])
 
 Make = Callable[[Path, Path, Path], Command]
 
@@ -42,9 +45,6 @@ RUNS: dict[str, Make] = {
 RUNS |= {"convert": convert, "distill": distill}
 
 
-@pytest.mark.skipif(
-    "forkserver" not in multiprocessing.get_all_start_methods(), reason="processes are forked"
-)
 @pytest.mark.parametrize("name", list(RUNS))
 def test_any_two_and_a_kill(
     name: str, tiny_model: Path, tiny_bert_source: Path, tmp_path: Path

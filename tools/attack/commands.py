@@ -20,10 +20,12 @@ import numpy as np
 from edge_embed.tasks import Index
 from tools.attack.outcome import Outcome
 
-__all__ = ["Command", "attack_command", "commands_of_model"]
+__all__ = ["PRELOADED", "Command", "attack_command", "commands_of_model"]
 
 _WAIT = 240
-_PRELOADED = ["edge_embed.cli", "edge_embed.embedder", "edge_embed.cli.dedup", "edge_embed.tasks"]
+PRELOADED = ["edge_embed.cli", "edge_embed.embedder", "edge_embed.cli.dedup", "edge_embed.tasks"]
+"""What the process that runs are forked from has imported."""
+
 # Files that hold the time of their making.
 _VARIES = ("edge_embed.json",)
 
@@ -129,7 +131,7 @@ def _empty(folder: Path, given: Mapping[str, Path]) -> None:
 
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(_PRELOADED)
+_context.set_forkserver_preload(PRELOADED)
 
 
 def _start(arguments: Sequence[str], said: Path) -> multiprocessing.process.BaseProcess:
