@@ -9,7 +9,6 @@
 repository is executed here.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_embed.errors import InputError, ModelFormatError, ModelNotFoundError
+from edge_embed.model.json_files import read_json
 from edge_embed.model.kinds import is_pair_model, refuse_other_kinds
 from edge_embed.model.modules import check_modules, table_modules
 from edge_embed_conversion.hub import download
@@ -256,18 +256,15 @@ def card_of(folder: Path) -> tuple[str | None, tuple[str, ...]]:
     """Read licence and languages from the model card, else from a receipt of an earlier run."""
     front = _front_matter(folder / "README.md")
     if not front:
-        try:
-            front = json.loads((folder / "edge_embed.json").read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError):
-            return None, ()
-        front = front if isinstance(front, dict) else {}
+        front = read_json(folder / "edge_embed.json", optional=True)
         front = {"license": front.get("licence"), "language": front.get("languages")}
     licence, languages = front.get("license"), front.get("language")
     if isinstance(licence, list):
         licence = ", ".join(map(str, licence)) or None
     if isinstance(languages, str):
         languages = [languages]
-    return (str(licence) if licence else None), tuple(str(name) for name in languages or ())
+    names = map(str, languages) if isinstance(languages, list) else ()
+    return (str(licence) if licence else None), tuple(names)
 
 
 def _front_matter(readme: Path) -> dict[str, Any]:

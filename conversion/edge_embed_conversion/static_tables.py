@@ -9,6 +9,7 @@ import json
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from edge_embed.errors import InputError, MissingExtraError, ModelFormatError
 from edge_embed.files.atomic import atomic_folder
 from edge_embed.model.file_hashes import file_hash
-from edge_embed.model.json_files import read_json
+from edge_embed.model.json_files import load_json, read_json
 from edge_embed.model.modules import table_modules
 from edge_embed.model.receipt import (
     Receipt,
@@ -131,7 +132,8 @@ def _write_modules(source: Path, folder: Path) -> None:
     """Write modules.json with the table at the folder's root, and copy the modules after it."""
     steps: list[tuple[str, str]] = []
     if (source / "modules.json").is_file():
-        for module in json.loads((source / "modules.json").read_text(encoding="utf-8-sig"))[1:]:
+        listed: Any = load_json(source / "modules.json")  # its paths have been checked
+        for module in listed[1:]:
             if (source / module["path"]).is_dir():
                 shutil.copytree(source / module["path"], folder / module["path"])
             steps.append((str(module["type"]), str(module["path"])))

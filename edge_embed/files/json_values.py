@@ -17,6 +17,9 @@ __all__ = ["MAX_DEPTH", "find_surrogate", "json_value", "parse_line"]
 MAX_DEPTH = 100
 """The deepest nesting of objects and lists."""
 
+# Python reads no longer ones, and writes none.
+_MAX_DIGITS = 4300
+
 
 def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
     """Return the value of a line of JSON.
@@ -29,7 +32,11 @@ def parse_line(line: str, where: str) -> Any:  # noqa: ANN401
         raise InputError(f"{where}: nested more than {MAX_DEPTH} deep: flatten it")
     try:
         value = json.loads(
-            line, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+            line,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_number,
+            parse_int=_integer,
         )
     except _UnusableError as error:
         raise InputError(f"{where}: {error}") from None
@@ -118,6 +125,12 @@ def _number(text: str) -> float:
     if not math.isfinite(value):
         raise _UnusableError(f"{text:.40} is beyond the largest float: write it as a text")
     return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise _UnusableError(f"a number of {len(text)} digits: write it as a text")
+    return int(text)
 
 
 def _constant(name: str) -> NoReturn:

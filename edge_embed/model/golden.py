@@ -3,7 +3,6 @@
 If an installation gives others, it is broken, or its processor computes wrongly.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_embed.errors import ModelFormatError
+from edge_embed.files.json_text import parse_json
 
 __all__ = ["TOLERANCE", "GoldenValues"]
 
@@ -50,7 +50,7 @@ class GoldenValues:
         if block is None:
             return None
         try:
-            values = json.loads(block[1])
+            values = parse_json(block[1])
             texts = tuple(str(text) for text in values["texts"])
             components = np.array(values["first components"], np.float64)
             cosines = np.array(values["cosines"], np.float64)

@@ -15,6 +15,7 @@ from edge_embed.errors import InputError
 from edge_embed.server.api import ollama, openai, rerank, status, tasks, tei
 from edge_embed.server.endpoint import Endpoint
 from edge_embed.server.errors import Protocol, StatusError
+from edge_embed.server.memory import MemoryReturn
 from edge_embed.server.openapi import openapi_document, reference_page
 from edge_embed.server.page import html_response, playground
 from edge_embed.server.request import Caller, DisconnectedError
@@ -84,6 +85,7 @@ class Application:
         for endpoint in endpoints:
             self._paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         self._at_work = 0
+        self._memory = MemoryReturn()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -102,10 +104,16 @@ class Application:
         self._at_work += 1
         metrics = self._service.metrics
         metrics.in_flight.set(self._at_work)
+        size = 0
+        request, service = Request(scope, receive), self._service
+        caller = Caller(request, service.limits, metrics, service.held)
         try:
-            response = await self._answer(Request(scope, receive))
+            response = await self._answer(request, caller)
+            size = len(response.body)
             await self._send(response, scope, receive, counted)
         finally:
+            caller.sent()
+            self._memory.after(size + caller.body_bytes)
             self._at_work -= 1
             metrics.in_flight.set(self._at_work)
             path = scope["path"] if scope["path"] in self._paths else "other"
@@ -134,10 +142,10 @@ class Application:
                 more = place + _PART < len(body)
                 await send({"type": "http.response.body", "body": part, "more_body": more})
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, caller: Caller) -> Response:
         path = request.scope["path"]
         try:
-            return await self._find(request).respond(self._service, request)
+            return await self._find(request).respond(self._service, caller)
         except DisconnectedError:
             return Response(status_code=499)
         except asyncio.CancelledError:  # the server stops, and its time to drain is over

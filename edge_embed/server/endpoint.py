@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from starlette.requests import Request
 from starlette.responses import Response
 
 from edge_embed.files.json_values import find_surrogate
@@ -96,13 +95,12 @@ class Endpoint:
         """``POST`` with a body, else ``GET``."""
         return "GET" if self.body is None else "POST"
 
-    async def respond(self, service: Service, request: Request) -> Response:
-        """Answer a request.
+    async def respond(self, service: Service, caller: Caller) -> Response:
+        """Answer the request of ``caller``.
 
         Raises:
             Exception: any error; :mod:`edge_embed.server.app` turns it into an answer.
         """
-        caller = Caller(request, service.limits, service.metrics, service.held)
         try:
             return await self._respond(service, caller)
         finally:

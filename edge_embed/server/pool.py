@@ -5,23 +5,25 @@ its last request is done, so that none is dropped.
 """
 
 import asyncio
-import ctypes
 import gc
 import logging
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from edge_embed.errors import EdgeEmbedError, InputError, OverloadedError
 from edge_embed.model.config import ModelConfig
 from edge_embed.server.errors import StatusError
+from edge_embed.server.memory import return_memory
 from edge_embed.server.names import ROLE_PROMPTS, ModelNames, Named
 from edge_embed.server.served_model import ModelSource, ServedModel
 
 __all__ = ["ModelPool"]
 
 _log = logging.getLogger("edge_embed.server")
+
+# The longest wait, before a model is loaded, for those that were unloaded and are still in use.
+_CLOSING_SECONDS = 60.0
 
 
 @dataclass(eq=False)
@@ -121,6 +123,7 @@ class ModelPool:
                 try:
                     if await asyncio.to_thread(self._sources[name].stamp) == old.model.stamp:
                         continue
+                    await self._others_closed()
                     model = await asyncio.to_thread(self._open, self._sources[name])
                 except Exception as error:  # noqa: BLE001 - a bad folder must not end a server
                     _log.error("the model %r stays as it was: %.1000s", name, error)
@@ -149,6 +152,7 @@ class ModelPool:
     async def _load_now(self, name: str) -> None:
         async with self._one_at_a_time:
             self._make_room(self._sources[name].weights_bytes)
+            await self._others_closed()
             try:
                 model = await asyncio.to_thread(self._open, self._sources[name])
             except (EdgeEmbedError, OSError) as error:
@@ -158,6 +162,14 @@ class ModelPool:
                 ) from error
             self._held[name] = _Held(model)
             _log.info("the model %r is loaded", name)
+
+    async def _others_closed(self) -> None:
+        """Wait for unloaded models, so that not a third copy comes on top of their memory."""
+        closings = [asyncio.ensure_future(held.closed.wait()) for held in self._retired]
+        if closings:
+            _, late = await asyncio.wait(closings, timeout=_CLOSING_SECONDS)
+            for each in late:
+                each.cancel()
 
     def _make_room(self, size: int) -> None:
         if self._memory_bytes is None:
@@ -197,7 +209,4 @@ class ModelPool:
 def _free() -> None:
     """Return the memory of unloaded models to the system."""
     gc.collect()
-    if sys.platform == "linux":
-        # glibc's allocator would keep what was freed in small blocks; musl has no malloc_trim.
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return_memory()

@@ -1,6 +1,7 @@
 """The client of a request: read its body within limits, and wait for results while it is there."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,10 +29,12 @@ class DisconnectedError(Exception):
 
 
 class HeldBytes:
-    """The number of bytes of request bodies in a server's memory."""
+    """The numbers of bytes in a server's memory: of request bodies, and of large answers."""
 
     def __init__(self) -> None:
-        self.total = 0
+        self.total = self.answers = 0
+        self.lock = threading.Lock()
+        """Held to change ``answers``: searches check theirs in other threads."""
 
 
 Pool = Literal["long", "search"]
@@ -43,6 +46,9 @@ _POOLS: dict[Pool, ThreadPoolExecutor] = {
     "search": ThreadPoolExecutor(4, thread_name_prefix="search"),
 }
 
+# Answers of so many bytes are not counted; the number of requests bounds them.
+_SMALL_ANSWER = 256 << 10
+
 # Estimated bytes of a number in JSON, with its comma.
 _NUMBER_BYTES = 12
 
@@ -53,22 +59,31 @@ class Caller:
     def __init__(self, request: Request, limits: Limits, metrics: Metrics, held: HeldBytes) -> None:
         self._request, self._limits, self._metrics = request, limits, metrics
         self._deadline = time.monotonic() + limits.request_seconds
-        self._held, self._own = held, 0
+        self._held, self._own, self._answer = held, 0, 0
+        self.body_bytes = 0
+        """Size of its body, as far as it was read or announced."""
         self.texts = 0
         """Number of texts of the request."""
         self.over = False
         """Whether the request has ended, so that its work in other threads should stop."""
 
     def finish(self) -> None:
-        """Release what the request holds, and stop its work."""
-        self.over = True
+        """Release what the request holds but its answer, and stop its work."""
+        with self._held.lock:
+            self.over = True
         self._held.total -= self._own
         self._own = 0
+
+    def sent(self) -> None:
+        """Release the answer, once the client has read it or has gone."""
+        with self._held.lock:
+            self._held.answers -= self._answer
+            self._answer = 0
 
     def check_answer(
         self, size: int, what: str, remedy: str = "send fewer texts at a time"
     ) -> None:
-        """Refuse an answer that would be too large.
+        """Refuse an answer that is too large, or too large beside those that are not sent yet.
 
         Args:
             size: Its estimated size in bytes.
@@ -77,12 +92,20 @@ class Caller:
 
         Raises:
             StatusError: it would be too large (413).
+            OverloadedError: there are too many large answers; small ones are always accepted.
         """
         most = self._limits.answer_bytes
         if size > most:
             raise StatusError(
                 413, f"{what} would take {size} bytes, the server answers with {most}: {remedy}"
             )
+        with self._held.lock:
+            if self.over or size <= max(self._answer, _SMALL_ANSWER):
+                return
+            held = self._held.answers - self._answer + size
+            if held > self._limits.held_answer_bytes:
+                raise OverloadedError("the server sends too many large answers already; try again")
+            self._held.answers, self._answer = held, size
 
     def check_numbers(self, count: int, what: str) -> None:
         """Refuse an answer of ``count`` numbers that is too large; see :meth:`check_answer`."""
@@ -216,7 +239,7 @@ class Caller:
         if self._held.total + size - self._own > self._limits.held_bytes:
             raise OverloadedError("the server holds too many large requests already; try again")
         self._held.total += size - self._own
-        self._own = size
+        self._own = self.body_bytes = size
 
     async def _gone(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":

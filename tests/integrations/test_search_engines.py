@@ -25,7 +25,7 @@ from edge_embed.errors import (
     MissingExtraError,
     SearchEngineError,
 )
-from edge_embed.integrations.search_engines.base import Collection
+from edge_embed.integrations.search_engines.base import Collection, read_facts
 from edge_embed.integrations.search_engines.export import Exported, export, open_collection
 from edge_embed.tasks import Hit, Index
 from edge_embed.tasks.index.facts import StoreFacts
@@ -188,7 +188,7 @@ def test_each_kind_of_value_is_found_as_in_an_index(collection: Collection, tmp_
     data: list[dict[str, object]] = [{"v": value} for value in KINDS]
     stored = vectors(count)
     unit = stored / np.linalg.norm(stored, axis=1, keepdims=True)
-    collection.upsert([entry(i, str(i), **data[i]) for i in range(count)], unit)
+    collection.upsert([entry(i, str(i), "a text", **data[i]) for i in range(count)], unit)
     with Index.create(tmp_path / "a.index", dim=DIM) as index:
         ids = [str(i) for i in range(count)]
         index.add(["a text"] * count, stored, ids=ids, metadata=data)
@@ -202,6 +202,15 @@ def test_each_kind_of_value_is_found_as_in_an_index(collection: Collection, tmp_
             if repr(found) != repr(expected):
                 others.append((wanted, found, expected))
     assert not others, "\n".join(map(repr, others))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "{}", "[" * 100_000, '{"dim": "x", "dtype": 1, "model": [], "model_name": {}}'],
+)
+def test_facts_of_a_foreign_collection(text: str | None) -> None:
+    with pytest.raises(InputError, match="was not made by 'edge-embed index export'"):
+        read_facts("there#notes", text)
 
 
 def test_bad_queries(collection: Collection) -> None:

@@ -1,6 +1,7 @@
 """Model folders and reports of others: a wrong value is one line, no name leaves a folder."""
 
 import json
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,43 @@ def test_what_is_no_json(text: str | bytes) -> None:
     with pytest.raises(JsonError) as told:
         parse_json(text)
     assert len(str(told.value)) < 100
+
+
+ROOT = Path(__file__).parents[2]
+# Everything else reads JSON through files/json_text.py.
+READERS = {
+    "edge_embed/files/json_text.py",
+    "edge_embed/files/json_values.py",  # records, with the same limits
+    "edge_embed/server/endpoint.py",  # only to say what is wrong with a body
+    "edge_embed/tasks/index/metadata.py",  # a text of a filter: which number does it spell?
+    "edge_embed/doctor/speed.py",  # the package's own file
+    "edge_embed/cli/demo.py",  # its own file
+    "edge_embed/bench/processes.py",  # what its own processes say
+    "conversion/edge_embed_conversion/distillation/vocabulary.py",  # a tokenizer in memory
+}
+
+
+def test_json_of_others_is_read_by_one_reader() -> None:
+    """Python's own ends in a traceback for deep nesting, and takes NaN and 1e999."""
+    folders = (ROOT / "edge_embed", ROOT / "conversion")
+    files = (file for folder in folders for file in folder.rglob("*.py"))
+    found = {
+        str(file.relative_to(ROOT))
+        for file in files
+        if re.search(r"\bjson\.loads?\(", file.read_text(encoding="utf-8"))
+    }
+    assert found == READERS
+
+
+@pytest.mark.parametrize("content", [DEEP, "NaN", "[]", '{"languages": 5, "licence": {}}'])
+def test_a_receipt_of_a_source_with_wild_values(tmp_path: Path, content: str) -> None:
+    from edge_embed_conversion.sources import card_of
+
+    (tmp_path / "edge_embed.json").write_text(content)
+    with suppress(ModelFormatError):
+        licence, languages = card_of(tmp_path)
+        assert isinstance(licence, str)
+        assert languages == ()
 
 
 def test_what_is_json() -> None:

@@ -110,6 +110,28 @@ def test_a_model_that_is_put_away_in_use_is_closed_after_it(
     held.test(test)
 
 
+def test_no_third_copy_is_loaded_while_the_first_is_in_use(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    held = Pool(folder, "a")
+
+    async def test(pool: ModelPool) -> None:
+        async with pool.use():
+            (folder / "README.md").write_text("changed")
+            await pool.reload()
+            assert held.opened == ["a", "a"]
+            (folder / "README.md").write_text("changed again")
+            third = asyncio.create_task(pool.reload())
+            await asyncio.sleep(0.5)
+            assert held.opened == ["a", "a"], "the first is still in memory"
+        await third
+        assert held.opened == ["a", "a", "a"]
+
+    held.test(test)
+
+
 def test_a_model_that_cannot_be_loaded_is_tried_again(tiny_model: Path) -> None:
     failing = [True]
 

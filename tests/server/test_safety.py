@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_embed.errors import DamagedIndexError, InputError
-from edge_embed.server import AllowedHosts, ApiKeys, Limits, Service
+from edge_embed.server import AllowedHosts, ApiKeys, Limits, Service, create_app
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import within_descriptors
 from edge_embed.server.run import _inode, _remove_own
@@ -86,6 +86,69 @@ def test_bodies_are_held_within_a_bound(tiny_model: Path) -> None:
         return await http.post("/embed", content=body, headers={"content-type": "application/json"})
 
     with_client(Service([source(tiny_model)], limits=SMALL), ask)
+
+
+def test_large_answers_are_held_within_a_bound_until_they_are_read(tiny_model: Path) -> None:
+    """A client that does not read its answer keeps it in memory until its time is up."""
+    limits = Limits(answer_bytes=20 << 20, held_answer_bytes=30 << 20)
+    service = Service([source(tiny_model)], limits=limits)
+    app = create_app(service)
+    body = json.dumps({"texts": ["word"] * 1200}).encode()  # 17 MB of similarities
+    head = [(b"content-type", b"application/json"), (b"host", b"localhost")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/similarity", "headers": head}
+    read = asyncio.Event()
+
+    async def ask(*, reads: bool) -> int:
+        statuses: list[int] = []
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if waiting:
+                return waiting.pop()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            elif not reads:
+                await read.wait()
+
+        await app({**scope, "query_string": b"", "raw_path": b""}, receive, send)
+        return statuses[0]
+
+    async def run() -> None:
+        await service.start()
+        deaf = asyncio.create_task(ask(reads=False))
+        while not service.held.answers:
+            await asyncio.sleep(0.001)
+        assert await ask(reads=True) == 429
+        read.set()
+        assert await deaf == 200
+        assert await ask(reads=True) == 200
+        assert service.held.answers == 0
+        await service.close()
+
+    asyncio.run(run())
+
+
+def test_memory_is_returned_after_large_requests(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returned: list[None] = []
+    monkeypatch.setattr("edge_embed.server.memory._SECONDS", 0.05)
+    monkeypatch.setattr("edge_embed.server.memory.return_memory", lambda: returned.append(None))
+
+    async def ask(http: httpx.AsyncClient) -> None:
+        await http.post("/embed", json={"inputs": "word"})
+        await asyncio.sleep(0.2)
+        assert not returned
+        for _ in range(3):
+            await http.post("/embed", json={"inputs": "word " * 300_000, "truncate": True})
+        await asyncio.sleep(0.3)
+        assert 1 <= len(returned) <= 3
+
+    with_client(Service([source(tiny_model)]), ask)
 
 
 def test_a_damaged_index_is_the_servers_fault(

@@ -12,7 +12,6 @@ from edge_embed.hardware.machine import memory_mb
 
 __all__ = ["Server"]
 
-_START_SECONDS = 900
 _STOP_SECONDS = 60
 _WATCH_SECONDS = 0.2
 
@@ -25,8 +24,10 @@ class Server:
     files count too, though the kernel could drop them.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path, most_mb: float) -> None:
-        self._log, self._most = log, most_mb
+    def __init__(
+        self, arguments: Sequence[str], log: Path, most_mb: float, start_seconds: float = 900.0
+    ) -> None:
+        self._log, self._most, self._start_seconds = log, most_mb, start_seconds
         self.problems: list[str] = []
         self.memory: list[tuple[float, float]] = []
         """Resident memory in MiB, each with the seconds since the start."""
@@ -40,11 +41,13 @@ class Server:
 
     def __enter__(self) -> "Server":
         """Wait until it is ready."""
-        end = time.monotonic() + _START_SECONDS
+        end = time.monotonic() + self._start_seconds
         while not (found := re.search(r"ready at \S+:(\d+)\n", self.log())):
-            if self.process.poll() is not None or time.monotonic() > end:
-                self.process.kill()
+            if self.process.poll() is not None:
                 raise RuntimeError(f"the server does not start: {self.log()[-500:]}")
+            if time.monotonic() > end:
+                self.process.kill()
+                raise TimeoutError(f"it does not start within {self._start_seconds:.0f} s")
             time.sleep(0.1)
         self.port = int(found[1])
         self._started = time.monotonic()

@@ -68,6 +68,7 @@ def soak(
     most_mb: float,
     *,
     other_models: bool = False,
+    start_seconds: float = 900.0,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Attack a server for some time.
 
@@ -77,6 +78,7 @@ def soak(
         seconds: How long.
         seed: Of the random numbers.
         most_mb: Most resident memory of the server, in MiB; it is killed beyond.
+        start_seconds: How long its start may take.
         other_models: Serve two more models that do not fit into ``--model-memory`` together.
 
     Returns:
@@ -93,7 +95,7 @@ def soak(
         arguments += ["-m", f"a={small}", "-m", f"b={small}", "--model-memory", f"{room:.1f}"]
     counts = _Counts()
     outcome = Outcome(f"a server, {seconds:.0f} s")
-    server = Server(arguments, folder / "log", most_mb)
+    server = Server(arguments, folder / "log", most_mb, start_seconds)
     with server:
         names = ["a", "b"] if other_models else []
         others = Disturbances(server, served, index, spare, names)

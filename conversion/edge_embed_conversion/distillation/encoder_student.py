@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.model.exits import EXITS_FILE
+from edge_embed.model.json_files import read_json
 from edge_embed_conversion.factorise import factorise
 
 __all__ = ["EncoderStudent"]
@@ -174,7 +175,7 @@ class EncoderStudent(nn.Module):
             source: the model that the student started from, for its tokenizer and layout.
             exits: numbers of layers after which the student was trained to end, for ``exits.json``.
         """
-        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        config = read_json(source / "config.json")
         config |= {
             "num_hidden_layers": len(self.layers),
             "intermediate_size": self.inner_size,

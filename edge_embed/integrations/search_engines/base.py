@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from edge_embed.errors import InputError
+from edge_embed.files.json_text import parse_json
+from edge_embed.files.typed_json import typed
 from edge_embed.tasks.index.facts import StoreFacts
 from edge_embed.tasks.index.index import Hit
 from edge_embed.tasks.index.metadata import Where, where_choices
@@ -144,8 +146,8 @@ def read_facts(address: str, text: str | None) -> StoreFacts:
         InputError: the collection was not made by edge_embed.
     """
     try:
-        return StoreFacts(**json.loads(text or ""))
-    except (TypeError, ValueError) as error:
+        return typed(StoreFacts, parse_json(text or ""), "the facts")
+    except ValueError as error:
         raise InputError(
             f"{address} was not made by 'edge-embed index export': choose another collection"
         ) from error
