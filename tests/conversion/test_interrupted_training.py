@@ -12,7 +12,7 @@ from tests.support.interrupts import listen_to_interrupts
 
 # As the program, with one thread of torch: on a busy machine they wait for each other.
 PROGRAM = "import torch; torch.set_num_threads(1); from edge_embed.cli import run; run()"
-WAIT = 200
+WAIT = 280
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def command(tiny_bert_source: Path, tmp_path: Path) -> list[str]:
     words = [f"{a} {b} {c}" for a in "abcdefgh" for b in "ijklmnop" for c in "qrstuvwx"]
     corpus.write_text("\n".join(words) + "\n")
     sizes = "--hidden-size 32 --embedding-size 16 --layers 2 --heads 2 --ffn-size 64"
-    others = "--vocab-size 60 --steps 300 --precision fp32"
+    others = "--vocab-size 60 --steps 200 --precision fp32"
     read = ["--teacher", str(tiny_bert_source), "--corpus", str(corpus)]
     arguments = ["distill", *read, "-o", str(tmp_path / "out"), *sizes.split(), *others.split()]
     return [sys.executable, "-c", PROGRAM, *arguments]

@@ -216,8 +216,8 @@ def test_a_stop_ends_in_time_while_a_model_is_loaded(tiny_model: Path, tmp_path:
         assert process.stderr is not None
         while not path.exists():
             time.sleep(0.01)
-        client = httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=WAIT)
-        assert client.get("http://here/live").status_code == 200  # so it handles signals
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=WAIT) as client:
+            assert client.get("http://here/live").status_code == 200  # so it handles signals
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT) == 0
