@@ -159,6 +159,7 @@ class Application:
                 trace = _log.isEnabledFor(logging.DEBUG)
                 text = " ".join(str(error)[:_MAX_LOGGED].split())
                 _log.error("%s failed: %s", path, text, exc_info=trace)
+            _forget_frames(error)
         return Response(
             problem.body(self._protocol(path)),
             problem.status,
@@ -214,6 +215,19 @@ class Application:
                 429, f"{most} requests are being answered already", headers={"Retry-After": "1"}
             )
         return endpoint
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Let go of the frames that an error came through, with their bodies and texts.
+
+    Frames refer to futures and errors that refer to them again; only a full garbage collection,
+    which is rare, would free them.
+    """
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        if (each := waiting.pop()) is not None and each.__traceback__ is not None:
+            each.__traceback__ = None
+            waiting += [each.__cause__, each.__context__]
 
 
 def _fixed(path: str, response: Response) -> Endpoint:

@@ -1,6 +1,7 @@
 """Requests without a bound, names that are not the server's, and what errors say."""
 
 import asyncio
+import gc
 import json
 import socket
 import stat
@@ -19,6 +20,7 @@ from edge_embed.errors import DamagedIndexError, InputError
 from edge_embed.server import AllowedHosts, ApiKeys, Limits, Service, create_app
 from edge_embed.server.errors import StatusError
 from edge_embed.server.limits import within_descriptors
+from edge_embed.server.request import Caller
 from edge_embed.server.run import _inode, _remove_own
 from edge_embed.tasks import Index
 from tests.support.serving import source, with_client
@@ -130,6 +132,29 @@ def test_large_answers_are_held_within_a_bound_until_they_are_read(tiny_model: P
         await service.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tokenize", {"inputs": "word " * 20_000}),  # refused at once
+        ("/embed", {"inputs": ["word " * 500] * 5, "truncate": False}),  # in another thread
+    ],
+)
+def test_a_refused_request_is_forgotten_without_garbage_collection(
+    tiny_model: Path, path: str, body: dict[str, Any]
+) -> None:
+    async def ask(http: httpx.AsyncClient) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            assert (await http.post(path, json=body)).status_code == 413
+            await asyncio.sleep(0.1)
+            assert not [each for each in gc.get_objects() if isinstance(each, Caller)]
+        finally:
+            gc.enable()
+
+    with_client(Service([source(tiny_model)], limits=SMALL), ask)
 
 
 def test_memory_is_returned_after_large_requests(
