@@ -251,9 +251,9 @@ def main() -> None:
     train = with_noise(train, net, share=NOISE, seed=SEED)
     for name, most in NOISY.items():
         texts = lines(corpora, name)
-        made = list(noisy_minimal_pairs(rng.sample(texts, min(most, len(texts))), net, seed=SEED))
-        train += made
-        sys.stderr.write(f"noisy {name}: {len(made)}\n")
+        noisy = list(noisy_minimal_pairs(rng.sample(texts, min(most, len(texts))), net, seed=SEED))
+        train += noisy
+        sys.stderr.write(f"noisy {name}: {len(noisy)}\n")
     rng.shuffle(train)
     write(options.output / "train.tsv", train)
     same = sum(row[2] > 0.5 for row in train)
