@@ -132,11 +132,21 @@ def test_a_small_variant_is_made_and_measured(tmp_path: Path, corpus: list[str])
     few = TextSet("few", tuple(corpus[:24]))
     receipt = convert(source, tmp_path / "model", calibration=few)
     assert set(receipt.variants) == {"int8", "fp32"}
+    head = [name.split("/")[0] for name in receipt.variants["int8"].ignored_layers]
+    assert head == ["__module.bert.pooler.dense", "__module.classifier"]
     scorer = PairScorer(tmp_path / "model", cache=False)
     assert scorer.variant == "int8"
     pairs = _pairs(corpus)
     difference = scorer.predict(pairs, truncation="ignore") - _reference(source, pairs)
     assert np.abs(difference).mean() < 0.05
+
+
+def test_the_weight_of_a_cosine_is_converted_too(tmp_path: Path, corpus: list[str]) -> None:
+    source = make_pair_source(tmp_path / "source", "bert", corpus)
+    facts = '{"encoder": "edge-embed-small", "weight": 2.0, "intercept": -1.0}'
+    (source / "cosine.json").write_text(facts, encoding="utf-8")
+    convert(source, tmp_path / "model", precision="fp32")
+    assert (tmp_path / "model" / "cosine.json").read_text(encoding="utf-8") == facts
 
 
 def test_wrong_inputs_are_named(bert: tuple[Path, Path], tiny_model: Path) -> None:

@@ -18,7 +18,7 @@ import openvino as ov
 from edge_embed.errors import ModelFormatError
 from edge_embed.evaluation.metrics import spearman
 from edge_embed.model.config import VARIANTS
-from edge_embed.model.pair_config import PairConfig
+from edge_embed.model.pair_config import COSINE_FILE, PairConfig
 from edge_embed.model.receipt import PairAgreement, VariantReceipt
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed_conversion import quantize
@@ -45,6 +45,7 @@ _OTHER_FILES = (
     "modules.json",
     "sentence_bert_config.json",
     "pair_threshold.json",
+    COSINE_FILE,
 )
 
 
@@ -124,10 +125,15 @@ class PairBuild:
         self._model = None
 
     def write_int8(self, texts: TextSet, recipe: quantize.Int8Recipe) -> None:
-        """Quantize weights and activations, calibrated on pairs of consecutive ``texts``."""
+        """Quantize weights and activations, calibrated on pairs of consecutive ``texts``.
+
+        The head stays in floating point.
+        """
         pairs = list(zip(texts.texts[::2], texts.texts[1::2], strict=False))
         say(f"quantize: INT8 weights and activations, {len(pairs)} pairs ({texts.name})")
         samples = _tokenized(self._config, pairs, self._names)
+        ignored_layers = (*recipe.ignored_layers, *head_layers(self._graph))
+        recipe = replace(recipe, ignored_layers=ignored_layers)
         int8 = quantize.quantize(self._graph, samples, recipe=recipe)
         choices = asdict(recipe)
         ignored = tuple(choices.pop("ignored_layers"))
@@ -190,6 +196,20 @@ class PairBuild:
         save_graph(graph, self._folder / VARIANTS[name], fp16=name == "fp16")
         choices = {**self._words, **(recipe or {})}
         self._variants[name] = VariantReceipt(VARIANTS[name], origin, choices, ignored, None)
+
+
+def head_layers(graph: ov.Model) -> tuple[str, ...]:
+    """Return the names of the linear layers after pooling, whose results are (pairs, features).
+
+    They are a thousandth of the arithmetic, and no later layer evens out their rounding.
+    """
+    products = [node for node in graph.get_ordered_ops() if node.get_type_name() == "MatMul"]
+    ranks = [node.output(0).get_partial_shape().rank for node in products]
+    return tuple(
+        node.get_friendly_name()
+        for node, rank in zip(products, ranks, strict=True)
+        if rank.is_static and rank.get_length() == 2
+    )
 
 
 def _read(path: Path) -> ov.Model:
