@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
+from openvino import opset13 as ops
 
 from edge_embed.errors import ModelFormatError
 from edge_embed.evaluation.metrics import spearman
@@ -135,6 +136,7 @@ class PairBuild:
         ignored_layers = (*recipe.ignored_layers, *head_layers(self._graph))
         recipe = replace(recipe, ignored_layers=ignored_layers)
         int8 = quantize.quantize(self._graph, samples, recipe=recipe)
+        halve_weights(int8, head_layers(self._graph))
         choices = asdict(recipe)
         ignored = tuple(choices.pop("ignored_layers"))
         self._write("int8", int8, "quantized", recipe=choices, ignored=ignored)
@@ -210,6 +212,15 @@ def head_layers(graph: ov.Model) -> tuple[str, ...]:
         for node, rank in zip(products, ranks, strict=True)
         if rank.is_static and rank.get_length() == 2
     )
+
+
+def halve_weights(graph: ov.Model, layers: Sequence[str]) -> None:
+    """Store the weights of the linear layers with these names in FP16, in place."""
+    for node in graph.get_ordered_ops():
+        weight = node.input_value(1).get_node() if node.get_friendly_name() in layers else None
+        if weight is not None and weight.get_type_name() == "Constant":
+            half = ops.constant(np.asarray(weight.get_data(), np.float16))
+            node.input(1).replace_source_output(ops.convert(half, "f32").output(0))
 
 
 def _read(path: Path) -> ov.Model:
