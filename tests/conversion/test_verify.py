@@ -148,9 +148,8 @@ def test_swapped_weights_are_noticed(folder: Path, tiny_bert_source: Path) -> No
         "files": "failed",
         "tokenizer": "passed",
         "int8": "passed",
-        "fp32": "failed",
+        "fp32": "failed",  # refused at load: its receipt describes another graph
         "int8 texts": "passed",
-        "fp32 texts": "failed",
     }
 
 
