@@ -99,6 +99,7 @@ BENCHMARKS = [
         "benchmarks.quantization.study -m {model} --data {data} -o {out} --work {results}/work",
         60,
     ),
+    Benchmark("without_vnni", "benchmarks.quantization.without_vnni -m {model} --json {out}", 2),
     Benchmark(
         "near_duplicates",
         f"benchmarks.tasks.near_duplicates {{texts}} {_PLANTED} --wordnet {{wordnet}}",

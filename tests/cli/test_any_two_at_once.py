@@ -33,7 +33,7 @@ def distill(_: Path, source: Path, folder: Path) -> Command:
     corpus = folder / "corpus.txt"
     corpus.write_text("\n".join(words) + "\n")
     sizes = "--hidden-size 32 --embedding-size 16 --layers 2 --heads 2 --ffn-size 64"
-    others = "--vocab-size 60 --steps 20 --precision fp32 --work-dir OUT/work"
+    others = "--vocab-size 200 --steps 20 --precision fp32 --work-dir OUT/work"
     read = ("--teacher", str(source), "--corpus", str(corpus))
     return Command("distill", ("distill", *read, "-o", "OUT/m", *sizes.split(), *others.split()))
 

@@ -21,7 +21,7 @@ def command(tiny_bert_source: Path, tmp_path: Path) -> list[str]:
     words = [f"{a} {b} {c}" for a in "abcdefgh" for b in "ijklmnop" for c in "qrstuvwx"]
     corpus.write_text("\n".join(words) + "\n")
     sizes = "--hidden-size 32 --embedding-size 16 --layers 2 --heads 2 --ffn-size 64"
-    others = "--vocab-size 60 --steps 200 --precision fp32"
+    others = "--vocab-size 200 --steps 200 --precision fp32"
     read = ["--teacher", str(tiny_bert_source), "--corpus", str(corpus)]
     arguments = ["distill", *read, "-o", str(tmp_path / "out"), *sizes.split(), *others.split()]
     return [sys.executable, "-c", PROGRAM, *arguments]

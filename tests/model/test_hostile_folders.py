@@ -44,6 +44,8 @@ READERS = {
     "edge_embed/doctor/speed.py",  # the package's own file
     "edge_embed/cli/demo.py",  # its own file
     "edge_embed/bench/processes.py",  # what its own processes say
+    "edge_embed/bench/against.py",  # likewise
+    "edge_embed/bench/peers.py",  # likewise
     "conversion/edge_embed_conversion/distillation/vocabulary.py",  # a tokenizer in memory
 }
 
@@ -67,7 +69,7 @@ def test_a_receipt_of_a_source_with_wild_values(tmp_path: Path, content: str) ->
     (tmp_path / "edge_embed.json").write_text(content)
     with suppress(ModelFormatError):
         licence, languages = card_of(tmp_path)
-        assert isinstance(licence, str)
+        assert licence is None or isinstance(licence, str)
         assert languages == ()
 
 
