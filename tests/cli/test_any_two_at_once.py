@@ -28,21 +28,11 @@ def convert(_: Path, source: Path, folder: Path) -> Command:
     return Command("convert", ("convert", str(source), "-o", "OUT/m", "--precision", "fp32"))
 
 
-def distill(_: Path, source: Path, folder: Path) -> Command:
-    words = [f"{a} {b} {c}" for a in "abcdefgh" for b in "ijklmnop" for c in "qrstuvwx"]
-    corpus = folder / "corpus.txt"
-    corpus.write_text("\n".join(words) + "\n")
-    sizes = "--hidden-size 32 --embedding-size 16 --layers 2 --heads 2 --ffn-size 64"
-    others = "--vocab-size 200 --steps 20 --precision fp32 --work-dir OUT/work"
-    read = ("--teacher", str(source), "--corpus", str(corpus))
-    return Command("distill", ("distill", *read, "-o", "OUT/m", *sizes.split(), *others.split()))
-
-
 RUNS: dict[str, Make] = {
     name: by_model(name)
     for name in ("dedup", "embed", "cluster", "index create", "index add", "ranges", "project")
 }
-RUNS |= {"convert": convert, "distill": distill}
+RUNS |= {"convert": convert}
 
 
 @pytest.mark.parametrize("name", list(RUNS))

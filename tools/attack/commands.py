@@ -29,7 +29,7 @@ PRELOADED = ["edge_embed.cli", "edge_embed.embedder", "edge_embed.cli.dedup", "e
 """What the process that runs are forked from has imported."""
 
 # Files that hold the time of their making.
-_VARIES = ("edge_embed.json",)
+_VARIES = ("edge_embed.json", "checkpoint.pt", "log.csv", "training.csv")
 
 
 @dataclass(frozen=True)
