@@ -1,6 +1,6 @@
 """Cost against size: what was measured, what a model of the cost gives beyond, and a picture.
 
-    python -m benchmarks.growth -o benchmarks/results/growth.png
+    python -m benchmarks.growth -o benchmarks/results/tasks/growth.png
 
 Reads the results of deduplication, large_deduplication and index_growth, prints the table of
 docs/growth.md and draws the picture. A model says how a cost grows; it starts from the largest size
