@@ -10,8 +10,9 @@ import pytest
 from edge_embed import Embedder
 from edge_embed.errors import ModelFormatError
 from edge_embed.model.file_names import PAIR_THRESHOLD, RANGES_FILE, RECEIPT
-from edge_embed.model.pair_threshold import Logistic, PairThreshold
+from edge_embed.model.pair_threshold import PairThreshold
 from tests.support.model_folders import add_word_without_row
+from tests.support.thresholds import THRESHOLD
 
 
 @pytest.fixture
@@ -100,19 +101,8 @@ def test_ranges_that_were_fitted_on_another_model(folder: Path, sibling: Path) -
 
 
 def test_a_threshold_that_was_fitted_on_another_model(folder: Path, sibling: Path) -> None:
-    fitted = PairThreshold(
-        threshold=0.6,
-        logistic=Logistic(8.0, -4.0),
-        f1=0.8,
-        average_precision=0.85,
-        variant="fp32",
-        dim=32,
-        dataset="mine",
-        pairs=10,
-        positives=4,
-    )
-    fitted.save(sibling)
-    assert PairThreshold.load(sibling) == fitted
+    THRESHOLD.save(sibling)
+    assert PairThreshold.load(sibling) == THRESHOLD
     shutil.copyfile(sibling / PAIR_THRESHOLD, folder / PAIR_THRESHOLD)
     with pytest.raises(ModelFormatError, match=r"another model: run 'edge-embed eval pairs"):
         PairThreshold.load(folder)

@@ -10,18 +10,7 @@ from edge_embed.errors import ModelFormatError
 from edge_embed.evaluation.pairs import held_out_probabilities, reliability
 from edge_embed.model.file_names import PAIR_THRESHOLD
 from edge_embed.model.pair_threshold import Logistic, PairThreshold
-
-THRESHOLD = PairThreshold(
-    threshold=0.6,
-    logistic=Logistic(8.0, -4.0),
-    f1=0.8,
-    average_precision=0.85,
-    variant="int8",
-    dim=32,
-    dataset="mine",
-    pairs=10,
-    positives=4,
-)
+from tests.support.thresholds import THRESHOLD
 
 
 def test_round_trip(tmp_path: Path) -> None:
