@@ -502,9 +502,9 @@ def refused(result: Result, error: type[EdgeEmbedError], *parts: str) -> None:
         assert part in str(result.exception)
 
 
-def test_export_and_search_commands(tiny_model: Path, tmp_path: Path, address: str) -> None:
+def test_export_and_search_commands(tmp_path: Path, address: str) -> None:
     notes = tmp_path / "notes.index"
-    assert run("index", "create", notes, "-m", tiny_model).exit_code == 0
+    assert run("index", "create", notes, "-m", "edge-embed-tiny").exit_code == 0
     rows = "text,page\nReset my password,1\nOpening hours,2\nWhere is my order?,3\n"
     (tmp_path / "rows.csv").write_text(rows)
     result = run("index", "add", notes, "-i", tmp_path / "rows.csv", "--column", "text")
@@ -525,7 +525,7 @@ def test_export_and_search_commands(tiny_model: Path, tmp_path: Path, address: s
     result = run("search", address, "hours", "--where", 'page="3"')
     assert result.stdout.endswith("Where is my order?\n")
     refused(
-        run("search", address, "x", "-m", tiny_model, "--variant", "fp32"),
+        run("search", address, "x", "-m", "edge-embed-small"),
         InputError,
         "was made with the model",
     )

@@ -35,6 +35,7 @@ _PAGE = 10_000
 _MOST = 16_384
 # Milvus' limit of a text and of an entry's metadata, in bytes.
 _LONGEST = 65_535
+_LEAST = -(2**63)
 _CANNOT_CONNECT = 2
 
 
@@ -231,9 +232,16 @@ def _filter(choices: dict[str, list[Any]]) -> str:
     parts = []
     for name, values in choices.items():
         field = f"metadata[{json.dumps(name, ensure_ascii=False)}]"
-        fits = [f"{field} == {json.dumps(value, ensure_ascii=False)}" for value in values]
+        fits = [f"{field} == {_literal(value)}" for value in values]
         parts.append(f"({' or '.join(fits)})")
     return " and ".join(parts)
+
+
+def _literal(value: Any) -> str:  # noqa: ANN401
+    """Return a value as Milvus' expressions write it."""
+    # They read a sign apart from its digits, so the least integer's digits are too large for them.
+    # As a float it finds its neighbours too, which `fits` leaves out.
+    return json.dumps(float(value) if value == _LEAST else value, ensure_ascii=False)
 
 
 def _hit(found: Any) -> Hit:  # noqa: ANN401
