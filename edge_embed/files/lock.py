@@ -66,18 +66,27 @@ def owned_folder(path: Path) -> Iterator[None]:
     Raises:
         OutputError: another process owns it, or it cannot be created.
     """
+    _make(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise OutputError(f"cannot write {path}: it is a file; give a folder") from None
-    except OSError as error:
-        raise output_error(path, error) from error
-    try:
-        with _owned(path / LOCK_NAME, path, str(path)):
+        with _owned(path / LOCK_NAME, path, str(path), folder=True):
             yield
     finally:
         with suppress(OSError):
             path.rmdir()
+
+
+def _make(folder: Path) -> None:
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            # Its previous owner may have removed it since.
+            if folder.is_dir() or not os.path.lexists(folder):
+                continue
+            raise OutputError(f"cannot write {folder}: it is a file; give a folder") from None
+        except OSError as error:
+            raise output_error(folder, error) from error
+        return
 
 
 def _is_special(path: Path) -> bool:
@@ -89,10 +98,10 @@ def _is_special(path: Path) -> bool:
 
 
 @contextmanager
-def _owned(lock: Path, path: Path, name: str) -> Iterator[None]:
+def _owned(lock: Path, path: Path, name: str, *, folder: bool = False) -> Iterator[None]:
     key = os.path.realpath(lock)
     with _changed:
-        handle = _acquire(lock, path, name) if key not in _held else None
+        handle = _acquire(lock, path, name, folder=folder) if key not in _held else None
         _held[key] = _held.get(key, 0) + 1
         if handle is not None:
             _handles[key] = handle
@@ -121,13 +130,18 @@ if hasattr(os, "register_at_fork"):  # the lock stays the parent's
     os.register_at_fork(after_in_child=_own_nothing)
 
 
-def _acquire(lock: Path, path: Path, name: str) -> int | None:
+def _acquire(lock: Path, path: Path, name: str, *, folder: bool) -> int | None:
     """Lock a file and write the owner's name into it; None if the file system has no locks."""
     if sys.platform == "win32":
         return None
     while True:
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError as error:
+            if not folder:
+                raise output_error(path, error) from error
+            _make(path)  # removed by its previous owner, who has just ended
+            continue
         except OSError as error:
             raise output_error(path, error) from error
         try:

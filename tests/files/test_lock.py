@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from edge_embed.files.lock import owned_file, owned_folder
 OWNER = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from edge_embed.files.lock import owned_file, owned_folder
 path = Path(sys.argv[2])
 with (owned_file if sys.argv[1] == "file" else owned_folder)(path):
@@ -94,6 +96,7 @@ def test_many_at_once_take_turns_or_are_refused(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
+from typing import Any
 from edge_embed.errors import OutputError
 from edge_embed.files.lock import owned_file
 mark = Path(sys.argv[1]) / "mark"
@@ -108,3 +111,43 @@ for _ in range(300):
     processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_its_owner_has_just_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    removed = []
+
+    def open_later(*arguments: Any, **options: Any) -> int:
+        if not removed:
+            removed.append(folder.rmdir())
+        return there(*arguments, **options)
+
+    there = os.open
+    monkeypatch.setattr(os, "open", open_later)
+    with owned_folder(folder):
+        assert (folder / ".lock").is_file()
+    assert removed
+    assert not folder.exists()
+
+
+def test_a_folder_that_goes_between_two_looks_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def mkdir(self: Path, **options: Any) -> None:
+        tried.append(self)
+        if len(tried) == 1:  # it was there, and is gone when it is looked at
+            raise FileExistsError
+        made(self, **options)
+
+    made = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with owned_folder(tmp_path / "work"):
+        assert len(tried) == 2
+    monkeypatch.undo()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="it is a file"), owned_folder(tmp_path / "link"):
+        pass
