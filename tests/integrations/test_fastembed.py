@@ -1,11 +1,14 @@
 """Models registered in fastembed, and what is built on it."""
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edge_embed import Embedder
@@ -79,6 +82,71 @@ def test_haystack_component(texts: list[str], same: Any) -> None:
     embedder.warm_up()
     documents = embedder.run([Document(content=text) for text in texts])["documents"]
     same([document.embedding for document in documents])
+
+
+def test_mem0(
+    texts: list[str], queries: list[str], truth: npt.NDArray[Any], shipped: Embedder, tmp_path: Path
+) -> None:
+    pytest.importorskip("mem0", reason="needs mem0ai (the group 'clients')", exc_type=ImportError)
+    from mem0 import Memory
+
+    import edge_embed.integrations.fastembed  # noqa: F401 - registers
+
+    store = {"path": str(tmp_path / "qdrant"), "embedding_model_dims": shipped.dim}
+    memory = Memory.from_config(
+        {
+            "embedder": {"provider": "fastembed", "config": {"model": "edge-embed-small"}},
+            "vector_store": {"provider": "qdrant", "config": store},
+            "llm": {"provider": "openai", "config": {"api_key": "not used"}},
+            "history_db_path": str(tmp_path / "history.db"),
+        }
+    )
+    for text in texts:
+        memory.add(text, user_id="ann", infer=False)  # without the LLM
+    cosines = (shipped.encode(queries, normalize=True) * truth).sum(axis=1)
+    for number, query in enumerate(queries):
+        (found,) = memory.search(query, filters={"user_id": "ann"}, top_k=1)["results"]
+        assert found["memory"] == texts[number]
+        assert abs(found["score"] - cosines[number]) < 2e-3
+
+
+def test_mcp_server_qdrant(texts: list[str], queries: list[str], tmp_path: Path) -> None:
+    """The program as it is, started through the module; its client is the official one."""
+    pytest.importorskip(
+        "mcp_server_qdrant",
+        reason="needs mcp-server-qdrant (the group of that name, in an environment of its own)",
+        exc_type=ImportError,
+    )
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    script = str(Path(sys.executable).with_name("mcp-server-qdrant"))
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "edge_embed.integrations.fastembed", script],
+        env={
+            **os.environ,
+            "COLLECTION_NAME": "notes",
+            "EMBEDDING_MODEL": "edge-embed-small",
+            "QDRANT_LOCAL_PATH": str(tmp_path / "qdrant"),
+            "QDRANT_SEARCH_LIMIT": "1",
+        },
+    )
+
+    async def ask() -> None:
+        async with (
+            stdio_client(server) as (reader, writer),
+            ClientSession(reader, writer) as session,
+        ):
+            await session.initialize()
+            for text in texts:
+                stored = await session.call_tool("qdrant-store", {"information": text})
+                assert not stored.isError, stored
+            for number, query in enumerate(queries):
+                found = await session.call_tool("qdrant-find", {"query": query})
+                assert f"<content>{texts[number]}</content>" in found.content[0].text
+
+    asyncio.run(ask())
 
 
 def test_other_programs_can_be_given_the_models(tmp_path: Path) -> None:
