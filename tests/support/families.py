@@ -272,14 +272,19 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-def build(name: str, folder: Path, texts: Sequence[str]) -> Path:
-    """Write the tiny model of the family ``name``, whose tokenizer learns ``texts``."""
+def build(
+    name: str, folder: Path, texts: Sequence[str], sizes: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the tiny model of the family ``name``, whose tokenizer learns ``texts``.
+
+    ``sizes`` has options of its configuration that make it larger, where no Dense follows.
+    """
     import torch
     import transformers
 
     family = FAMILIES[name]
     tokenizer, specials = _TOKENIZERS[family.tokens](texts)
-    options = dict(family.sizes)
+    options = {**family.sizes, **(sizes or {})}
     options["vocab_size"] = tokenizer.get_vocab_size()
     for role in ("pad", "bos", "eos"):
         if token := specials.get(f"{role}_token"):
@@ -298,18 +303,19 @@ def build(name: str, folder: Path, texts: Sequence[str]) -> Path:
             for parameter in model.parameters():
                 parameter.data.normal_(0, 0.2) if parameter.dim() > 1 else None
         model.save_pretrained(folder)
-        _write_layout(folder, family, tokenizer, specials)
+        width = options.get("hidden_size", 32)
+        _write_layout(folder, family, tokenizer, specials, width)
     return folder
 
 
 def _write_layout(
-    folder: Path, family: Family, tokenizer: Tokenizer, specials: Mapping[str, str]
+    folder: Path, family: Family, tokenizer: Tokenizer, specials: Mapping[str, str], width: int
 ) -> None:
     import torch
     from safetensors.torch import save_file
 
     pooling = [family.pooling] if isinstance(family.pooling, str) else list(family.pooling)
-    pooling_config: dict[str, Any] = {"word_embedding_dimension": 32}
+    pooling_config: dict[str, Any] = {"word_embedding_dimension": width}
     keys = {
         "mean": "mean_tokens",
         "cls": "cls_token",
