@@ -24,6 +24,7 @@ from edge_embed_conversion.pipeline import Pipeline
 
 __all__ = [
     "COSINE_FLOOR",
+    "REPEATED_KIND",
     "Comparison",
     "KindFigures",
     "Sample",
@@ -39,6 +40,10 @@ Vectors = npt.NDArray[np.float32]
 
 COSINE_FLOOR = 0.9999
 """Lowest accepted cosine between an FP32 vector and its source's, for every text."""
+
+REPEATED_KIND = "one word repeated"
+"""The kind of a text whose vector rounding may move far, whatever is rounded: its tokens differ in
+their positions alone."""
 
 _ORDINARY_KIND = "an ordinary text"
 _ORDINARY = 40
@@ -96,7 +101,9 @@ def samples_of(config: ModelConfig) -> list[Sample]:
     ordinary = shipped_texts("evaluation").texts
     samples = [Sample(_ORDINARY_KIND, text) for text in ordinary[:_ORDINARY]]
     samples += [Sample("an empty text", ""), Sample("a text of spaces", "  \n ")]
-    samples += [Sample("odd characters", text) for text in PARITY_TEXTS if text.strip()]
+    for text in filter(str.strip, PARITY_TEXTS):
+        repeated = len(set(text.split())) == 1 < len(text.split())
+        samples.append(Sample(REPEATED_KIND if repeated else "odd characters", text))
     written_out = "one <pad> two [PAD] three </s> [SEP] four <s> five"
     samples.append(Sample("special tokens written out", written_out))
     words = " ".join(ordinary).split()

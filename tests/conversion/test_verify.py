@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_embed.embedder import Embedder
 from edge_embed.errors import EdgeEmbedError, InputError, ModelFormatError, ModelNotFoundError
 from edge_embed.model.config import ModelConfig
 from edge_embed.model.dense import save_dense
 from edge_embed.runtime.tokenizer import Tokenizer
-from edge_embed_conversion.parity import Sample, Truth, runtime_vectors, samples_of
+from edge_embed_conversion.parity import REPEATED_KIND, Sample, Truth, runtime_vectors, samples_of
 from edge_embed_conversion.pipeline import Pipeline, Vectors
-from edge_embed_conversion.verify import Verification, verify
+from edge_embed_conversion.verify import Verification, _check_texts, verify
 
 FP32 = "openvino/openvino_model"
 INT8 = "openvino/openvino_model_qint8_quantized"
@@ -35,6 +36,18 @@ def detail(result: Verification, name: str) -> str:
     return next(check.detail for check in result.checks if check.name == name)
 
 
+@pytest.mark.parametrize(("floor", "status"), [(0.8, "passed"), (0.9999, "failed")])
+def test_one_word_repeated_is_judged_where_nothing_is_rounded(
+    tiny_model: Path, floor: float, status: str
+) -> None:
+    embedder = Embedder(tiny_model, variant="fp32", cache=False)
+    samples = [Sample("an ordinary text", "one"), Sample(REPEATED_KIND, "two " * 9)]
+    vectors = embedder.encode([sample.text for sample in samples])
+    far = np.asarray([vectors[0], -vectors[1]])
+    truth = Truth(samples, far, np.zeros(2, dtype=bool))
+    assert _check_texts("int8", embedder, truth, floor=floor, by="it").status == status
+
+
 def test_a_sound_folder(tiny_model: Path, tiny_bert_source: Path) -> None:
     result = verify(tiny_model, against=str(tiny_bert_source))
     assert result.passed
@@ -52,6 +65,10 @@ def test_a_sound_folder(tiny_model: Path, tiny_bert_source: Path) -> None:
         *kinds
     }
     assert min(figures.cosine_min for figures in kinds.values()) > 0.99999
+    assert kinds["one word repeated"].texts == 1
+    assert "one word repeated" in detail(result, "int8 texts")
+    assert detail(result, "int8 texts").count("(not judged)") == 1
+    assert "(not judged)" not in detail(result, "fp32 texts")
 
 
 def test_albert_against_its_source(tiny_albert: Path, tiny_albert_source: Path) -> None:
