@@ -18,6 +18,7 @@ table is written beside it as FILE.md.
 import argparse
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -43,6 +44,7 @@ from edge_embed.evaluation import (
 from edge_embed.evaluation.measured import Dataset, Role, Vectors
 from edge_embed.files.readers import read_texts
 from edge_embed.model.config import VARIANTS
+from edge_embed.model.file_names import PAIR_THRESHOLD, RANGES_FILE, RECEIPT
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
 from edge_embed_conversion.equalize import scale_values, value_paths
 from edge_embed_conversion.export import read_graph, save_graph
@@ -52,6 +54,9 @@ from edge_embed_conversion.quantize import ModelInputs
 SETS = ("stsb/dev.tsv", "sts12", "sts13", "sts14", "sick")
 REVIEWS = "corpora/movie-reviews-subj-cr.txt.gz"
 OUTLIER_CHANNELS = 8
+# What is copied beside the graph; not what was fitted on the model's own weights.
+_SMALL = (".json", ".txt", ".model", ".md")
+_OTHERS = (RECEIPT, RANGES_FILE, PAIR_THRESHOLD)
 SPEED_TEXTS = 1000
 REPEATS = 5
 
@@ -226,13 +231,14 @@ class Study:
         return [pad(sample, width, model.config.pad_token_id) for sample in samples]
 
     def _folder(self, name: str) -> Path:
-        """Make a model folder with links to all files but the graphs."""
+        """Make a model folder with copies of all files but graphs and weights."""
         folder: Path = self._work / name.replace(" ", "-")
         (folder / "openvino").mkdir(parents=True, exist_ok=True)
         for path in self._options.model.resolve().iterdir():
-            link = folder / path.name
-            if path.name not in ("openvino", "edge_embed.json") and not link.exists():
-                link.symlink_to(path)
+            if path.is_dir() and path.name != "openvino":
+                shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
+            elif path.is_file() and path.name not in _OTHERS and path.suffix in _SMALL:
+                shutil.copyfile(path, folder / path.name)
         return folder
 
     def _remembered(self, model: Embedder) -> Any:  # noqa: ANN401
