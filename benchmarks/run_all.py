@@ -24,6 +24,8 @@ NEEDS: Mapping[str, str] = {
     "data": "a folder of evaluation data: stsb/, scifact/, banking77/, walmart-amazon/, …",
     "source": "the checkpoint that the model was made of, in the layout of sentence-transformers",
     "peers": "what benchmarks.peers.prepare made of model and source",
+    "defaults": "what benchmarks.peers.prepare_defaults made of an ALBERT",
+    "clients": "the Python of an environment with gptcache, pymilvus.model and transformers 4",
     "wordnet": "the database files of WordNet (Debian's wordnet-base)",
     "dev": "the folder of the pair model's development sets",
     "teacher": "the teacher of a distilled model, a model folder",
@@ -62,6 +64,11 @@ BENCHMARKS = [
     *(
         Benchmark(f"side_by_side_{part}", f"benchmarks.peers.side_by_side {part} {_PEERS}", 8)
         for part in ("bulk", "single", "groups", "memory")
+    ),
+    Benchmark(
+        "default_embedders",
+        "benchmarks.peers.default_embedders {defaults} -i {texts} --python {clients} --json {out}",
+        12,
     ),
     Benchmark("server_load", "benchmarks.server.load -m {model} --json {out}", 4),
     Benchmark("server_soak", "benchmarks.server.load -m {model} --soak 600 --json {out}", 11),
@@ -173,7 +180,8 @@ NOT_RUN = {
     "naive_server": "a server to compare with: see benchmarks/README.md",
     "prepare": "makes the folder for --peers",
     "prepare_onnx": "makes the folder for --peers",
-    "worker": "started by side_by_side",
+    "prepare_defaults": "makes the folder for --defaults",
+    "worker": "started by side_by_side and default_embedders",
     "recipes": "read by study",
     "table": "a table of a result",
     "load_plot": "a picture of several results",

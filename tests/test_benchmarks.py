@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.growth import costs, table
+from benchmarks.peers.default_embedders import agreement
 from benchmarks.run_all import BENCHMARKS, NEEDS, NOT_RUN, Benchmark, listed, run
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,17 @@ def test_what_is_missing_is_said_and_what_is_there_is_kept(tmp_path: Path) -> No
     broken = Benchmark("three", "benchmarks.speed.start_up --no-such-option", 1)
     assert run(broken, {}, tmp_path) == f"failed: see {tmp_path / 'three.log'}"
     assert "--no-such-option" in (tmp_path / "three.log").read_text()
+
+
+def test_default_embedders_measures_nothing_where_vectors_differ() -> None:
+    fp32, int8 = "edge-embed gptcache fp32", "edge-embed gptcache int8"
+    same, other = [[1.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.2, 2.0]]
+    cosines = agreement({"gptcache": same, "pymilvus": same, fp32: same, int8: other})
+    assert cosines == {"gptcache": 1.0, "pymilvus": 1.0, fp32: 1.0, int8: 0.99504}
+    with pytest.raises(SystemExit, match=f"a vector of {fp32} has a cosine of 0.99504 to gptcache"):
+        agreement({"gptcache": same, fp32: other})
+    with pytest.raises(SystemExit, match="nan"):
+        agreement({"gptcache": same, "pymilvus": [[1.0, 0.0], [0.0, 0.0]]})
 
 
 def test_the_list_needs_nothing() -> None:

@@ -43,7 +43,8 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.load_s = self._answer()["load_s"]
+        loaded = self._answer()
+        self.load_s, self.load_cpu_s = loaded["load_s"], loaded["load_cpu_s"]
 
     def ask(self, calls: list[list[str]], *, vectors: bool = False) -> dict[str, Any]:
         """Embed each list in a call of its own; return the seconds of each, and the memory."""

@@ -1,9 +1,9 @@
-"""One library, one model, one process: started by side_by_side.py, in that library's environment.
+"""One library, one model, one process: started by another script, in that library's environment.
 
     python worker.py PEER FOLDER THREADS HINT
 
 Reads requests as JSON lines on standard input and answers each with one line. Times are taken here,
-around the library's own call, from strings to a float array.
+around the library's own call, from strings to a float array; processor time is that of all threads.
 """
 
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 # Whatever rows of numbers the library returns.
-Vectors: TypeAlias = "npt.NDArray[Any] | Sequence[Sequence[float]]"
+Vectors: TypeAlias = "npt.NDArray[Any] | Sequence[npt.NDArray[Any]] | Sequence[Sequence[float]]"
 Encode = Callable[[list[str]], Vectors]
 Backend = Literal["torch", "onnx", "openvino"]
 
@@ -121,6 +121,37 @@ def fastembed(folder: str, threads: int, *, file: str) -> Encode:
     return lambda texts: list(model.embed(texts, batch_size=32))
 
 
+def gptcache(folder: str) -> Encode:
+    os.environ["HF_HOME"] = f"{folder}/hub"
+    from gptcache.embedding import Onnx
+
+    model = Onnx()
+    return lambda texts: [model.to_embeddings(text) for text in texts]
+
+
+def pymilvus(folder: str) -> Encode:
+    os.environ["HF_HOME"] = f"{folder}/hub"
+    from pymilvus.model import DefaultEmbeddingFunction
+
+    encode: Encode = DefaultEmbeddingFunction().encode_documents
+    return encode
+
+
+def edge_embed_gptcache(folder: str, variant: str) -> Encode:
+    from edge_embed.integrations.gptcache import EdgeEmbedEmbedding
+
+    model = EdgeEmbedEmbedding(f"{folder}/model", variant=variant, cache=f"{folder}/cache/gptcache")
+    return lambda texts: [model.to_embeddings(text) for text in texts]
+
+
+def edge_embed_pymilvus(folder: str, variant: str) -> Encode:
+    from edge_embed.integrations.pymilvus_model import EdgeEmbedEmbeddingFunction
+
+    cache = f"{folder}/cache/pymilvus"
+    model = EdgeEmbedEmbeddingFunction(f"{folder}/model", variant=variant, cache=cache)
+    return model.encode_documents
+
+
 PEERS: dict[str, Callable[[str, int, str], Encode]] = {
     "edge-embed": edge_embed,
     "sentence-transformers torch": lambda folder, threads, _: sentence_transformers(
@@ -140,6 +171,13 @@ PEERS: dict[str, Callable[[str, int, str], Encode]] = {
         folder, threads, file="onnx/model_qint8.onnx"
     ),
     "openvino-genai int8": lambda folder, threads, _: openvino_genai(folder, threads),
+    # Those that default_embedders starts have the number of threads that they choose.
+    "gptcache": lambda folder, *_: gptcache(folder),
+    "pymilvus": lambda folder, *_: pymilvus(folder),
+    "edge-embed gptcache fp32": lambda folder, *_: edge_embed_gptcache(folder, "fp32"),
+    "edge-embed gptcache int8": lambda folder, *_: edge_embed_gptcache(folder, "int8"),
+    "edge-embed pymilvus fp32": lambda folder, *_: edge_embed_pymilvus(folder, "fp32"),
+    "edge-embed pymilvus int8": lambda folder, *_: edge_embed_pymilvus(folder, "int8"),
 }
 
 
@@ -152,15 +190,18 @@ def main() -> None:
     start = time.perf_counter()
     encode = PEERS[peer](folder, int(threads), hint)
     encode(["one text to begin with"])
-    print(json.dumps({"load_s": time.perf_counter() - start}), file=answers, flush=True)
+    loaded = {"load_s": time.perf_counter() - start, "load_cpu_s": time.process_time()}
+    print(json.dumps(loaded), file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         seconds = []
+        processor = time.process_time()
         for texts in request.get("calls", []):
             start = time.perf_counter()
             vectors = encode(texts)
             seconds.append(time.perf_counter() - start)
-        answer: dict[str, Any] = {"seconds": seconds, "memory": _memory()}
+        cpu_s = time.process_time() - processor
+        answer: dict[str, Any] = {"seconds": seconds, "cpu_s": cpu_s, "memory": _memory()}
         if request.get("vectors"):
             answer["vectors"] = [[float(x) for x in vector] for vector in vectors]
         print(json.dumps(answer), file=answers, flush=True)
