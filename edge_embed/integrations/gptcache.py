@@ -1,7 +1,7 @@
 """The interface of GPTCache's embeddings, whose default is paraphrase-albert-small-v2.
 
 GPTCache's own class computes each text padded to 512 tokens in FP32, fails on longer ones, and
-needs transformers and onnxruntime. This class needs neither, nor GPTCache.
+needs onnxruntime and a transformers below 5. This class needs neither, nor GPTCache.
 
 >>> from edge_embed.integrations.gptcache import EdgeEmbedEmbedding
 >>> cache.init(embedding_func=EdgeEmbedEmbedding("my-model").to_embeddings)  # doctest: +SKIP
