@@ -8,6 +8,11 @@
 # by this machine; what runs emulated is edge-embed. CPUS are those of 'qemu-aarch64 -cpu help'.
 # Speed and memory cannot be judged under emulation.
 set -euo pipefail
+
+# In namespaces of its own, so that at its end, however that comes, nothing stays mounted or running.
+if [ "${NAMESPACE:-}" != own ]; then
+    exec env NAMESPACE=own unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+fi
 cd "$(dirname "$0")/.."
 
 folder=$(realpath -m "${1:-build/arm64}")
@@ -37,8 +42,6 @@ for wheel in "$folder"/wheels/*.whl; do "$python" -m zipfile -e "$wheel" "$root/
 # The engine reads the processor's topology there, and fails without.
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
-server=
-trap 'kill $server 2> /dev/null || true; umount "$root/proc" "$root/sys"' EXIT
 
 step "what it finds: processor, threads, rows"
 inside max -m edge_embed info

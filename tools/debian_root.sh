@@ -26,6 +26,11 @@ if [ -n "$foreign" ]; then
         dpkg-deb --fsys-tarfile "$package" | tar -C "$folder" --keep-directory-symlink -x
     done
 fi
+# In some containers debootstrap makes a link to the machine's own /proc instead of a folder.
+if [ -L "$folder/proc" ]; then
+    rm "$folder/proc"
+    mkdir "$folder/proc"
+fi
 # What Debian's own small images leave out as well.
 rm -rf "$folder"/var/cache/apt/* "$folder"/var/lib/apt/lists/* "$folder"/var/cache/debconf/*-old \
     "$folder"/usr/share/{doc,info,locale,man}/* "$folder"/var/log/*
