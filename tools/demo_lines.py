@@ -10,6 +10,9 @@ import numpy as np
 from edge_embed.cli.demo import demo_texts
 
 
+LEAST = 0.98  # of vectors of one text on two machines
+
+
 def main() -> None:
     """Print texts, or how far apart two machines' vectors of them are."""
     if len(sys.argv) == 1:
@@ -25,6 +28,8 @@ def main() -> None:
         f"{sys.argv[3]}: cosine with the other machine's mean {cosines.mean():.6f}, least "
         f"{cosines.min():.6f}; similarities differ by up to {pairs:.4f}"
     )
+    if cosines.min() < LEAST:
+        raise SystemExit(f"{sys.argv[3]}: a cosine below {LEAST} is not rounding")
 
 
 if __name__ == "__main__":

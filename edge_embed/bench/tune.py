@@ -13,7 +13,7 @@ from typing import Any
 from edge_embed.bench.timing import different_texts, in_calls, singly, spread
 from edge_embed.embedder import Embedder
 from edge_embed.files.atomic import atomic_file
-from edge_embed.hardware.machine import describe_machine
+from edge_embed.hardware.machine import describe_machine, several_streams_are_right
 from edge_embed.runtime.tuning import TUNING_FILE, TUNING_SCHEMA, read_tuning, tuning_key
 
 __all__ = ["choose", "keep_choice", "measure_streams"]
@@ -43,7 +43,8 @@ def measure_streams(
     Raises:
         InputError: there are fewer than fifty distinct texts.
     """
-    candidates = sorted({1 << power for power in range(threads.bit_length())} | {threads})
+    most = threads if several_streams_are_right() else 1
+    candidates = sorted({1 << power for power in range(most.bit_length())} | {most})
     models = {count: load(count) for count in candidates}
     texts, _ = different_texts(models[1], texts)
     some = texts[:_SINGLE]

@@ -16,6 +16,7 @@ __all__ = [
     "memory_mb",
     "missing_instructions",
     "processor_name",
+    "several_streams_are_right",
 ]
 
 _PACKAGES = ("edge-embed", "openvino", "tokenizers", "numpy", "nncf", "optimum-intel", "torch")
@@ -58,6 +59,16 @@ def int8_is_exact() -> bool:
         return False
     flags = _flags()
     return not flags or bool(_EXACT_INT8 & flags)
+
+
+def several_streams_are_right() -> bool:
+    """Return whether the engine may compute several batches in parallel: not on x86 without AVX2.
+
+    There OpenVINO 2026.4 gives vectors that have nothing to do with the texts as soon as a model has
+    more than one stream. An x86 whose system does not name its instruction sets counts as having AVX2.
+    """
+    flags = _flags()
+    return platform.machine().lower() not in _X86 or not flags or "avx2" in flags
 
 
 def missing_instructions() -> list[str]:

@@ -7,6 +7,8 @@ throughput, as threads of one batch wait for each other.
 
 from dataclasses import dataclass
 
+from edge_embed.errors import InputError
+from edge_embed.hardware.machine import several_streams_are_right
 from edge_embed.hardware.processors import usable_processors
 from edge_embed.runtime.config import Hint, RuntimeConfig
 from edge_embed.runtime.tuning import tuned_streams
@@ -33,7 +35,18 @@ class Streams:
 
 
 def choose_streams(runtime: RuntimeConfig) -> Streams:
-    """Choose the streams: as asked for, else as measured on this machine, else by a rule."""
+    """Choose the streams: as asked for, else as measured on this machine, else by a rule.
+
+    Raises:
+        InputError: several are asked for, and this processor would compute wrong vectors.
+    """
+    if not several_streams_are_right():
+        if runtime.streams is not None and runtime.streams > 1:
+            raise InputError(
+                f"{runtime.streams} streams on a processor without AVX2: the engine would give wrong "
+                "vectors; take 1, or leave out the number"
+            )
+        return Streams(1, runtime.hint or "latency", "one, as this processor has no AVX2")
     if runtime.streams is not None:
         return Streams(runtime.streams, runtime.hint or "throughput", "as asked for")
     if runtime.hint is not None:

@@ -31,6 +31,23 @@ def test_where_int8_is_exact(
     assert machine.int8_is_exact() == exact
 
 
+@pytest.mark.parametrize(
+    ("architecture", "flags", "right"),
+    [
+        ("x86_64", "sse4_2 avx2", True),
+        ("x86_64", "sse4_2 avx", False),
+        ("x86_64", "", True),
+        ("aarch64", "asimd", True),
+    ],
+)
+def test_where_several_streams_are_right(
+    architecture: str, flags: str, right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: architecture)
+    monkeypatch.setattr(machine, "_processor", lambda: {"flags": flags} if flags else {})
+    assert machine.several_streams_are_right() == right
+
+
 def run_on(flags: str, program: str) -> subprocess.CompletedProcess[str]:
     """Import the package in a fresh interpreter, as ``program``, on a processor with ``flags``."""
     code = f"""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge_embed.cli.options import ModelOptions
-from edge_embed.runtime.config import RuntimeConfig
+from edge_embed.errors import InputError
+from edge_embed.runtime.config import Hint, RuntimeConfig
 from edge_embed.runtime.streams import choose_streams, default_streams
 from edge_embed.runtime.tuning import TUNING_FILE, tuned_streams, tuning_key
 
@@ -45,6 +46,20 @@ def test_what_was_measured_holds_for_its_threads(tmp_path: Path) -> None:
     assert "bench tune measured" in measured.why
     assert tuned_streams(tmp_path, 4) is None
     assert tuned_streams(None, 2) is None
+
+
+@pytest.mark.parametrize("hint", [None, "latency", "throughput"])
+def test_one_stream_without_avx2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: Hint | None
+) -> None:
+    """With two, OpenVINO's vectors have nothing to do with the texts (tools/old_processor.sh)."""
+    monkeypatch.setattr("edge_embed.runtime.streams.several_streams_are_right", lambda: False)
+    write(tmp_path, 2, 2)
+    chosen = choose_streams(RuntimeConfig(threads=2, hint=hint, cache_dir=tmp_path))
+    assert (chosen.count, chosen.hint) == (1, hint or "latency")
+    assert choose_streams(RuntimeConfig(threads=16, streams=1)).count == 1
+    with pytest.raises(InputError, match="2 streams on a processor without AVX2"):
+        choose_streams(RuntimeConfig(threads=2, streams=2))
 
 
 @pytest.mark.parametrize("streams", [0, 3, "2", None, True, 1.0])
