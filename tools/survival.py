@@ -20,6 +20,9 @@ from pathlib import Path
 
 from socket_client import ask, wait_until_ready
 
+# Longest that a server may take to be ready, and again to answer a search, in seconds.
+WAIT = 300.0
+
 WRITER = """
 import sys
 import numpy as np
@@ -53,9 +56,10 @@ class Round:
 
     def load(self, seconds: float) -> None:
         """Ask from three threads for some time, then kill both while the writer writes."""
-        self.ready = wait_until_ready(self._socket, seconds=300)
-        status = 503
-        while status == 503:  # on an overloaded machine, no result within the server's minute
+        self.ready = wait_until_ready(self._socket, seconds=WAIT)
+        status, until = 503, time.monotonic() + WAIT
+        # On an overloaded machine, no result within the server's minute.
+        while status == 503 and time.monotonic() < until:
             status, content = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
             self.refused += status == 503
         if status != 200:

@@ -20,7 +20,7 @@ def mcp_command(options: ModelOptions, index: Path) -> None:
     from edge_embed.integrations.mcp import index_server
     from edge_embed.tasks import Index
 
-    with Index(index) as store:
+    with Index(index, background=True) as store:
         model = index_model(options.for_queries(), str(index), store)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an interrupt would wait for another line
         index_server(store, model).run("stdio")

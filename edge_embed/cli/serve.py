@@ -150,7 +150,7 @@ def serve_command(
         if index is not None:
             from edge_embed.tasks import Index
 
-            attached = stack.enter_context(Index(index))
+            attached = stack.enter_context(Index(index, background=True))
         service = Service(
             sources,
             limits=replace(

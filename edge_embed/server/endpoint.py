@@ -114,12 +114,13 @@ class Endpoint:
             content = answer if isinstance(answer, bytes) else _encode(answer)
             return Response(content, media_type=self.media_type)
         body = _decode(await caller.body(), self.body)
-        answer = await self.handler(service, body, caller)
-        with caller.stage("write"):
-            if caller.texts > _FEW_TEXTS:
-                content = await caller.run("long", lambda: _encode(answer))
-            else:
-                content = _encode(answer)
+        with caller.in_time():
+            answer = await self.handler(service, body, caller)
+            with caller.stage("write"):
+                if caller.texts > _FEW_TEXTS:
+                    content = await caller.run("long", lambda: _encode(answer))
+                else:
+                    content = _encode(answer)
         return Response(content, media_type=self.media_type)
 
 

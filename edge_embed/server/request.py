@@ -185,30 +185,38 @@ class Caller:
             except ClientDisconnect:
                 raise DisconnectedError from None
 
-    async def result(self, future: "Future[_T]") -> _T:
-        """Wait for a result; the work is cancelled if the time is up or the client disconnects.
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """End the block when the request's time is up, whatever it waits for.
 
         Raises:
             StatusError: there was no result in time (503).
-            DisconnectedError: the client has disconnected.
         """
-        answer = awaitable(future)
-        gone = asyncio.ensure_future(self._gone())
         seconds = self._limits.request_seconds
-        left = max(0.0, self._deadline - time.monotonic())
-        try:
-            either: set[asyncio.Future[Any]] = {answer, gone}
-            await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
-                return answer.result()
-            if gone.done():
-                raise DisconnectedError
+        with anyio.move_on_after(max(0.0, self._deadline - time.monotonic())) as scope:
+            yield
+        if scope.cancelled_caught:
             self._metrics.rejected.labels("timeout").inc()
             raise StatusError(
                 503,
                 f"there was no result after {seconds:g} seconds: send fewer texts at a time",
                 headers={"Retry-After": "1"},
             )
+
+    async def result(self, future: "Future[_T]") -> _T:
+        """Wait for a result; the work is cancelled if the client disconnects, or with the wait.
+
+        Raises:
+            DisconnectedError: the client has disconnected.
+        """
+        answer = awaitable(future)
+        gone = asyncio.ensure_future(self._gone())
+        try:
+            either: set[asyncio.Future[Any]] = {answer, gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            raise DisconnectedError
         finally:
             gone.cancel()
             future.cancel()

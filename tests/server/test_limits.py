@@ -17,7 +17,7 @@ from edge_embed import Embedder
 from edge_embed.errors import EdgeEmbedError, InputError
 from edge_embed.runtime.batch import Batch
 from edge_embed.server import ApiKeys, Limits, ModelSource, Service, create_app
-from tests.support.serving import WAIT, client, running, source
+from tests.support.serving import WAIT, client, running, source, with_client
 
 TEXT = "the text that no log and no error may hold"
 
@@ -172,6 +172,33 @@ def test_a_request_waits_no_longer_than_stated(tiny_model: Path) -> None:
             pass
 
     server.test(test)
+
+
+def test_a_request_waits_no_longer_for_a_model_to_be_loaded(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_embed.embedder.Embedder.warm_up", lambda _: None)
+    loading = threading.Event()
+
+    def load() -> Embedder:
+        assert loading.wait(WAIT)
+        return Embedder(tiny_model, cache=False)
+
+    slow = ModelSource.find("slow", str(tiny_model), load)
+
+    async def test(http: httpx.AsyncClient) -> None:
+        body = {"input": "a", "model": "slow"}
+        late = await http.post("/v1/embeddings", json=body)
+        assert late.status_code == 503
+        assert "no result after 1 seconds" in late.json()["error"]["message"]
+        loading.set()
+        while (await http.post("/v1/embeddings", json=body)).status_code != 200:
+            pass
+
+    try:
+        with_client(Service([source(tiny_model), slow], limits=Limits(request_seconds=1)), test)
+    finally:
+        loading.set()
 
 
 def test_a_failing_inference_fails_its_own_batch(

@@ -6,7 +6,6 @@ any time.
 """
 
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -114,6 +113,7 @@ class HnswFile:
         *,
         store: str,
         dim: int,
+        threads: int,
         extend: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> "HnswFile | None":
@@ -125,6 +125,7 @@ class HnswFile:
                 number, block by block.
             store: The identity of the store.
             dim: Dimensions of the vectors.
+            threads: How many threads add to it.
             extend: Keep the entries that the file already has.
             progress: Called with the number of entries added since the last call.
 
@@ -133,7 +134,6 @@ class HnswFile:
         """
         require_usearch()
         with owned_file(path):
-            threads = len(os.sched_getaffinity(0))
             graph = _graph(dim)
             newest = 0
             if extend and (before := cls.open(path, store=store, dim=dim)) is not None:

@@ -4,6 +4,8 @@ It is rebuilt if it is missing, damaged or has too many deleted entries, and ext
 too many. What it lacks is compared vector by vector.
 """
 
+import os
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -40,35 +42,49 @@ _RETRY = 60.0
 class HnswSearch:
     """Searches a store with its HNSW file. Safe to share between threads."""
 
-    def __init__(self, store: Store, path: Path) -> None:
-        """Open nothing yet; ``path`` is the HNSW file of ``store``."""
-        self._store, self.path = store, path
+    def __init__(self, store: Store, path: Path, *, background: bool = False) -> None:
+        """Open nothing yet.
+
+        Args:
+            store: The store.
+            path: The HNSW file of ``store``.
+            background: Searches do not wait for the file: a thread writes it.
+        """
+        self._store, self.path, self._background = store, path, background
         self._opened: tuple[tuple[int, int], HnswFile] | None = None
         self._later: tuple[tuple[int, int], HeldVectors] | None = None
-        self._writing = ForkLock()
+        self._writing, self._starting = ForkLock(), ForkLock()
+        self._writer: threading.Thread | None = None
+        self._closed = False
         self._retry_at = 0.0
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; end the thread that writes it."""
+        self._closed = True
+        if self._writer is not None:
+            self._writer.join()
         self._opened = self._later = None
 
     def ready(self) -> HnswFile | None:
         """Return the HNSW file, written anew or extended if need be.
 
         None if there is none and it cannot be written, and a warning says why. While another thread
-        or process extends it, and for a time after that has failed, it is returned as it is.
+        or process writes it, and for a time after that has failed, it is returned as it is.
         """
+        if self._opened is None and self._writing.held:
+            return None
         file = self._current()
         if file is not None and (self._writing.held or self._kept(file)):
             return file
         if time.monotonic() < self._retry_at:
             return file
+        if self._background:
+            self._start_writer()
+            return file
         try:
             return self._write(None)
         except OutputError as error:
-            self._retry_at = time.monotonic() + _RETRY
-            compared = "every entry" if file is None else "every entry that it lacks"
-            warnings.warn(f"{error}; {compared} is compared instead", stacklevel=5)
+            self._failed(error, stacklevel=5)
             return file
 
     def refresh(self, progress: Callable[[int], None] | None) -> bool:
@@ -131,6 +147,35 @@ class HnswSearch:
         self._opened = None if file is None else (version, file)
         return file
 
+    def _start_writer(self) -> None:
+        """Start the thread that writes the file, unless it is at work."""
+        with self._starting:
+            if self._closed or (self._writer is not None and self._writer.is_alive()):
+                return
+            self._writer = threading.Thread(target=self._write_behind, name="hnsw", daemon=True)
+            self._writer.start()
+
+    def _write_behind(self) -> None:
+        """Write the file until :meth:`close`: a request's deadline must not end it.
+
+        If it did, and the file took longer than a request may, each search would begin it anew.
+        """
+        try:
+            with self._store.stopping(lambda: self._closed):
+                self._write(None)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread
+            if not self._closed:
+                self._failed(error, stacklevel=1)
+
+    def _failed(self, error: Exception, *, stacklevel: int) -> None:
+        self._retry_at = time.monotonic() + _RETRY
+        compared = "every entry" if self._opened is None else "every entry that it lacks"
+        reason = str(error) or type(error).__name__
+        message = (
+            reason if isinstance(error, OutputError) else f"cannot write {self.path}: {reason}"
+        )
+        warnings.warn(f"{message}; {compared} is compared instead", stacklevel=stacklevel + 1)
+
     def _kept(self, file: HnswFile) -> bool:
         """Return whether the file may lag behind the store as it does."""
         return self._within(file, exact=False) or self._within(file, exact=True)
@@ -171,6 +216,8 @@ class HnswSearch:
                 lambda newest: self._store.blocks(self._store.numbers(after=newest)),
                 store=facts.identity,
                 dim=facts.dim,
+                # In the background searches have the other processors.
+                threads=1 if self._background else len(os.sched_getaffinity(0)),
                 extend=extend,
                 progress=progress,
             )

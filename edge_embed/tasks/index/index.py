@@ -46,12 +46,17 @@ class Index:
     'red'
     """
 
-    def __init__(self, path: str | Path, *, model: str | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, model: str | None = None, background: bool = False
+    ) -> None:
         """Open an index.
 
         Args:
             path: Its file.
             model: The fingerprint of the model that will make vectors; None does not check it.
+            background: For servers: where the HNSW file is missing or lacks too much, a thread
+                writes it, and searches compare every entry meanwhile. Else a search that needs the
+                file writes it first, which takes minutes for a million entries.
 
         Raises:
             InputError: there is no such index, it is damaged, or it is of another model.
@@ -64,7 +69,7 @@ class Index:
                 self._store.close()
                 raise
         path = self._store.path.with_name(f"{self._store.path.name}.neighbours")
-        self._hnsw = HnswSearch(self._store, path)
+        self._hnsw = HnswSearch(self._store, path, background=background)
         self._held = HeldVectors(self._store)
 
     @classmethod
@@ -183,7 +188,7 @@ class Index:
         """Return the ``k`` best entries of each query, best first.
 
         Up to 20,000 entries (of those that fit ``where``) all are compared; beyond that, only the
-        candidates that the HNSW file proposes.
+        candidates that the HNSW file proposes, or all while another thread writes that file.
 
         Args:
             vectors: Float (queries, dim).
