@@ -9,7 +9,6 @@ import numpy as np
 
 from edge_embed.cli.demo import demo_texts
 
-
 LEAST = 0.98  # of vectors of one text on two machines
 
 

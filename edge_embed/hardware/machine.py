@@ -64,8 +64,9 @@ def int8_is_exact() -> bool:
 def several_streams_are_right() -> bool:
     """Return whether the engine may compute several batches in parallel: not on x86 without AVX2.
 
-    There OpenVINO 2026.4 gives vectors that have nothing to do with the texts as soon as a model has
-    more than one stream. An x86 whose system does not name its instruction sets counts as having AVX2.
+    There the vectors of OpenVINO 2026.4 have nothing to do with the texts as soon as a model has
+    more than one stream. An x86 whose system does not name its instruction sets counts as having
+    AVX2.
     """
     flags = _flags()
     return platform.machine().lower() not in _X86 or not flags or "avx2" in flags

@@ -43,8 +43,8 @@ def choose_streams(runtime: RuntimeConfig) -> Streams:
     if not several_streams_are_right():
         if runtime.streams is not None and runtime.streams > 1:
             raise InputError(
-                f"{runtime.streams} streams on a processor without AVX2: the engine would give wrong "
-                "vectors; take 1, or leave out the number"
+                f"{runtime.streams} streams on a processor without AVX2: the engine would give "
+                "wrong vectors; take 1, or leave out the number"
             )
         return Streams(1, runtime.hint or "latency", "one, as this processor has no AVX2")
     if runtime.streams is not None:
