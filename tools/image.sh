@@ -64,6 +64,20 @@ tools/image_requests.py "$work/socket/http" a-secret-key
 podman top "$name" user pid nlwp 2> /dev/null || true
 grep -E 'VmHWM|Uid' "/proc/$(podman inspect "$name" --format '{{.State.Pid}}')/status"
 
+step "the largest requests, eight at once, in 512 MB: refused, not killed"
+tools/image_requests.py "$work/socket/http" a-secret-key large
+podman inspect "$name" --format '{{.State.Status}}, killed for memory: {{.State.OOMKilled}}' |
+    tee "$work/state"
+grep -q 'running, killed for memory: false' "$work/state"
+
+step "kill -9, five times"
+for _ in 1 2 3 4 5; do
+    podman kill -s KILL "$name" > /dev/null
+    podman wait "$name" > /dev/null
+    podman start "$name" > /dev/null 2>&1
+    tools/image_requests.py "$work/socket/http" a-secret-key again
+done
+
 step "SIGTERM while a request is at work"
 started=$SECONDS
 tools/image_requests.py "$work/socket/http" a-secret-key podman stop -t 40 "$name" 2> /dev/null

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What tools/image.sh asks of the server in its container, over a socket file.
 
-tools/image_requests.py SOCKET KEY [COMMAND…]
+tools/image_requests.py SOCKET KEY [large | again | COMMAND…]
 
-With a command, it is run while a request is at work, which must be answered all the same.
+"large" sends the largest requests that the limits take, eight at once, each of which must be
+answered or refused; "again" asks once. A command is run while a request is at work, which must be
+answered all the same.
 """
 
 import json
@@ -22,6 +24,27 @@ def main() -> None:
     def embed(texts: list[str], key: str | None = key) -> tuple[int, bytes]:
         return ask(path, "/v1/embeddings", {"model": "default", "input": texts}, key)
 
+    if sys.argv[3:] == ["large"]:
+        words = "one two three four five six seven eight nine ten " * 80
+        texts = [f"{number} {words}" for number in range(2048)]  # nearly 8 MiB
+
+        def send(_: int) -> int:
+            try:
+                return embed(texts)[0]
+            except OSError:  # refused before all was sent, and closed
+                return 503
+
+        with ThreadPoolExecutor(8) as threads:
+            found = sorted(threads.map(send, range(8)))
+        print(f"eight requests of 8 MiB at once: {found}")
+        if not {200, 408, 413, 429, 503}.issuperset(found):
+            raise SystemExit("one was neither answered nor refused")
+        expect("afterwards", embed(["one"])[0], 200)
+        return
+    if sys.argv[3:] == ["again"]:
+        print(f"ready after {wait_until_ready(path, key):.1f} s")
+        expect("a request", embed(["one"])[0], 200)
+        return
     if command := sys.argv[3:]:
         with ThreadPoolExecutor(1) as thread:
             answer = thread.submit(embed, [f"a text of a few words, {n}" for n in range(300)])
