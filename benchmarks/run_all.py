@@ -58,6 +58,7 @@ BENCHMARKS = [
     Benchmark("int8_peak", f"benchmarks.speed.int8_peak {_SPEED}", 2),
     Benchmark("inference_precision", f"benchmarks.speed.inference_precision {_SPEED}", 4),
     Benchmark("scaling", f"benchmarks.speed.scaling {_SPEED}", 3),
+    Benchmark("packed_rows", "benchmarks.speed.packed_rows -i {texts} --json {out}", 10),
     Benchmark("bench", "edge_embed bench -m {model} -i {texts} --json {out}", 3),
     Benchmark("conversion", "benchmarks.speed.conversion {source} --json {out}", 6),
     Benchmark("doctor", "edge_embed doctor -m {model} --json", 1),

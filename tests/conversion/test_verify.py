@@ -41,10 +41,10 @@ def test_one_word_repeated_is_judged_where_nothing_is_rounded(
     tiny_model: Path, floor: float, status: str
 ) -> None:
     embedder = Embedder(tiny_model, variant="fp32", cache=False)
-    samples = [Sample("an ordinary text", "one"), Sample(REPEATED_KIND, "two " * 9)]
+    samples = (Sample("an ordinary text", "one"), Sample(REPEATED_KIND, "two " * 9))
     vectors = embedder.encode([sample.text for sample in samples])
     far = np.asarray([vectors[0], -vectors[1]])
-    truth = Truth(samples, far, np.zeros(2, dtype=bool))
+    truth = Truth(samples, far, (False, False))
     assert _check_texts("int8", embedder, truth, floor=floor, by="it").status == status
 
 

@@ -117,11 +117,12 @@ def test_a_folder_that_its_owner_has_just_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "work"
-    removed = []
+    removed: list[Path] = []
 
     def open_later(*arguments: Any, **options: Any) -> int:
         if not removed:
-            removed.append(folder.rmdir())
+            folder.rmdir()
+            removed.append(folder)
         return there(*arguments, **options)
 
     there = os.open
@@ -135,7 +136,7 @@ def test_a_folder_that_its_owner_has_just_removed_is_made_again(
 def test_a_folder_that_goes_between_two_looks_is_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = []
+    tried: list[Path] = []
 
     def mkdir(self: Path, **options: Any) -> None:
         tried.append(self)
