@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from memory_group import join_command, memory_group
 from socket_client import ask, wait_until_ready
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -141,33 +142,31 @@ def clock(folder: Path, model: list[str]) -> None:
 
 def memory(folder: Path, model: list[str]) -> None:
     """Send the largest requests that the limits take, eight at a time, with 512 MB of memory."""
-    group = memory_group()
-    try:
-        with serving(folder, model, group=group) as server:
-            words = "one two three four five six seven eight nine ten " * 80
-            texts = [f"{number} {words}" for number in range(2048)]
-            expect(8_000_000 < sum(map(len, texts)) < 8 << 20, "nearly 8 MiB of texts")
+    with (
+        memory_group("edge-embed-hardships", MEMORY_BYTES) as group,
+        serving(folder, model, group=group) as server,
+    ):
+        words = "one two three four five six seven eight nine ten " * 80
+        texts = [f"{number} {words}" for number in range(2048)]
+        expect(8_000_000 < sum(map(len, texts)) < 8 << 20, "nearly 8 MiB of texts")
 
-            def send(_: int) -> int | str:
-                try:
-                    return ask(server.socket, "/v1/embeddings", {"input": texts})[0]
-                except OSError as error:  # refused before all was sent, and closed
-                    return type(error).__name__
+        def send(_: int) -> int | str:
+            try:
+                return ask(server.socket, "/v1/embeddings", {"input": texts})[0]
+            except OSError as error:  # refused before all was sent, and closed
+                return type(error).__name__
 
-            with ThreadPoolExecutor(8) as threads:
-                found = sorted(map(str, threads.map(send, range(8))))
-            print(f"eight requests of 8 MiB at once: {found}", flush=True)
-            expect(server.process.poll() is None, "the server was not killed")
-            server.check("afterwards", index=False)
-            refused = {"200", "408", "413", "429", "503", "BrokenPipeError", "ConnectionResetError"}
-            expect(set(found) <= refused, "each answered or refused")
-            for name in ("memory.max_usage_in_bytes", "memory.peak"):
-                if (group / name).exists():
-                    most = int((group / name).read_text()) / 1e6
-                    print(f"at most {most:.0f} MB with what it reads from the disk")
-    finally:
-        time.sleep(1)  # the kernel needs a moment to see that its process is gone
-        group.rmdir()
+        with ThreadPoolExecutor(8) as threads:
+            found = sorted(map(str, threads.map(send, range(8))))
+        print(f"eight requests of 8 MiB at once: {found}", flush=True)
+        expect(server.process.poll() is None, "the server was not killed")
+        server.check("afterwards", index=False)
+        refused = {"200", "408", "413", "429", "503", "BrokenPipeError", "ConnectionResetError"}
+        expect(set(found) <= refused, "each answered or refused")
+        for name in ("memory.max_usage_in_bytes", "memory.peak"):
+            if (group / name).exists():
+                most = int((group / name).read_text()) / 1e6
+                print(f"at most {most:.0f} MB with what it reads from the disk")
 
 
 @contextmanager
@@ -182,7 +181,7 @@ def serving(
     socket = folder / "http"
     command = [sys.executable, "-m", "edge_embed", "serve", *options, "--unix-socket", str(socket)]
     if group is not None:
-        command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *command]
+        command = join_command(group, command)
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
         wait_until_ready(str(socket), seconds=600)
@@ -192,17 +191,6 @@ def serving(
     finally:
         process.kill()
         process.wait()
-
-
-def memory_group() -> Path:
-    """Make a cgroup with the memory limit, of either version."""
-    root = Path("/sys/fs/cgroup")
-    one = (root / "memory").is_dir()
-    group = (root / "memory" if one else root) / "edge-embed-hardships"
-    group.mkdir(exist_ok=True)
-    limit = "memory.limit_in_bytes" if one else "memory.max"
-    (group / limit).write_text(str(MEMORY_BYTES))
-    return group
 
 
 def new_index(folder: Path, model: list[str]) -> Path:

@@ -109,11 +109,11 @@ def free_memory_mb(root: Path = Path("/")) -> int | None:
 
 
 def memory_mb(process: int | str = "self") -> dict[str, float]:
-    """Return a process's ``resident`` memory and its ``peak`` so far, in MiB.
+    """Return a process's ``resident`` memory, its ``peak`` so far and ``anonymous`` part, in MiB.
 
-    Empty if not on Linux, or if the process has ended.
+    Pages of files are no part of the last. Empty if not on Linux, or if the process has ended.
     """
-    names = {"VmRSS": "resident", "VmHWM": "peak"}
+    names = {"VmRSS": "resident", "VmHWM": "peak", "RssAnon": "anonymous"}
     found = {}
     for line in _lines(f"/proc/{process}/status"):
         name, _, value = line.partition(":")

@@ -23,11 +23,11 @@ class Limits:
     """The most texts of a request."""
     queue_tokens: int = 131_072
     """The most tokens in the queue of a model."""
-    held_bytes: int = 64 << 20
+    held_bytes: int = 32 << 20
     """The most bytes of all request bodies in memory."""
     answer_bytes: int = 64 << 20
     """The largest answer in bytes, as estimated before it is computed."""
-    held_answer_bytes: int = 128 << 20
+    held_answer_bytes: int = 64 << 20
     """The most bytes of all large answers that are computed or sent, as estimated before."""
     results: int = 10_000
     """The most hits of a search: its queries times k."""

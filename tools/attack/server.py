@@ -1,14 +1,17 @@
 """A server in a process of its own, which is killed when it takes more memory than it may."""
 
+import os
 import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from edge_embed.hardware.machine import memory_mb
+from tools.memory_group import join_command, memory_group
 
 __all__ = ["Server"]
 
@@ -19,9 +22,11 @@ _WATCH_SECONDS = 0.2
 class Server:
     """``edge-embed serve``; a context that stops it, and says in ``problems`` what went wrong.
 
-    Its resident memory is watched, and its peak is the kernel's own count (VmHWM), which no moment
-    between two looks escapes. This is stricter than the ``MemoryMax=`` of a systemd unit: pages of
-    files count too, though the kernel could drop them.
+    It runs in a memory cgroup with the limit, as under a systemd unit's ``MemoryMax=``: the kernel
+    drops pages of files as the limit comes near, and kills the server beyond. Where no cgroup can
+    be made, which takes root, it is killed once its resident memory has been above the limit, by
+    the kernel's own count (VmHWM), which no moment between two looks escapes. That is stricter:
+    pages of files count.
     """
 
     def __init__(
@@ -34,7 +39,17 @@ class Server:
         self.peak = 0.0
         """Most memory in MiB."""
         self._started = time.monotonic()
+        self.anonymous = 0.0
+        """Most memory in MiB that is no page of a file, of some looks a second."""
         command = [sys.executable, "-m", "edge_embed", "serve", "--port", "0", *arguments]
+        self._group = ExitStack()
+        self.in_group = False
+        with suppress(OSError):
+            limit = int(most_mb * (1 << 20))
+            group = self._group.enter_context(
+                memory_group(f"edge-embed-attack-{os.getpid()}", limit)
+            )
+            command, self.in_group = join_command(group, command), True
         with log.open("wb") as stream:
             self.process = subprocess.Popen(command, stderr=stream)
         self._watch = threading.Thread(target=self._watch_memory, daemon=True)
@@ -66,6 +81,7 @@ class Server:
             self.process.kill()
             self.process.wait()
         self._watch.join()
+        self._group.close()
         if count := self.log().count("Traceback"):
             self.problems.append(f"{count} tracebacks in the log")
 
@@ -82,7 +98,8 @@ class Server:
         while sizes := memory_mb(self.process.pid):  # none is left when it has ended
             self.memory.append((time.monotonic() - self._started, sizes["resident"]))
             self.peak = sizes["peak"]
-            if self.peak > self._most:
+            self.anonymous = max(self.anonymous, sizes["anonymous"])
+            if self.peak > self._most and not self.in_group:
                 self.problems.append(f"killed: {self.peak:.0f} MiB are over {self._most:.0f}")
                 self.process.kill()
                 return

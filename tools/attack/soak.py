@@ -77,7 +77,7 @@ def soak(
         folder: An empty folder.
         seconds: How long.
         seed: Of the random numbers.
-        most_mb: Most resident memory of the server, in MiB; it is killed beyond.
+        most_mb: Most memory of the server, in MiB; it is killed beyond.
         start_seconds: How long its start may take.
         other_models: Serve two more models that do not fit into ``--model-memory`` together.
 
@@ -127,6 +127,8 @@ def soak(
             "settled": round(early, 1),
             "end": round(late, 1),
             "peak": round(server.peak, 1),
+            "peak_without_files": round(server.anonymous, 1),
+            "limited_by": "memory cgroup" if server.in_group else "resident memory",
         },
         "load": counts.loads,
         "fell": outcome.fell,
