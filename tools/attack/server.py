@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from statistics import median
 
 from edge_embed.hardware.machine import memory_mb
 from tools.memory_group import join_command, memory_group
@@ -89,10 +90,9 @@ class Server:
         """Return what it has said."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def memory_about(self, seconds: float) -> float:
-        """Return the median of the memory in the minute before a time, in MiB."""
-        about = sorted(size for at, size in self.memory if seconds - 60 <= at <= seconds)
-        return about[len(about) // 2] if about else float("nan")
+    def memory_between(self, first: float, last: float) -> float:
+        """Return the median of the memory between two times, in seconds from the start, in MiB."""
+        return median([size for at, size in self.memory if first <= at <= last] or [float("nan")])
 
     def _watch_memory(self) -> None:
         while sizes := memory_mb(self.process.pid):  # none is left when it has ended

@@ -30,7 +30,8 @@ __all__ = ["soak"]
 _DEADLINE = Limits().request_seconds
 _HOSTILE_CLIENTS = 3
 _ORDINARY_CLIENTS = 2
-# Memory is settled after so long, or after a third of a shorter run, and may grow by so much more.
+# Memory is settled after so long, or after a third of a shorter run, and may grow by so much more:
+# the median of the same time around then and at the end, since requests at work move it by the second.
 _SETTLED_SECONDS = 600.0
 _GROWTH = 1.05
 _ENTRIES = 3000
@@ -102,7 +103,11 @@ def soak(
         _run_clients(server, others, counts, seconds, seed)
     settled = min(_SETTLED_SECONDS, seconds / 3)
     p50, p99 = (_quantile(counts.seconds, share) for share in (0.5, 0.99))
-    early, late = server.memory_about(settled), server.memory_about(seconds)
+    early = server.memory_between(settled / 2, settled * 1.5)
+    late = server.memory_between(seconds - settled, seconds)
+    minutes = [
+        round(server.memory_between(start, start + 60)) for start in range(0, int(seconds) - 59, 60)
+    ]
     outcome.tried = sum(counts.hostile.values())
     outcome.refused = outcome.tried - counts.statuses[200]
     outcome.fell += [*counts.fell, *server.problems]
@@ -126,6 +131,7 @@ def soak(
             "settled_after_s": settled,
             "settled": round(early, 1),
             "end": round(late, 1),
+            "of_each_minute": minutes,
             "peak": round(server.peak, 1),
             "peak_without_files": round(server.anonymous, 1),
             "limited_by": "memory cgroup" if server.in_group else "resident memory",
