@@ -31,7 +31,7 @@ _DEADLINE = Limits().request_seconds
 _HOSTILE_CLIENTS = 3
 _ORDINARY_CLIENTS = 2
 # Memory is settled after so long, or after a third of a shorter run, and may grow by so much more:
-# the median of the same time around then and at the end, since requests at work move it by the second.
+# medians of ten minutes about then and at the end, since requests at work move it by the second.
 _SETTLED_SECONDS = 600.0
 _GROWTH = 1.05
 _ENTRIES = 3000
