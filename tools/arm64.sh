@@ -6,7 +6,9 @@
 # Needs root, debootstrap, qemu-user-static registered with the kernel (binfmt_misc), and edge-embed
 # installed for PYTHON, whose vectors of this machine are compared. Packages and wheels are unpacked
 # by this machine; what runs emulated is edge-embed. CPUS are those of 'qemu-aarch64 -cpu help'.
-# Speed and memory cannot be judged under emulation.
+# Where SOURCE names a model folder with an OpenVINO graph of float weights ('edge-embed convert
+# --precision fp32' makes one), it is converted, without torch. Speed and memory cannot be judged
+# under emulation.
 set -euo pipefail
 
 # In namespaces of its own, so that at its end, however that comes, nothing stays mounted or running.
@@ -34,7 +36,7 @@ step "the package and its wheels for arm64"
 platforms=(--platform=manylinux2014_aarch64)
 for glibc in 17 26 27 28 31 34 35; do platforms+=("--platform=manylinux_2_${glibc}_aarch64"); done
 "$python" -m pip download -qq -d "$folder/wheels" --python-version 3.11 --only-binary=:all: \
-    "${platforms[@]}" "$(echo "$folder"/wheels/edge_embed-*.whl)[server]"
+    "${platforms[@]}" "$(echo "$folder"/wheels/edge_embed-*.whl)[server]" ${SOURCE:+nncf safetensors}
 (cd "$folder/wheels" && ls ./*aarch64*)
 rm -rf "$root/opt/edge-embed"
 mkdir -p "$root/opt/edge-embed"
@@ -54,6 +56,15 @@ cp tests/golden.py "$root/opt/golden.py"
 for model in ${MODELS:-edge-embed-small edge-embed-tiny}; do
     inside max /opt/golden.py "$model"
 done
+
+if [ -n "${SOURCE:-}" ]; then
+    step "convert"
+    rm -rf "$root/opt/source" "$root/opt/converted"
+    cp -r "$SOURCE" "$root/opt/source"
+    inside max -m edge_embed convert /opt/source -o /opt/converted --precision w8
+    inside max -m edge_embed similarity -m /opt/converted "I forgot my password" \
+        "How do I reset my login?" "When do you open on Sundays?"
+fi
 
 step "serve, and a request"
 # The smaller model, as a server compiles some thirty shapes before it is ready.
