@@ -5,7 +5,7 @@
 #
 # Needs root, podman, buildah, debootstrap, and a Python 3.13 with pip as PYTHON, which fetches the
 # wheels; the image itself is built from them alone. RUN_OPTIONS is what 'podman run' needs
-# besides, as '--runtime runc --ulimit host'.
+# besides, as '--runtime crun --ulimit nofile=1024:1024'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
