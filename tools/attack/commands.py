@@ -109,17 +109,19 @@ def attack_command(
                 outcome.tried -= 1
                 break
             outcome.refused += statuses.count(1)
-            _judge(outcome, statuses, said)
-            if (found := _content(output)) != expected:  # what is left behind counts too
+            found = _content(output)
+            # A run that is killed once its output is there has done it.
+            _judge(outcome, statuses, said, done=outcome is killed and found == expected)
+            if found != expected:  # what is left behind counts too
                 other = sorted(dict(found.items() ^ expected.items()))
                 outcome.fell.append(f"{statuses}: another result than of one run: {other}")
     _empty(output, {})
     return [together, killed]
 
 
-def _judge(outcome: Outcome, statuses: Sequence[int], said: Sequence[Path]) -> None:
+def _judge(outcome: Outcome, statuses: Sequence[int], said: Sequence[Path], *, done: bool) -> None:
     """Look at exit statuses, and at what a run that was refused says."""
-    if 0 not in statuses:
+    if 0 not in statuses and not done:
         outcome.fell.append(f"{statuses}: no run has done it")
     for status, file in zip(statuses, said, strict=True):
         told = file.read_text(encoding="utf-8", errors="replace")

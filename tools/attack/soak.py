@@ -113,7 +113,8 @@ def soak(
     outcome.fell += [*counts.fell, *server.problems]
     if not p99 <= _DEADLINE:
         outcome.fell.append(f"ordinary requests took {p99:.1f} s at the 99th percentile")
-    if not late <= early * _GROWTH:
+    # Shorter runs end before memory has settled.
+    if seconds >= 3 * _SETTLED_SECONDS and not late <= early * _GROWTH:
         outcome.fell.append(f"memory went from {early:.0f} to {late:.0f} MiB")
     figures = {
         "seconds": seconds,
