@@ -113,7 +113,8 @@ class Endpoint:
                 return answer
             content = answer if isinstance(answer, bytes) else _encode(answer)
             return Response(content, media_type=self.media_type)
-        body = _decode(await caller.body(), self.body)
+        # Ollama's documentation calls it with curl -d, which says that JSON is a form.
+        body = _decode(await caller.body(any_type=self.protocol == "ollama"), self.body)
         with caller.in_time():
             answer = await self.handler(service, body, caller)
             with caller.stage("write"):

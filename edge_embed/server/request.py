@@ -149,8 +149,11 @@ class Caller:
         if count == 0:
             raise InputError("the request has no input: send at least one text")
 
-    async def body(self) -> bytes:
+    async def body(self, *, any_type: bool = False) -> bytes:
         """Return the whole body.
+
+        Args:
+            any_type: Take any content type, unless a page in a browser has sent it.
 
         Raises:
             StatusError: its content type is not JSON (415), it is compressed (400), too large (413)
@@ -160,7 +163,9 @@ class Caller:
         """
         headers, most = self._request.headers, self._limits.body_bytes
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
+        # Browsers send one of these with a page's request or both, other clients neither.
+        by_page = "origin" in headers or "sec-fetch-site" in headers
+        if kind != "application/json" and (by_page or not any_type):
             # This also prevents requests from other sites' pages, for which a browser would first
             # ask for permission (CORS).
             raise StatusError(415, "send JSON, with the header 'Content-Type: application/json'")

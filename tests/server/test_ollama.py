@@ -52,8 +52,10 @@ def ask(folder: Path) -> Iterator[Ask]:
     context = running(Service([source(folder, "mini")], aliases=aliases))
     http = loop.run_until_complete(context.__aenter__())
 
-    def call(method: str, path: str, body: object = None, status: int = 200) -> Any:
-        response = loop.run_until_complete(http.request(method, path, json=body))
+    def call(method: str, path: str, body: object = None, status: int = 200, **options: Any) -> Any:
+        if body is not None:
+            options["json"] = body
+        response = loop.run_until_complete(http.request(method, path, **options))
         assert response.status_code == status, response.text
         return response.json() if "json" in response.headers["content-type"] else response.text
 
@@ -64,6 +66,17 @@ def ask(folder: Path) -> Iterator[Ask]:
 
 def same(found: Any, expected: npt.NDArray[Any]) -> None:
     np.testing.assert_allclose(np.array(found, np.float32), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}])
+def test_any_content_type_but_not_of_a_page(ask: Ask, headers: dict[str, str]) -> None:
+    """As ``curl -d`` sends it; what a form in a page elsewhere sends looks alike but for these."""
+    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+    content = b'{"model": "mini", "input": "one"}'
+    answer = ask("POST", "/api/embed", None, 415 if headers else 200, content=content, headers=form)
+    assert ("embeddings" in answer) == (not headers)
+    for path in ("/embed", "/v1/embeddings"):
+        ask("POST", path, None, 415, content=content, headers=form)
 
 
 def test_embed(ask: Ask, model: Embedder) -> None:
