@@ -55,7 +55,7 @@ def commands_of_model(model: Path, folder: Path) -> list[Command]:
         Command("dedup", ("dedup", *use, "-o", "OUT/kept.jsonl", *report)),
         Command("embed", ("embed", *use, "-o", "OUT/vectors.npy")),
         Command("cluster", ("cluster", *use, "-o", "OUT/clusters.jsonl")),
-        Command("pairs", ("pairs", *use, "-o", "OUT/pairs.jsonl")),
+        Command("pairs", ("pairs", *use, "--by", "cosine", "-o", "OUT/pairs.jsonl")),
         Command("index create", ("index", "create", "OUT/a.index", "-m", str(model))),
         Command("index add", ("index", "add", "OUT/a.index", *use), {"a.index": empty}),
         Command("ranges", ("ranges", "-m", "OUT/m", "-i", str(texts)), {"m": model}),
