@@ -77,7 +77,7 @@ def main() -> None:
         "model": {"layers_of": "paraphrase-albert-small-v2", "dim": config.dim},
         "texts": len(texts),
         "tokens": {
-            "median": statistics.median(counts := count(texts).tolist()),
+            "median": statistics.median(counts),
             "max": max(counts),
         },
         "theirs_padded_to": padded["model_max_length"],

@@ -106,7 +106,8 @@ def soak(
     early = server.memory_between(settled / 2, settled * 1.5)
     late = server.memory_between(seconds - settled, seconds)
     minutes = [
-        round(server.memory_between(start, start + 60)) for start in range(0, int(seconds) - 59, 60)
+        round(server.memory_between(start, start + 60), 1)
+        for start in range(0, int(seconds) - 59, 60)
     ]
     outcome.tried = sum(counts.hostile.values())
     outcome.refused = outcome.tried - counts.statuses[200]
