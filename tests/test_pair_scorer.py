@@ -161,6 +161,39 @@ def test_wrong_inputs_are_named(bert: tuple[Path, Path], tiny_model: Path) -> No
         PairScorer(tiny_model)
 
 
+def test_the_output_counts_less_where_few_tokens_are_common(
+    tiny_pair_model: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pairs"
+    shutil.copytree(tiny_pair_model, folder)
+    plain = PairScorer(folder, cache=False)
+    share = {"encoder": str(tiny_model), "weight": 4.0, "intercept": -2.5}
+    share |= {"overlap": [0.2, 0.8], "least": 0.25}
+    (folder / "cosine.json").write_text(json.dumps(share))
+    judge = PairScorer(folder, cache=False)
+    pairs = [("red car", "red car"), ("red car", "red bus"), ("red car", "good night"), ("", "")]
+    overlaps = judge.tokenizer.pairs(pairs).overlaps
+    assert overlaps[[0, 3]].tolist() == [1, 1]  # two empty texts are alike
+    assert 0.2 < overlaps[1] < 0.8  # between the two bounds
+    assert overlaps[2] < 0.2
+    shares = np.array([1, 0.25 + 0.75 * (overlaps[1] - 0.2) / 0.6, 0.25, 1])
+    cosines = np.array([0.9, 0.5, -0.1, 1.0], np.float32)
+    outputs = plain.predict(pairs, activation="identity")
+    expected = outputs * shares + 4 * cosines - 2.5
+    scores = judge.predict(pairs, activation="identity", cosines=cosines)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def test_common_tokens_are_counted_of_any_tokenizer(tiny_pair_model: Path) -> None:
+    tokenizer = PairScorer(tiny_pair_model, cache=False).tokenizer
+    pairs = [("the red car", "the the car"), ("", "a car"), ("a car", "a car a car")]
+    found = tokenizer.pairs(pairs)
+    special = {*tokenizer.before, *tokenizer.after}
+    for (first, second), overlap in zip(pairs, found.overlaps, strict=True):
+        one, other = (set(ids.tolist()) - special for ids in tokenizer([first, second]).ids)
+        assert overlap == pytest.approx(len(one & other) / len(one | other))
+
+
 def test_a_folder_may_weigh_in_an_encoders_cosine(
     tiny_pair_model: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -44,7 +44,9 @@ def figures(labels: npt.NDArray[np.bool_], scores: Scores) -> dict[str, float]:
     }
 
 
-def measure(model: PairScorer, encoder: Embedder, file: Path) -> dict[str, object]:
+def measure(
+    model: PairScorer, reader: PairScorer, encoder: Embedder, file: Path
+) -> dict[str, object]:
     """Return the figures of a table, as a whole and by kind of pair."""
     pairs, labels, kinds = read(file)
     first, second = (
@@ -53,10 +55,8 @@ def measure(model: PairScorer, encoder: Embedder, file: Path) -> dict[str, objec
     )
     cosines = np.einsum("ij,ij->i", first, second)
     scored = model.predict(pairs, activation="identity", truncation="ignore", cosines=cosines)
-    whole, cosine = scored.astype(np.float64), cosines.astype(np.float64)
-    reading = whole
-    if model.cosine is not None:
-        reading = whole - model.cosine.share.added(cosines)[:, 0]
+    alone = reader.predict(pairs, activation="identity", truncation="ignore")
+    whole, reading, cosine = (x.astype(np.float64) for x in (scored, alone, cosines))
     systems = {"pair model": whole, "its reading alone": reading, "cosine": cosine}
     groups = {
         kind: np.array([kind == other for other in kinds]) for kind in sorted(set(kinds)) if kind
@@ -101,10 +101,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     model, encoder = PairScorer(options.model), Embedder(options.encoder)
+    reader = PairScorer(options.model)
+    reader.cosine = None  # its outputs alone
     if model.cosine is not None and not model.adds_cosine_of(model_fingerprint(encoder)):
         raise SystemExit(f"{options.model} adds the cosine of another encoder than --encoder")
     tables = sorted(options.dev.glob("*.tsv"))
-    results: dict[str, object] = {file.stem: measure(model, encoder, file) for file in tables}
+    results: dict[str, object] = {
+        file.stem: measure(model, reader, encoder, file) for file in tables
+    }
     texts = [text for file in tables for pair in read(file)[0] for text in pair]
     short = [text for text in texts if 8 <= len(text.split()) <= 14][:2000]
     results["speed"] = speed(model, short)

@@ -212,12 +212,15 @@ def _confirmed(
         names = references if pair.reference else unique
         return int(unique[pair.row]), int(names[pair.partner]), pair.reference
 
+    # Read once: the pair model is asked in rounds, each about other links of the same records.
+    linked, linked_references = outcome.result.linked_rows()
+    own = unique[linked].tolist()
+    texts = dict(zip(own, source.texts(own), strict=True))
+    others = [] if reference is None else references[linked_references].tolist()
+    known = {} if reference is None else dict(zip(others, reference.texts(others), strict=True))
+
     def agree(pairs: "list[Duplicate]") -> "npt.NDArray[np.bool_]":
         named = [rows(pair) for pair in pairs]
-        own = {row for row, _, _ in named} | {p for _, p, of_reference in named if not of_reference}
-        texts = dict(zip(sorted(own), source.texts(sorted(own)), strict=True))
-        others = sorted({p for _, p, of_reference in named if of_reference})
-        known = {} if reference is None else dict(zip(others, reference.texts(others), strict=True))
         both = [(texts[row], (known if is_ref else texts)[p]) for row, p, is_ref in named]
         cosines = np.array([pair.score for pair in pairs]) if known_cosines else None
         judged = judge.predict(

@@ -28,22 +28,41 @@ _ACTIVATIONS: Mapping[str, Activation] = {
 }
 
 
+Floats = npt.NDArray[np.floating[Any]]
+
+
 @dataclass(frozen=True)
 class CosineShare:
-    """An encoder's part in a pair's score: the logit is ``output + weight * cosine + intercept``.
+    """An encoder's part in a pair's score.
 
-    The cross-encoder is better at small changes of meaning, such as a negation; the cosine of two
-    embeddings is better on ordinary paraphrases.
+    The logit is ``share * output + weight * cosine + intercept``. The cross-encoder is better at
+    small changes of meaning, such as a negation; the cosine of two embeddings is better where the
+    texts say something in quite other words. So ``share`` follows from how many of their distinct
+    tokens both texts have: ``least`` up to the first of ``overlap``, 1 from the second on, and
+    linear between.
     """
 
     encoder: str
     """The encoder's name or folder; in the file, a folder is relative to the pair model's."""
     weight: float
     intercept: float
+    overlap: tuple[float, float] = (0.0, 1.0)
+    least: float = 1.0
 
-    def added(self, cosines: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-        """Return the numbers to add to the outputs for cosines (n,), float32 (n, 1)."""
-        return np.asarray(self.weight * cosines + self.intercept, np.float32)[:, None]
+    def combined(
+        self, outputs: Floats, cosines: Floats, overlaps: Floats
+    ) -> npt.NDArray[np.float32]:
+        """Return the logits, float32 (pairs, labels).
+
+        Args:
+            outputs: What the cross-encoder gives, float32 (pairs, labels).
+            cosines: The cosine of each pair, float (pairs,).
+            overlaps: The share of their distinct tokens that both texts have, float (pairs,).
+        """
+        low, high = self.overlap
+        shares = self.least + (1 - self.least) * np.clip((overlaps - low) / (high - low), 0, 1)
+        added = self.weight * cosines + self.intercept
+        return np.asarray(outputs * shares[:, None] + added[:, None], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +135,11 @@ def _cosine_share(folder: Path) -> CosineShare | None:
         return None
     try:
         share = typed(CosineShare, read_json(file), "it")
+        if not (0 <= share.overlap[0] < share.overlap[1] <= 1 and 0 <= share.least <= 1):
+            raise ModelFormatError(
+                f"{file} is damaged: its overlap {share.overlap} is no range within 0 and 1, or "
+                f"its least {share.least} no share; copy it again"
+            )
         beside = folder / share.encoder
         return replace(share, encoder=str(beside)) if beside.is_dir() else share
     except (ValueError, OSError):  # OSError: a name that no file can have

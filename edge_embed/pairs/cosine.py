@@ -81,15 +81,15 @@ class CosineEncoder:
                 self._embedder = self._load(self.config.folder)
             return self._embedder
 
-    def added(self, pairs: Sequence[Sequence[str]]) -> Floats:
-        """Return the number to add to the output of each pair, float32 (n, 1).
+    def cosines(self, pairs: Sequence[Sequence[str]]) -> Floats:
+        """Return the cosine of each pair, float32 (pairs,).
 
         Raises:
             InputError: an item is not a string.
         """
         texts = PairTexts.of(pairs)
         vectors = self.embedder.encode(texts.texts, normalize=True, truncation="ignore")
-        return self.share.added(texts.cosines(vectors))
+        return texts.cosines(vectors)
 
 
 @dataclass(frozen=True)

@@ -266,19 +266,20 @@ class PairScorer:
     ) -> tuple[Scores, npt.NDArray[np.int64]]:
         """Return the logits of every pair, (n, labels), and the indices of truncated pairs."""
         out = np.empty((len(pairs), self.config.dim), np.float32)
+        overlaps = np.empty(len(pairs), np.float32)
         cut: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
 
         def plan(part: slice) -> Iterator[Batch]:
             tokenized = self.tokenizer.pairs(pairs[part], start=part.start)
             cut.append(tokenized.truncated + part.start)
+            overlaps[part] = tokenized.overlaps
             yield from self.planner.plan(tokenized.pairs, side_by_side=self.engine.requests)
 
         shown = "pair" if progress else None
         run_in_chunks(self.engine, plan, out, batch_size=batch_size, progress=shown)
-        if cosines is not None and self.cosine is not None:
-            out += self.cosine.share.added(cosines)
-        elif pairs and self.cosine is not None:
-            out += self.cosine.added(pairs)
+        if self.cosine is not None and pairs:
+            cosines = self.cosine.cosines(pairs) if cosines is None else cosines
+            out = self.cosine.share.combined(out, cosines, overlaps)
         return out, np.concatenate(cut)
 
 

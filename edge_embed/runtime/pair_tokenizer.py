@@ -50,6 +50,8 @@ class TokenizedPairs:
     """Index of each pair's first token of type 1, shape (pairs,)."""
     full_lengths: npt.NDArray[np.int64]
     """Tokens of each pair before truncation, shape (pairs,)."""
+    overlaps: npt.NDArray[np.float32]
+    """Share of the distinct tokens of a pair that both its texts have, shape (pairs,)."""
 
     @property
     def truncated(self) -> npt.NDArray[np.int64]:
@@ -86,16 +88,18 @@ class PairTokenizer(Tokenizer):
         if short:
             prepared = [(short.get(a, a), short.get(b, b)) for a, b in prepared]
         full, second = np.empty(len(prepared), np.int64), np.empty(len(prepared), np.int64)
+        overlaps = np.empty(len(prepared), np.float32)
         ids: list[npt.NDArray[np.int64]] = []
         for number, encoding in enumerate(self._encode_pairs(prepared)):
             full[number] = len(encoding)
+            overlaps[number] = _overlap(encoding)
             kept, types = np.asarray(encoding.ids, np.int64), np.asarray(encoding.type_ids)
             if len(kept) > self.max_length:
                 places = self._longest_first(encoding)
                 kept, types = kept[places], types[places]
             ids.append(kept)
             second[number] = len(kept) - np.count_nonzero(types)
-        return TokenizedPairs(ids, second, full)
+        return TokenizedPairs(ids, second, full, overlaps)
 
     def _encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> Iterator[Any]:
         """Yield the tokenizer's encoding of each pair; only a group of pairs is held at a time."""
@@ -152,3 +156,12 @@ class PairTokenizer(Tokenizer):
             from_left = len(places) - kept[text] if self._side == "left" else 0
             stay[places[from_left : from_left + kept[text]]] = True
         return np.flatnonzero(stay)
+
+
+def _overlap(encoding: Any) -> float:  # noqa: ANN401 - the library's class has no types
+    texts: tuple[set[int], set[int]] = (set(), set())
+    for token, text in zip(encoding.ids, encoding.sequence_ids, strict=True):
+        if text is not None:  # as it is for special tokens
+            texts[text].add(token)
+    distinct = texts[0] | texts[1]
+    return len(texts[0] & texts[1]) / len(distinct) if distinct else 1.0

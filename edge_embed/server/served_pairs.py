@@ -122,7 +122,8 @@ class ServedPairs:
         with caller.stage("compute"):
             outputs = await caller.result(batcher.submit(tokenized.pairs))
         if self.scorer.cosine is not None and cosines is not None:
-            outputs = outputs + self.scorer.cosine.share.added(cosines)
+            share = self.scorer.cosine.share
+            outputs = share.combined(outputs, cosines, tokenized.overlaps)
         self._metrics.texts.labels(self.name).inc(len(pairs))
         self._metrics.truncated.labels(self.name).inc(len(tokenized.truncated))
         scores = activated(outputs, "identity" if raw else self.scorer.config.activation)

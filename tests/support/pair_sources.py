@@ -69,5 +69,6 @@ def with_cosine(pair_model: Path, encoder: Path, folder: Path) -> Path:
     """Copy a converted pair model to ``folder``, which then weighs in the cosine of an encoder."""
     shutil.copytree(pair_model, folder)
     share = {"encoder": str(encoder), "weight": 4.0, "intercept": -2.5}
+    share |= {"overlap": [0.2, 0.8], "least": 0.25}
     (folder / "cosine.json").write_text(json.dumps(share), encoding="utf-8")
     return folder

@@ -127,6 +127,12 @@ class DeduplicationResult:
             duplicates=tuple(pair for pair in result.duplicates if pair.row not in rows),
         )
 
+    def linked_rows(self) -> tuple[Indices, Indices]:
+        """Return the rows that have links, and the reference records that have, both ascending."""
+        ranks = np.unique(np.concatenate([self.links.left, self.links.right]))
+        known = ranks < self.references
+        return np.sort(self.order[ranks[~known] - self.references]), ranks[known]
+
     def confirm(
         self, agree: Callable[[list[Duplicate]], Flags]
     ) -> tuple["DeduplicationResult", tuple[Duplicate, ...]]:
