@@ -3,7 +3,7 @@
 #
 #   tools/image.sh [FOLDER]       keeps the Debian roots and the wheels in FOLDER (build/image)
 #
-# Needs root, podman, buildah, debootstrap, and a Python 3.13 with pip as PYTHON, which fetches the
+# Needs root, podman, buildah, debootstrap, libfaketime, and a Python 3.13 with pip as PYTHON, which fetches the
 # wheels; the image itself is built from them alone. RUN_OPTIONS is what 'podman run' needs
 # besides, as '--runtime crun --ulimit nofile=1024:1024'.
 set -euo pipefail
@@ -91,4 +91,15 @@ step "health check over TCP, as the image states it"
 podman run -d --name "$name" "${limits[@]}" "$image" > /dev/null 2>&1
 for _ in $(seq 30); do podman healthcheck run "$name" > /dev/null 2>&1 && break; sleep 0.5; done
 podman healthcheck run "$name" && echo healthy
+podman rm -f -t 0 "$name" > /dev/null 2>&1
+
+step "sixty rounds of kill -9 under load, in the image: server, clients and a writer of its index"
+inside=(-v "$PWD/tools:/tools:ro" --entrypoint /opt/edge-embed/bin/python3)
+podman run --rm --no-healthcheck "${limits[@]}" "${inside[@]}" "$image" \
+    /tools/survival.py --model /model --variant static | tail -n 3
+
+step "in the image: a full disk, a read-only one, a clock that jumps"
+podman run --rm --no-healthcheck "${options[@]}" --privileged --network none --user 0 "${inside[@]}" \
+    -v "$work/model:/model:ro" -v /usr/lib/x86_64-linux-gnu/faketime:/usr/lib/x86_64-linux-gnu/faketime:ro \
+    "$image" /tools/hardships.py disk clock --model /model
 step "done"

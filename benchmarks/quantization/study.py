@@ -66,7 +66,10 @@ def main() -> None:
     parser.add_argument("-m", "--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument(
+        "--converted", nargs="+", type=Path, metavar="DIR", default=[], help="folders as they are"
+    )
+    parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--retrieval", nargs="+", metavar="SET", default=[])
     parser.add_argument("--clustering", nargs="+", metavar="SET", default=[])
     parser.add_argument("--outliers", type=float)
@@ -121,6 +124,11 @@ class Study:
         self._fp32 = System("fp32", self._remembered(fp32), {})
         if "fp32" not in self._results:
             self._keep("fp32", {"what": "the source", **self._measure(fp32, "fp32")})
+        for converted in self._options.converted:
+            name = f"{converted.name} as it is"
+            if name not in self._results:
+                model = Embedder(converted, variant="int8", cache=False)
+                self._keep(name, {"what": "a converted folder", **self._measure(model, name)})
         for name in self._options.recipes:
             if name in self._results:
                 continue

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # tasks need numpy alone, but a command that fails early shou
 _THRESHOLD = 0.9
 _TARGET_THRESHOLD = 0.7
 # As removed records are lost, the pair model needs a higher score than for naming pairs.
-_SURE = 0.85
+_SURE = 0.9
 
 
 @click.command("dedup")
