@@ -175,13 +175,21 @@ def _piece_vectors(model: Transformer) -> Floats:
 
 
 def _principal_components(vectors: Floats) -> Floats:
-    """Return the principal components of centred vectors, (n, dim), by variance, largest first."""
-    centred = vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+    """Return the principal components of vectors, (n, dim), by variance, largest first.
+
+    The vectors are centred in place.
+    """
+    vectors -= vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    covariance = np.zeros((vectors.shape[1], vectors.shape[1]))
+    # In blocks, as all vectors in float64 would be most of the memory.
+    for start in range(0, len(vectors), _CHUNK):
+        block = vectors[start : start + _CHUNK].astype(np.float64)
+        covariance += block.T @ block
+    _, axes = np.linalg.eigh(covariance)
     axes = axes[:, ::-1][:, :_DIM]
     # The sign of an axis is arbitrary; fix it, so that the result is reproducible.
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    return np.asarray(centred @ axes.astype(np.float32), np.float32)
+    return np.asarray(vectors @ axes.astype(np.float32), np.float32)
 
 
 def _shares_in_english(tokenizer: Tokenizer, pieces: int) -> Floats:
