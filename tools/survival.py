@@ -23,8 +23,10 @@ from socket_client import ask, wait_until_ready
 # Longest that a server may take to be ready, and again to answer a search, in seconds.
 WAIT = 300.0
 
+# Slow enough that the index of sixty rounds fits into the memory of a small box.
 WRITER = """
 import sys
+import time
 import numpy as np
 from edge_embed.tasks import Index
 path, start = sys.argv[1], int(sys.argv[2])
@@ -33,6 +35,7 @@ with Index(path) as index:
     for number in range(start, start + 1_000_000):
         index.add([f"entry {number}"], random.normal(size=(1, index.facts.dim)), ids=[str(number)])
         print(number, flush=True)  # acknowledged
+        time.sleep(0.002)
 """
 
 
@@ -43,9 +46,9 @@ class Round:
         self._socket = str(folder / "http")
         self._index = str(folder / "a.index")
         command = [sys.executable, "-m", "edge_embed", "serve", *model, "--index", self._index]
-        self._server = subprocess.Popen(
-            [*command, "--unix-socket", self._socket], stderr=subprocess.DEVNULL
-        )
+        self._log = folder / "server.log"
+        with self._log.open("w") as log:
+            self._server = subprocess.Popen([*command, "--unix-socket", self._socket], stderr=log)
         # A file, as a pipe that nobody reads is full before the kill, and the writer waits.
         self._acknowledgements = folder / "acknowledged"
         with self._acknowledgements.open("w") as output:
@@ -63,7 +66,8 @@ class Round:
             status, content = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
             self.refused += status == 503
         if status != 200:
-            raise SystemExit(f"the first request after a start: {status} {content.decode()}")
+            log = self._log.read_text()
+            raise SystemExit(f"the first request after a start: {status} {content.decode()}\n{log}")
         self.answered += 1
         stop = threading.Event()
         clients = [threading.Thread(target=self._ask, args=(stop,)) for _ in range(3)]
