@@ -46,8 +46,8 @@ class Round:
         self._socket = str(folder / "http")
         self._index = str(folder / "a.index")
         command = [sys.executable, "-m", "edge_embed", "serve", *model, "--index", self._index]
-        self._log = folder / "server.log"
-        with self._log.open("w") as log:
+        self.log = folder / "server.log"
+        with self.log.open("w") as log:
             self._server = subprocess.Popen([*command, "--unix-socket", self._socket], stderr=log)
         # A file, as a pipe that nobody reads is full before the kill, and the writer waits.
         self._acknowledgements = folder / "acknowledged"
@@ -56,6 +56,7 @@ class Round:
                 [sys.executable, "-c", WRITER, self._index, str(start)], stdout=output
             )
         self.answered = self.failed = self.refused = 0
+        self.last_failure = ""
 
     def load(self, seconds: float) -> None:
         """Ask from three threads for some time, then kill both while the writer writes."""
@@ -66,7 +67,7 @@ class Round:
             status, content = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
             self.refused += status == 503
         if status != 200:
-            log = self._log.read_text()
+            log = self.log.read_text()
             raise SystemExit(f"the first request after a start: {status} {content.decode()}\n{log}")
         self.answered += 1
         stop = threading.Event()
@@ -92,13 +93,14 @@ class Round:
     def _ask(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                status, _ = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
-                good = status == 200
-            except OSError:
+                status, content = ask(self._socket, "/v1/search", {"query": "entry", "k": 3})
+                good, said = status == 200, f"{status} {content.decode()}"
+            except OSError as error:
                 good = stop.is_set() or self._server.poll() is not None
-                status = 0
+                status, said = 0, repr(error)
             self.answered += status == 200
             self.failed += not good
+            self.last_failure = self.last_failure if good else said
 
 
 def main() -> None:
@@ -132,7 +134,8 @@ def main() -> None:
                 flush=True,
             )
             if lost or one.failed:
-                raise SystemExit(f"lost {sorted(lost)[:5]}, failed {one.failed}")
+                said = f"{one.last_failure}\n{one.log.read_text()}"
+                raise SystemExit(f"lost {sorted(lost)[:5]}, failed {one.failed}: {said}")
     rounds = f"{options.rounds} rounds: {answered} answers, {len(kept)} texts kept"
     print(f"{rounds}, ready after {slowest:.1f} s at most")
 

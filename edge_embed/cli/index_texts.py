@@ -1,10 +1,12 @@
 """Shared by the commands that add to an index: splitting into passages, and the HNSW file."""
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_embed.cli.terminal import counting, echo
 from edge_embed.embedder import Embedder
+from edge_embed.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from edge_embed.tasks import Index
@@ -30,6 +32,9 @@ def say_split(split: int, texts: int, passages: int, model: Embedder, what: str 
 
 
 def refresh_neighbours(store: "Index") -> None:
-    """Bring the HNSW file up to date, with a progress bar."""
-    with counting(len(store), "neighbours") as progress:
-        store.refresh(progress=progress)
+    """Bring the HNSW file up to date, with a progress bar; say so if it needs another package."""
+    try:
+        with counting(len(store), "neighbours") as progress:
+            store.refresh(progress=progress)
+    except MissingExtraError as error:
+        warnings.warn(f"{error}; searches compare every text", stacklevel=2)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -284,9 +285,14 @@ def test_a_missing_library_is_named(
 ) -> None:
     index.add(texts(100), vectors(100))
     monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.warns(UserWarning, match=r"\[index\]'; every entry is compared instead"):
+        nearest = index.search(vectors(1))
+    assert found(nearest) == found(index.search(vectors(1), exact=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is said once
+        assert found(index.search(vectors(1))) == found(nearest)
     with pytest.raises(MissingExtraError, match=r"pip install 'edge-embed\[index\]'"):
-        index.search(vectors(1))
-    assert len(index.search(vectors(1), exact=True)[0]) == 10
+        index.refresh()
 
 
 def test_edges(index: Index) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_embed.errors import OutputError
+from edge_embed.errors import MissingExtraError, OutputError
 from edge_embed.files.fork_lock import ForkLock
 from edge_embed.tasks.index.held_vectors import HeldVectors
 from edge_embed.tasks.index.hnsw_file import HnswFile, require_usearch
@@ -56,6 +56,8 @@ class HnswSearch:
         self._writing, self._starting = ForkLock(), ForkLock()
         self._writer: threading.Thread | None = None
         self._closed = False
+        self.without_usearch = False
+        """Whether a search has found that usearch is not installed."""
         self._retry_at = 0.0
 
     def close(self) -> None:
@@ -68,9 +70,18 @@ class HnswSearch:
     def ready(self) -> HnswFile | None:
         """Return the HNSW file, written anew or extended if need be.
 
-        None if there is none and it cannot be written, and a warning says why. While another thread
-        or process writes it, and for a time after that has failed, it is returned as it is.
+        None if there is none and it cannot be written or usearch is not installed, and a warning
+        says why. While another thread or process writes it, and for a time after that has failed,
+        it is returned as it is.
         """
+        if self.without_usearch:
+            return None
+        try:
+            require_usearch()
+        except MissingExtraError as error:
+            self.without_usearch = True
+            warnings.warn(f"{error}; every entry is compared instead", stacklevel=4)
+            return None
         if self._opened is None and self._writing.held:
             return None
         file = self._current()
