@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from edge_embed.cli import main
 from edge_embed.encoding import TruncationWarning
 from edge_embed.errors import EdgeEmbedError, InputError, OutputError
 from edge_embed.tasks import Index
+from edge_embed.tasks.index import index as index_module
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:
@@ -63,6 +65,21 @@ def test_a_day_of_an_index(index: Path) -> None:
     facts = json.loads(run("index", "info", index, "--json").stdout)
     assert (facts["entries"], facts["dim"], facts["dtype"]) == (3, 32, "float32")
     assert "entries          3" in run("index", "info", index).stdout
+
+
+def test_a_large_index_without_usearch_is_filled_and_searched(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "_EXACT", 2)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.warns(UserWarning, match=r"edge-embed\[index\]'; searches compare every text"):
+        result = run("index", "add", index, "-i", "-", stdin="Opening times\n")
+    assert result.exit_code == 0, result.output
+    for held in (100, 1):  # the vectors in memory, and read from the file
+        monkeypatch.setattr(index_module, "_HELD", held)
+        with pytest.warns(UserWarning, match="every entry is compared instead"):
+            result = run("search", index, "opening hours", "-k", 1, "--dense")
+        assert result.stdout.split(maxsplit=1)[1] == "Opening hours\n"
 
 
 def test_words_count_unless_they_are_not_to(index: Path) -> None:
