@@ -11,8 +11,8 @@ sets in it to be measured as well, such as scifact and banking77: a recipe that 
 may lose neighbours. --outliers first makes the model hard to quantize: eight value channels of each
 attention are multiplied by FACTOR and divided again where they are read, which changes ranges but
 not the function. The processor's instructions can be limited with ONEDNN_MAX_CPU_ISA. Results are
-kept after every recipe; recipes that FILE.json holds already are not run again, but timed anew. A
-table is written beside it as FILE.md.
+kept after every recipe; recipes that FILE.json holds already are not run again, but timed anew; of
+FP32 and of converted folders what it lacks is measured. A table is written beside it as FILE.md.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--retrieval", nargs="+", metavar="SET", default=[])
     parser.add_argument("--clustering", nargs="+", metavar="SET", default=[])
+    parser.add_argument("--clusterings", type=int, default=60, help="of each set")
     parser.add_argument("--outliers", type=float)
     parser.add_argument("--limit", type=int, help="pairs of each set")
     parser.add_argument("--resamples", type=int, default=500)
@@ -104,7 +106,10 @@ class Study:
             ),
             "clustering": (
                 "v_measure",
-                [ClusterSet.read(options.data / path) for path in options.clustering],
+                [
+                    replace(ClusterSet.read(options.data / path), clusterings=options.clusterings)
+                    for path in options.clustering
+                ],
             ),
         }
         self._memo: dict[int, Vectors] = {}
@@ -122,11 +127,11 @@ class Study:
         fp32 = Embedder(reference, variant="fp32", cache=False)
         self._fp32_model = fp32
         self._fp32 = System("fp32", self._remembered(fp32), {})
-        if "fp32" not in self._results:
+        if self._lacks("fp32"):
             self._keep("fp32", {"what": "the source", **self._measure(fp32, "fp32")})
         for converted in self._options.converted:
             name = f"{converted.name} as it is"
-            if name not in self._results:
+            if self._lacks(name):
                 model = Embedder(converted, variant="int8", cache=False)
                 self._keep(name, {"what": "a converted folder", **self._measure(model, name)})
         for name in self._options.recipes:
@@ -150,13 +155,20 @@ class Study:
         if name != "fp32":
             system = embedder_system(model, name=name)
             systems.append(System(name, system.embed, {}))
-        found = {"quality": self._kept(systems, self._sets, "spearman")}
+        found = {task: self._results.get(name, {}).get(task) for task in ("quality", *self._others)}
+        found["quality"] = found["quality"] or self._kept(systems, self._sets, "spearman")
         for task, (metric, sets) in self._others.items():
-            if sets:
+            if sets and not found[task]:
                 found[task] = self._kept(systems, sets, metric)
         xml = model.config.variant_file(model.variant)[1]
         megabytes = round(xml.with_suffix(".bin").stat().st_size / 1e6, 2)
-        return {"megabytes": megabytes, **found}
+        return {"megabytes": megabytes} | {task: there for task, there in found.items() if there}
+
+    def _lacks(self, name: str) -> bool:
+        """Return whether something was not measured yet."""
+        there = self._results.get(name, {})
+        wanted = ["quality", *(task for task, (_, sets) in self._others.items() if sets)]
+        return any(task not in there for task in wanted)
 
     def _kept(
         self, systems: Sequence[System], sets: Sequence[Dataset], metric: str

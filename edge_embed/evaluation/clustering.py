@@ -34,6 +34,8 @@ class ClusterSet:
     texts: Sequence[str]
     labels: npt.NDArray[np.int64]
     """The number of each text's label, from 0: int64 (texts,)."""
+    clusterings: int = _CLUSTERINGS
+    """How many resamples are clustered; of few labels, ten leave chance a point or two."""
 
     @classmethod
     def read(cls, path: str | Path) -> "ClusterSet":
@@ -77,7 +79,7 @@ class ClusterSet:
         unit = unit_length(vectors["text"])
         rng = np.random.default_rng(0)
         values = []
-        for seed in range(_CLUSTERINGS):
+        for seed in range(self.clusterings):
             drawn = rng.integers(0, self.rows, min(self.rows, _DRAWN))
             clusters = len(np.unique(self.labels[drawn]))
             k_means = MiniBatchKMeans(clusters, batch_size=_BATCH, n_init="auto", random_state=seed)
@@ -85,4 +87,4 @@ class ClusterSet:
             values.append(v_measure_score(self.labels[drawn], found))
         metrics = {"v_measure": mean(np.asarray(values))}
         details = {"clusters": int(self.labels.max()) + 1, "clusterings": values}
-        return Measured(_CLUSTERINGS, metrics, details)
+        return Measured(self.clusterings, metrics, details)
