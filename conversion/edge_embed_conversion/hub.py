@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from edge_embed.errors import ModelNotFoundError
+from edge_embed.errors import EdgeEmbedError, ModelNotFoundError
 from edge_embed_conversion.console import say, telemetry_off
 
 __all__ = ["download"]
@@ -76,6 +76,14 @@ def download(
         return _cached(repository, revision, reason="HF_HUB_OFFLINE is set")
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         return _cached(repository, revision, reason=_first_line(error))
+    except EdgeEmbedError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # As huggingface_hub ends where a mirror does not answer as the hub does.
+        raise ModelNotFoundError(
+            f"{repository} is no folder and no installed package, and {constants.ENDPOINT} does "
+            "not answer as a hub: check HF_ENDPOINT"
+        ) from error
     return Path(folder), commit
 
 

@@ -106,7 +106,7 @@ def resolve_model(model: str | Path | None, *, revision: str | None = None) -> P
 
 def _from_hub(repository: str, revision: str | None) -> Path:
     # Imported here: most runs do not need it, and it is the slowest import of all.
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
         HFValidationError,
@@ -150,6 +150,12 @@ def _from_hub(repository: str, revision: str | None) -> Path:
         raise ModelNotFoundError(
             f"no folder {repository!r} here, and the hub cannot be reached for it: convert it on a "
             f"machine with network ('edge-embed convert {repository} -o DIR') and copy the folder"
+        ) from error
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # As huggingface_hub ends where a mirror does not answer as the hub does.
+        raise ModelNotFoundError(
+            f"no folder {repository!r} here, and {constants.ENDPOINT} does not answer as a hub: "
+            "check HF_ENDPOINT"
         ) from error
 
 

@@ -280,6 +280,11 @@ def hub_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> str:
     return str(caught.value)
 
 
+def test_a_mirror_that_does_not_answer_as_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (TypeError("string indices"), KeyError("type"), ValueError("no JSON")):
+        assert "does not answer as a hub: check HF_ENDPOINT" in hub_error(monkeypatch, error)
+
+
 def test_hub_errors_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 

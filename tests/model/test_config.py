@@ -237,6 +237,20 @@ def test_truncate_dim(folder: Path) -> None:
         ModelConfig.from_folder(folder)
 
 
+@pytest.mark.parametrize("error", [TypeError, KeyError, IndexError, AttributeError, ValueError])
+def test_a_mirror_that_does_not_answer_as_the_hub(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def snapshot_download(name: str, *, local_files_only: bool, **_: object) -> str:
+        raise hub.errors.LocalEntryNotFoundError("none") if local_files_only else error("'type'")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelNotFoundError, match="does not answer as a hub: check HF_ENDPOINT"):
+        resolve_model("nobody/nothing")
+
+
 def test_a_hub_repository_brings_all_that_its_modules_name(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
