@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -443,7 +444,8 @@ def test_a_kill_loses_nothing_that_was_acknowledged(index: Index, tmp_path: Path
                 # A batch is there whole or not at all, also the one being written at the kill.
                 assert there == (0 if gone else 20) or (batch == last and there in (0, 20))
             assert len(survivor) % 20 == 0
-            (check,) = sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone()
+            with closing(sqlite3.connect(path)) as connection:
+                (check,) = connection.execute("PRAGMA integrity_check").fetchone()
             assert check == "ok"
             hits = survivor.search(vectors(1), k=5, queries=["0"])
             assert len(hits[0]) == 5

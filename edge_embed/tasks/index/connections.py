@@ -279,9 +279,9 @@ class Connections:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
             connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             connection.close()
-            if self._mode != _LOGGED:
+            if self._mode != _LOGGED or not isinstance(error, sqlite3.OperationalError):
                 raise
             raise InputError(
                 f"{self._path} is being changed by another user, and the changes are in "
