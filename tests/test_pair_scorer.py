@@ -14,7 +14,7 @@ from edge_embed.model.pair_config import PairConfig
 from edge_embed.runtime.pair_tokenizer import PairTokenizer
 from edge_embed_conversion.calibration import TextSet
 from edge_embed_conversion.convert import convert
-from tests.support.pair_sources import FAMILIES, make_pair_source
+from tests.support.pair_sources import FAMILIES, make_pair_source, with_cosine
 
 
 def _pairs(corpus: list[str], count: int = 60) -> list[tuple[str, str]]:
@@ -164,13 +164,8 @@ def test_wrong_inputs_are_named(bert: tuple[Path, Path], tiny_model: Path) -> No
 def test_the_output_counts_less_where_few_tokens_are_common(
     tiny_pair_model: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "pairs"
-    shutil.copytree(tiny_pair_model, folder)
-    plain = PairScorer(folder, cache=False)
-    share = {"encoder": str(tiny_model), "weight": 4.0, "intercept": -2.5}
-    share |= {"overlap": [0.2, 0.8], "least": 0.25}
-    (folder / "cosine.json").write_text(json.dumps(share))
-    judge = PairScorer(folder, cache=False)
+    plain = PairScorer(tiny_pair_model, cache=False)
+    judge = PairScorer(with_cosine(tiny_pair_model, tiny_model, tmp_path / "pairs"), cache=False)
     pairs = [("red car", "red car"), ("red car", "red bus"), ("red car", "good night"), ("", "")]
     overlaps = judge.tokenizer.pairs(pairs).overlaps
     assert overlaps[[0, 3]].tolist() == [1, 1]  # two empty texts are alike

@@ -3,8 +3,8 @@
 #
 #   tools/image.sh [FOLDER]       keeps the Debian roots and the wheels in FOLDER (build/image)
 #
-# Needs root, podman, buildah, debootstrap, libfaketime, and a Python 3.13 with pip as PYTHON, which fetches the
-# wheels; the image itself is built from them alone. RUN_OPTIONS is what 'podman run' needs
+# Needs root, podman, buildah, debootstrap, libfaketime, and a Python 3.13 with pip as PYTHON, which
+# fetches the wheels; the image itself is built from them alone. RUN_OPTIONS is what 'podman run' needs
 # besides, as '--runtime crun --ulimit nofile=1024:1024'.
 set -euo pipefail
 cd "$(dirname "$0")/.."

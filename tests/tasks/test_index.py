@@ -288,6 +288,7 @@ def test_a_missing_library_is_named(
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.warns(UserWarning, match=r"\[index\]'; every entry is compared instead"):
         nearest = index.search(vectors(1))
+    assert len(nearest[0]) == 10
     assert found(nearest) == found(index.search(vectors(1), exact=True))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it is said once

@@ -74,17 +74,14 @@ class HnswSearch:
         says why. While another thread or process writes it, and for a time after that has failed,
         it is returned as it is.
         """
-        if self.without_usearch:
+        if self.without_usearch or (self._opened is None and self._writing.held):
             return None
         try:
-            require_usearch()
+            file = self._current()
         except MissingExtraError as error:
             self.without_usearch = True
             warnings.warn(f"{error}; every entry is compared instead", stacklevel=4)
             return None
-        if self._opened is None and self._writing.held:
-            return None
-        file = self._current()
         if file is not None and (self._writing.held or self._kept(file)):
             return file
         if time.monotonic() < self._retry_at:

@@ -36,7 +36,7 @@ __all__ = ["Hit", "Index", "IndexInfo"]
 # Up to this many entries every vector is compared, which takes a few milliseconds.
 _EXACT = 20_000
 # Without usearch the vectors of as many are kept in memory: 154 MB of 384 dimensions, and a search
-# takes 16 ms. Those of a larger index are read from the file, 0.4 s at this size.
+# takes 18 ms. Those of a larger index are read from the file, 0.3 s at this size.
 _HELD = 100_000
 
 
