@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from edge_embed_conversion.console import say
 from edge_embed_conversion.exits import choose_exits, find_states
 from edge_embed_conversion.factorise import factorise_words, frequencies
 from edge_embed_conversion.fidelity import EvaluationSet, compare, loss
+from edge_embed_conversion.int4_words import EmbeddingBits, narrow_words
 from edge_embed_conversion.parity import (
     COSINE_FLOOR,
     cosines,
@@ -62,12 +64,13 @@ class Build:
     folder.
     """
 
-    def __init__(self, source: Source, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path, *, embedding_bits: EmbeddingBits = 8) -> None:
         """Export, convert or copy the FP32 graph of ``source``.
 
         Args:
             source: The model to convert.
             folder: The output, with every file but the graphs.
+            embedding_bits: Bits of a value of the word table in quantized variants.
 
         Raises:
             ModelFormatError: the source's weights are damaged, or no encoder.
@@ -82,6 +85,7 @@ class Build:
         self._checkpoint: PreTrainedModel | None = None
         self._variants: dict[str, VariantReceipt] = {}
         self._words: dict[str, Any] = {}
+        self._bits = embedding_bits
         self._exits: dict[int, Exit] = {}
         self._packed: bool | None = None
         self._truth: Vectors | None = None
@@ -152,7 +156,7 @@ class Build:
         """
         counted = frequencies(self._folder / "tokenizer.json", file)
         graph = export.read_graph(self._fp32)
-        factors = factorise_words(graph, counted.counts, rank)
+        factors = factorise_words(graph, counted.counts, rank, evenly=self._bits == 4)
         self._whole, self._fp32 = self._fp32, self._work / "factorised.xml"
         export.save_graph(graph, self._fp32)
         rows, width = len(factors.table), factors.up.shape[1]
@@ -244,8 +248,9 @@ class Build:
         samples = model_inputs(self._config, texts, names)
         int8 = quantize.quantize(graph, samples, recipe=recipe)
         _require_nodes(int8, self._exits)
+        narrowed = narrow_words(int8, partial(export.read_graph, self._fp32), self._bits)
         export.save_graph(int8, self._folder / VARIANTS["int8"])
-        choices = asdict(recipe)
+        choices = asdict(recipe) | narrowed
         ignored = tuple(choices.pop("ignored_layers"))
         self._add("int8", "quantized", recipe=choices, ignored=ignored)
 
@@ -260,8 +265,9 @@ class Build:
         """Write the variant with INT8 weights and floating-point arithmetic."""
         say("quantize: INT8 weights only")
         graph = quantize.compress_weights(export.read_graph(self._fp32))
+        narrowed = narrow_words(graph, partial(export.read_graph, self._fp32), self._bits)
         export.save_graph(graph, self._folder / VARIANTS["w8"])
-        self._add("w8", "compressed", recipe={"mode": "int8_sym"})
+        self._add("w8", "compressed", recipe={"mode": "int8_sym", **narrowed})
 
     def write_fp16(self) -> None:
         """Write the variant whose weights are stored in FP16."""

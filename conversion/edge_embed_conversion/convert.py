@@ -29,6 +29,7 @@ from edge_embed_conversion.calibration import TextSet, read_text_set, shipped_te
 from edge_embed_conversion.console import quiet_tools, say
 from edge_embed_conversion.exits import stated_exits
 from edge_embed_conversion.fidelity import EvaluationSet, loss
+from edge_embed_conversion.int4_words import EmbeddingBits
 from edge_embed_conversion.layout import write_layout
 from edge_embed_conversion.pairs.conversion import PairBuild, write_pair_layout
 from edge_embed_conversion.quantize import Int8Recipe
@@ -55,6 +56,7 @@ def convert(
     with_fp32: bool = True,
     embedding_rank: int | None = None,
     frequencies: str | Path | None = None,
+    embedding_bits: EmbeddingBits = 8,
     exits: Sequence[int] | None = None,
     max_loss: float | None = None,
     trust_remote_code: bool = False,
@@ -78,6 +80,8 @@ def convert(
             (:mod:`edge_embed_conversion.factorise`); None leaves it whole.
         frequencies: a file of texts in which the vocabulary's tokens are counted; frequent tokens
             weigh more in the factorisation. None for an English word list that ships.
+        embedding_bits: 4 stores the word table of ``int8`` and ``w8`` in half of the space
+            (:mod:`edge_embed_conversion.int4_words`).
         exits: numbers of layers for which an early exit is stored, by ending early or by skipping
             layers; None for those that the source states in ``exits.json``.
         max_loss: fail if a variant's loss is higher, in points: 100 x (1 - Spearman correlation of
@@ -106,12 +110,17 @@ def convert(
         raise InputError(f"the maximal loss is {max_loss}; it must not be negative")
     if frequencies is not None and embedding_rank is None:
         raise InputError("frequencies serve --embedding-rank alone; give both")
+    if embedding_bits not in get_args(EmbeddingBits):
+        raise InputError(f"a word table has 4 or 8 bits a value, not {embedding_bits}")
+    if embedding_bits == 4 and precision not in ("int8", "w8"):
+        raise InputError(f"a word table of 4 bits is for int8 and w8; {precision} has floats")
     output = Path(output)
     if is_table_source(source):
-        if (pooling, exits, embedding_rank, max_loss, route, calibration) != (None,) * 6:
+        options = (pooling, exits, embedding_rank, max_loss, route, calibration)
+        if options != (None,) * 6 or embedding_bits != 8:
             raise InputError(
                 f"{source} is a table of token vectors: --pooling, --exits, --embedding-rank, "
-                "--max-loss, --route and --calibration are for transformers"
+                "--embedding-bits, --max-loss, --route and --calibration are for transformers"
             )
         return convert_table(Path(source), output, precision=precision, force=force)
     texts = _calibration_texts(calibration) if precision == "int8" else None
@@ -139,10 +148,10 @@ def convert(
                     f"{source} reads pairs: --pooling, --exits and --max-loss are for encoders"
                 )
             tokenizer = write_pair_layout(found.weights_path.parent, folder)
-            build = PairBuild(found, folder)
+            build = PairBuild(found, folder, embedding_bits=embedding_bits)
         else:
             tokenizer = write_layout(found.folder, folder, pooling=pooling)
-            build = Build(found, folder)
+            build = Build(found, folder, embedding_bits=embedding_bits)
             build.compare_with_source()
         if embedding_rank is not None:
             build.factorise_words(embedding_rank, frequencies)
@@ -152,7 +161,8 @@ def convert(
             build.choose_exits(ends)
         build.embed_source(evaluation)
         if texts is not None:
-            if found.weights.int8_file and not (calibration or recipe or embedding_rank):
+            own = calibration or recipe or embedding_rank or embedding_bits == 4
+            if found.weights.int8_file and not own:
                 build.adopt_int8(found.weights.int8_file)
                 texts = None
             else:

@@ -11,7 +11,7 @@ approximations", section 2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -32,6 +32,8 @@ __all__ = [
     "factorise",
     "factorise_words",
     "frequencies",
+    "word_gather",
+    "word_table",
 ]
 
 Floats = npt.NDArray[np.float32]
@@ -52,6 +54,18 @@ class Factors:
     """(width,): the weighted mean of the rows."""
     kept: float
     """The share of the weighted variance that is kept, 0 to 1."""
+
+    def spread_evenly(self) -> "Factors":
+        """Return factors of the same product, whose table has columns of about equal size.
+
+        Then few levels a row serve all its columns. A random rotation does it.
+        """
+        norms = np.linalg.norm(self.up, axis=1, keepdims=True).clip(1e-12)
+        dice = np.random.default_rng(0)
+        rotation = np.linalg.qr(dice.standard_normal((len(norms), len(norms))))[0]
+        table = (self.table * norms.T) @ rotation
+        up = rotation.T @ (self.up / norms)
+        return replace(self, table=table.astype(np.float32), up=up.astype(np.float32))
 
 
 def factorise(words: Floats, counts: npt.NDArray[np.float64], rank: int) -> Factors:
@@ -89,20 +103,30 @@ def factorise(words: Floats, counts: npt.NDArray[np.float64], rank: int) -> Fact
     )
 
 
-def factorise_words(model: ov.Model, counts: npt.NDArray[np.float64], rank: int) -> Factors:
+def factorise_words(
+    model: ov.Model, counts: npt.NDArray[np.float64], rank: int, *, evenly: bool = False
+) -> Factors:
     """Replace the word table of ``model``, in place, by its factors.
+
+    Args:
+        model: A graph with a float word table.
+        counts: (tokens,), how often each token occurs.
+        rank: Width of the new table.
+        evenly: Make the table's columns about equally large (:meth:`Factors.spread_evenly`).
 
     Raises:
         ModelFormatError: the graph has no word table that ``input_ids`` indexes.
         InputError: the rank does not fit the table, or ``counts`` belongs to another vocabulary.
     """
-    gather, words = _word_table(model)
+    gather, words = word_gather(model), word_table(model)
     if len(counts) > len(words):
         raise InputError(
             f"the tokenizer knows {len(counts)} pieces, the word table has {len(words)} rows"
         )
     counts = np.pad(counts, (0, len(words) - len(counts)))
     factors = factorise(words, counts, rank)
+    if evenly:
+        factors = factors.spread_evenly()
     table = ops.constant(factors.table, name=TABLE)
     read = ops.gather(table, gather.input_value(1), gather.input_value(2))
     product = ops.matmul(read, ops.constant(factors.up), False, False, name=PRODUCT)
@@ -110,18 +134,37 @@ def factorise_words(model: ov.Model, counts: npt.NDArray[np.float64], rank: int)
     return factors
 
 
-def _word_table(model: ov.Model) -> tuple[ov.Node, Floats]:
-    """Return the node that reads the word table, and the table."""
+def word_gather(model: ov.Model) -> ov.Node:
+    """Return the node that reads the word table.
+
+    Raises:
+        ModelFormatError: the graph has no word table that ``input_ids`` indexes.
+    """
     ids = model.input("input_ids").get_node()
     for node in model.get_ordered_ops():
-        if node.get_type_name() != "Gather" or not _reads(node.input_value(1), ids):
-            continue
-        table = _constant(node.input_value(0))
-        if table is not None and table.ndim == 2:
-            return node, table.astype(np.float32)
+        if node.get_type_name() == "Gather" and _reads(node.input_value(1), ids):
+            shape = node.input_value(0).get_partial_shape()
+            if shape.is_static and len(shape) == 2:
+                return node
     raise ModelFormatError(
-        "this graph has no word table that input_ids reads; leave --embedding-rank out"
+        "this graph has no word table that input_ids reads; leave --embedding-rank and "
+        "--embedding-bits out"
     )
+
+
+def word_table(model: ov.Model) -> Floats:
+    """Return the word table of a graph that is not quantized, float32 (rows, width).
+
+    Raises:
+        ModelFormatError: the graph has none that is a constant.
+    """
+    table = _constant(word_gather(model).input_value(0))
+    if table is None:
+        raise ModelFormatError(
+            "this graph's word table is quantized already: --re-export, or leave "
+            "--embedding-rank and --embedding-bits out"
+        )
+    return table.astype(np.float32)
 
 
 def _reads(port: ov.Output, source: ov.Node) -> bool:

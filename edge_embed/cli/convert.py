@@ -56,6 +56,13 @@ def layer_numbers(text: str) -> list[int]:
     help="Texts in which pieces are counted for --embedding-rank. Else English words that ship.",
 )
 @click.option(
+    "--embedding-bits",
+    type=click.Choice(["4", "8"]),
+    default="8",
+    show_default=True,
+    help="Bits of the word table in int8 and w8: 4 makes its file half as large.",
+)
+@click.option(
     "--exits",
     metavar="N,…",
     help="Numbers of layers with which it can run as well: 3,4. Else what the source states.",
@@ -81,6 +88,7 @@ def convert_command(
     revision: str | None,
     embedding_rank: int | None,
     frequencies: str | None,
+    embedding_bits: str,
     exits: str | None,
     max_loss: float | None,
     route: str | None,
@@ -116,6 +124,7 @@ def convert_command(
             with_fp32=not without_fp32,
             embedding_rank=embedding_rank,
             frequencies=frequencies,
+            embedding_bits=int(embedding_bits),  # type: ignore[arg-type]  # as above
             exits=layer_numbers(exits) if exits else None,
             max_loss=max_loss,
             trust_remote_code=trust_remote_code,

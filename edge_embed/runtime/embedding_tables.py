@@ -86,7 +86,10 @@ def _compressed_table(gather: ov.Node) -> tuple[ov.Output, ov.Output] | None:
         return None
     converted = source(product, 0, "Convert")
     codes = converted and source(converted, 0, "Constant")
-    if codes is None or len(codes.shape) != 2 or np.prod(codes.shape) < _LARGE_TABLE:
+    # OpenVINO keeps INT4 as it is, but would make INT8 of it if its rows were gathered first.
+    if codes is None or codes.get_element_type() == ov.Type.i4:
+        return None
+    if len(codes.shape) != 2 or np.prod(codes.shape) < _LARGE_TABLE:
         return None
     scales = product.input_value(1)
     if list(scales.get_partial_shape()) != [codes.shape[0], 1]:

@@ -285,7 +285,7 @@ def build(
     family = FAMILIES[name]
     tokenizer, specials = _TOKENIZERS[family.tokens](texts)
     options = {**family.sizes, **(sizes or {})}
-    options["vocab_size"] = tokenizer.get_vocab_size()
+    options["vocab_size"] = max(tokenizer.get_vocab_size(), options.get("vocab_size", 0))
     for role in ("pad", "bos", "eos"):
         if token := specials.get(f"{role}_token"):
             options[f"{role}_token_id"] = tokenizer.token_to_id(token)

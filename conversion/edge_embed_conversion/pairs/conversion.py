@@ -28,6 +28,7 @@ from edge_embed_conversion.console import quiet_transformers, say
 from edge_embed_conversion.export import refuse_full_disk, save_graph
 from edge_embed_conversion.factorise import factorise_words, frequencies
 from edge_embed_conversion.fidelity import EvaluationSet
+from edge_embed_conversion.int4_words import EmbeddingBits, narrow_words
 from edge_embed_conversion.layout import copy_tokenizer
 from edge_embed_conversion.sources import Source
 from edge_embed_conversion.weights import WeightsKind
@@ -76,7 +77,7 @@ class PairBuild:
     The constructor makes the FP32 graph; the methods write variants of it.
     """
 
-    def __init__(self, source: Source, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path, *, embedding_bits: EmbeddingBits = 8) -> None:
         """Export the checkpoint, or read the source's own OpenVINO graph.
 
         Raises:
@@ -87,6 +88,7 @@ class PairBuild:
         self._config = PairConfig.from_folder(folder)
         self._variants: dict[str, VariantReceipt] = {}
         self._words: dict[str, Any] = {}
+        self._bits = embedding_bits
         self._model: PreTrainedModel | None = None
         self._truth: Logits | None = None
         self._work = folder / ".work"
@@ -112,7 +114,7 @@ class PairBuild:
         """
         counted = frequencies(self._folder / "tokenizer.json", file)
         self._graph = self._whole.clone()
-        factors = factorise_words(self._graph, counted.counts, rank)
+        factors = factorise_words(self._graph, counted.counts, rank, evenly=self._bits == 4)
         say(f"words: rank {rank}, {factors.kept:.1%} of the variance in text kept")
         self._words = {"embedding_rank": rank, "frequencies": counted.name}
 
@@ -137,7 +139,7 @@ class PairBuild:
         recipe = replace(recipe, ignored_layers=ignored_layers)
         int8 = quantize.quantize(self._graph, samples, recipe=recipe)
         halve_weights(int8, head_layers(self._graph))
-        choices = asdict(recipe)
+        choices = asdict(recipe) | narrow_words(int8, lambda: self._graph, self._bits)
         ignored = tuple(choices.pop("ignored_layers"))
         self._write("int8", int8, "quantized", recipe=choices, ignored=ignored)
 
@@ -150,7 +152,8 @@ class PairBuild:
         """Write the variant with INT8 weights and floating-point arithmetic."""
         say("quantize: INT8 weights only")
         graph = quantize.compress_weights(self._graph)
-        self._write("w8", graph, "compressed", recipe={"mode": "int8_sym"})
+        narrowed = narrow_words(graph, lambda: self._graph, self._bits)
+        self._write("w8", graph, "compressed", recipe={"mode": "int8_sym", **narrowed})
 
     def write_fp16(self) -> None:
         """Write the variant whose weights are stored in FP16."""
