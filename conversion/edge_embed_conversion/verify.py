@@ -203,7 +203,8 @@ class _Variants:
     def __init__(self, config: ModelConfig, receipt: Receipt | None) -> None:
         self.config = config
         made = receipt.variants if receipt is not None else {}
-        self._factorised = {name for name, how in made.items() if "embedding_rank" in how.recipe}
+        smaller = {"embedding_rank", "embedding_bits"}
+        self._small_words = {name for name, how in made.items() if smaller & set(how.recipe)}
         self.loaded: dict[str, Embedder] = {}
         self.failed: list[Check] = []
         for name in config.variants:
@@ -215,9 +216,10 @@ class _Variants:
     def floors_of(self, name: str) -> str:
         """Return the variant whose floors apply to ``name``.
 
-        A factorised word table is an approximation, so such a variant has the floors of ``int8``.
+        A word table of a lower rank or of four bits is an approximation, so such a variant has the
+        floors of ``int8``.
         """
-        return "int8" if name in self._factorised else name
+        return "int8" if name in self._small_words else name
 
 
 def _check_variants(variants: _Variants, source: Source, published: ModelConfig) -> list[Check]:

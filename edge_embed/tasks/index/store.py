@@ -32,6 +32,7 @@ from edge_embed.tasks.index.metadata import (
     sql_condition,
 )
 from edge_embed.tasks.index.query_words import query_words, rarest
+from edge_embed.tasks.index.recent_filters import RecentFilters
 from edge_embed.tasks.index.schema import APPLICATION, SCHEMA, fill, own_schema, schema_of
 from edge_embed.tasks.index.sqlite_errors import sqlite_errors
 from edge_embed.tasks.index.vector_blobs import pack, unpack
@@ -70,6 +71,7 @@ class Store:
         self.path = Path(path)
         self.facts = StoreFacts(0, "float32", "", "")
         self._counted: tuple[tuple[int, int], int] | None = None
+        self._filters = RecentFilters()
         self._connections = Connections(self.path, self._check)
         self._made_for = self.facts.model, self.facts.dim
 
@@ -202,11 +204,17 @@ class Store:
     def numbers(self, where: Where | None = None, *, after: int = 0) -> Numbers:
         """Return the numbers above ``after`` of entries that match ``where``, ascending."""
         clause, values = sql_condition(where)
-        rows = self._query(
-            f"SELECT number FROM entries WHERE number > ?{clause} ORDER BY number",  # noqa: S608
-            (after, *values),
-        )
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+        def read() -> Numbers:
+            rows = self._query(
+                f"SELECT number FROM entries WHERE number > ?{clause} ORDER BY number",  # noqa: S608
+                (after, *values),
+            )
+            return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+        if not clause:
+            return read()
+        return self._filters.numbers(self.version(), (clause, *values, after), read)
 
     def ids(self, where: Where | None = None) -> dict[int, str]:
         """Return the ids of entries that match ``where``: number to id, ascending."""
