@@ -46,7 +46,8 @@ from edge_embed.files.readers import read_texts
 from edge_embed.hardware.machine import memory_mb
 from itertools import islice
 texts = list(islice(read_texts(sys.argv[2]), 500))
-Embedder(sys.argv[1], variant="int8").encode(texts, truncation="ignore")
+model = Embedder(sys.argv[1], variant="int8")
+model.encode(texts, truncation="ignore")
 print(memory_mb()["resident"])
 """
 
