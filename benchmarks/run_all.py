@@ -107,6 +107,12 @@ BENCHMARKS = [
         "benchmarks.quantization.study -m {model} --data {data} -o {out} --work {results}/work",
         60,
     ),
+    Benchmark(
+        "word_table",
+        "benchmarks.quantization.word_table -i {texts} --model {source} --sts {data}/stsb/dev.tsv "
+        "--rank 240 --json {out}",
+        4,
+    ),
     Benchmark("without_vnni", "benchmarks.quantization.without_vnni -m {model} --json {out}", 2),
     Benchmark(
         "near_duplicates",

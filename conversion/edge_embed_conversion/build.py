@@ -24,7 +24,7 @@ from edge_embed_conversion import export, quantize, reference
 from edge_embed_conversion.calibration import TextSet, model_inputs, shipped_texts
 from edge_embed_conversion.console import say
 from edge_embed_conversion.exits import choose_exits, find_states
-from edge_embed_conversion.factorise import factorise_words, frequencies
+from edge_embed_conversion.factorise import factorise_words, frequencies, word_table
 from edge_embed_conversion.fidelity import EvaluationSet, compare, loss
 from edge_embed_conversion.int4_words import EmbeddingBits, narrow_words
 from edge_embed_conversion.parity import (
@@ -112,9 +112,12 @@ class Build:
             self._origin, self.reference_name = "converted", "the FP32 graph made from ONNX"
             say(f"graph: converting {source.weights.file} with OpenVINO alone")
             export.save_graph(export.read_onnx(source.weights_path), self._fp32)
+        graph = export.read_graph(self._fp32)
+        if embedding_bits == 4:
+            word_table(graph)  # refused before anything long is done
         check_consistency(
             self._config,
-            embedding_tables(export.read_graph(self._fp32)),
+            embedding_tables(graph),
             graph=self._fp32,
             tokenizer=Tokenizer(self._config),
         )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_embed.embedder import Embedder
-from edge_embed.errors import InputError
+from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.pairs.scorer import PairScorer
 from edge_embed_conversion.convert import convert
 from edge_embed_conversion.factorise import factorise, word_gather, word_table
@@ -120,7 +120,7 @@ def test_the_table_is_found_again_and_a_quantized_one_refused(
     }
     rows = word_table(read["fp32"])
     assert word_gather(read["int8"]).input_value(0).get_partial_shape().to_shape() == rows.shape
-    with pytest.raises(Exception, match="quantized already"):
+    with pytest.raises(ModelFormatError, match="quantized already"):
         word_table(read["int8"])
 
 
@@ -135,4 +135,21 @@ def test_float_variants_are_refused(tiny_bert_source: Path, tmp_path: Path, prec
         )
     with pytest.raises(InputError, match="4 or 8 bits a value, not 2"):
         convert(tiny_bert_source, tmp_path / "out", embedding_bits=2)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_quantized_source_is_refused_before_anything_long(
+    tiny_bert_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert(tiny_bert_source, tmp_path / "int8", with_fp32=False)
+    graph = tmp_path / "int8" / "openvino" / "openvino_model_qint8_quantized.xml"
+    for suffix in (".xml", ".bin"):
+        graph.with_suffix(suffix).rename(graph.with_name(f"openvino_model{suffix}"))
+
+    def long(*_: object) -> None:
+        raise AssertionError("the source was embedded first")
+
+    monkeypatch.setattr("edge_embed_conversion.build.Build.embed_source", long)
+    with pytest.raises(ModelFormatError, match="word table is quantized already"):
+        convert(tmp_path / "int8", tmp_path / "out", embedding_bits=4)
     assert not (tmp_path / "out").exists()

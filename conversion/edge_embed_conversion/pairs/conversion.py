@@ -26,7 +26,7 @@ from edge_embed_conversion import quantize
 from edge_embed_conversion.calibration import TextSet
 from edge_embed_conversion.console import quiet_transformers, say
 from edge_embed_conversion.export import refuse_full_disk, save_graph
-from edge_embed_conversion.factorise import factorise_words, frequencies
+from edge_embed_conversion.factorise import factorise_words, frequencies, word_table
 from edge_embed_conversion.fidelity import EvaluationSet
 from edge_embed_conversion.int4_words import EmbeddingBits, narrow_words
 from edge_embed_conversion.layout import copy_tokenizer
@@ -102,6 +102,8 @@ class PairBuild:
             say(f"graph: adopted {source.weights.file}")
             self._origin, self.reference_name = "adopted", "the source's graph"
             self._graph = _read(source.weights_path)
+        if embedding_bits == 4:
+            word_table(self._graph)  # refused before anything long is done
         self._whole = self._graph
         self._names = frozenset(port.get_any_name() for port in self._graph.inputs)
 
