@@ -81,7 +81,7 @@ def main() -> None:
         run(["info", "-m", options.model], cache)
         table = run(["info", "-m", options.model, "--variant", "static"], cache)
         result["static_vectors_made_in_s"] = table["seconds"]
-        for name, more in (("cascade", []), ("exhaustive", ["--exhaustive"])):
+        for name, more in (("cascade", ["--cascade"]), ("exhaustive", ["--exhaustive"])):
             report = Path(folder) / f"{name}.jsonl"
             command = ["dedup", "-m", options.model, "-i", str(source), "--column", "text"]
             command += ["-t", options.threshold, "--report", str(report)]

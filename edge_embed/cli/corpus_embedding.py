@@ -85,8 +85,8 @@ class CorpusEmbedding:
         self._vectors = stored = ResumableVectors(self.folder, key)
         if stored.done and self.rows_file.exists() != rows_apart:
             raise InputError(
-                f"the work folder {self.folder} is of a run with{'' if rows_apart else 'out'} "
-                "--exhaustive: give the same options, delete it, or choose another --work-folder"
+                f"the work folder {self.folder} is of a run with{'out' if rows_apart else ''} "
+                "--cascade: give the same options, delete it, or choose another --work-folder"
             )
         if stored.done:
             echo(

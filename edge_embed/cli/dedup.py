@@ -74,10 +74,10 @@ _SURE = 0.9
     "ships, or this converted cross-encoder.",
 )
 @click.option(
-    "--exhaustive",
-    is_flag=True,
-    help="Let the model read every record. Else, of many, it reads those that static vectors bring "
-    "near another one.",
+    "--cascade/--exhaustive",
+    default=False,
+    help="Let the model read only the records that static vectors bring near another one, which "
+    "may miss some duplicates, or every record.  [default: exhaustive]",
 )
 @click.option(
     "--work-folder",
@@ -116,7 +116,7 @@ def dedup_command(
     cluster: str | None,
     partitions: int | None,
     *,
-    exhaustive: bool,
+    cascade: bool,
     allow_empty: bool,
 ) -> None:
     """Remove exact and semantic duplicates from records; all columns are kept.
@@ -152,8 +152,8 @@ def dedup_command(
             if earlier is not None:
                 outcome = _rethreshold(Path(earlier), source, many.scan().keys.digest, None, limit)
             else:
-                if not exhaustive:
-                    echo("on a cluster the model reads every record (--exhaustive)", err=True)
+                if cascade:
+                    echo("on a cluster the model reads every record: no --cascade", err=True)
                 outcome = many.deduplicate(
                     _actors_model(options),
                     threads=options.engine["threads"] or 1,
@@ -178,7 +178,7 @@ def dedup_command(
         outcome = _rethreshold(Path(earlier), source, digest, known, limit)
     else:
         judge = None if confirm is None else options.load_scorer(confirm)
-        search = DuplicateSearch(embedding, records, reference, exhaustive=exhaustive)
+        search = DuplicateSearch(embedding, records, reference, cascade=cascade)
         outcome = search.run(limit, keep, target)
         if judge is not None:
             outcome = _confirmed(outcome, records, reference, judge, embedding.fingerprint)

@@ -1,6 +1,6 @@
 """Deduplicate records in files, resumable.
 
-With many records, static vectors (:mod:`edge_embed.runtime.static_pieces`) first find those that
+In a cascade, static vectors (:mod:`edge_embed.runtime.static_pieces`) first find the records that
 have a near neighbour, and only these are embedded with the model; see
 :mod:`edge_embed.tasks.deduplication.cascade`.
 """
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DuplicateSearch"]
 
-# With fewer records a cascade saves no time: its sample is a seventh of these, but nearly half of
-# 22,000 records (benchmarks/results/tasks/cascade.json).
-_CASCADE_FROM = 200_000
 # Texts in one call of the static embedding.
 _CHUNK = 8192
 
@@ -46,8 +43,8 @@ class DuplicateSearch:
     embedding: CorpusEmbedding
     source: RecordFile
     reference: RecordFile | None
-    exhaustive: bool
-    """Embed every record with the model."""
+    cascade: bool
+    """Embed only the records that have a near neighbour among static vectors, not all of them."""
 
     def run(self, threshold: float, keep: str, output: Path) -> "DedupReport":
         """Find exact duplicates, then semantic ones.
@@ -83,7 +80,7 @@ class DuplicateSearch:
             yield from self.source.texts(own[rows[rows >= first] - first].tolist())
 
         cascade = None
-        if self._cascades(count):
+        if self._cascades():
             stage = _Cascade(self.embedding, texts, count, first, digest)
             candidates = stage.candidates(threshold)
             cascade = {
@@ -113,11 +110,14 @@ class DuplicateSearch:
             cascade=cascade,
         )
 
-    def _cascades(self, count: int) -> bool:
-        if self.exhaustive or count < _CASCADE_FROM:
+    def _cascades(self) -> bool:
+        if not self.cascade:
             return False
         model = self.embedding.model
-        return not (model.config.is_table or model.variant == STATIC)  # static already
+        if model.config.is_table or model.variant == STATIC:
+            echo("the model has static vectors alone: no cascade", err=True)
+            return False
+        return True
 
 
 class _Cascade:

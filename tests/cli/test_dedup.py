@@ -326,9 +326,8 @@ def many_texts(corpus: list[str], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cascade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deduplicate by cascade, and measure, as few records as a test has."""
+    """Let a cascade measure as few records as a test has."""
     module = "edge_embed.tasks.deduplication.cascade"
-    monkeypatch.setattr("edge_embed.cli.duplicate_search._CASCADE_FROM", 500)
     monkeypatch.setattr(f"{module}._LEAST_SAMPLE", 700)
     # A model of random weights has no weaker links that mean anything.
     monkeypatch.setattr(f"{module}._ENOUGH", 1)
@@ -342,7 +341,7 @@ def test_a_cascade_removes_what_reading_everything_removes(
     tiny_model: Path, many_texts: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.jsonl"
-    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997]
+    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997, "--cascade"]
     result = run(*options, "-o", tmp_path / "a.txt", "--report", report)
     assert result.exit_code == 0, result.output
     assert "texts have a neighbour at" in result.stderr
@@ -373,7 +372,7 @@ def test_a_cascade_against_a_reference(tiny_model: Path, many_texts: Path, tmp_p
     # The second copies of what is known are all among the new ones.
     known.write_text("".join(lines[:600]))
     new.write_text("".join(lines[600:]))
-    options = ["-m", tiny_model, "-i", new, "--against", known, "-t", 0.997]
+    options = ["-m", tiny_model, "-i", new, "--against", known, "-t", 0.997, "--cascade"]
     outputs = []
     for name, more in (("a", []), ("b", ["--exhaustive"])):
         files = ["-o", tmp_path / f"{name}.txt", "--report", tmp_path / f"{name}.jsonl"]
@@ -393,7 +392,7 @@ def test_a_cascade_that_was_stopped_goes_on(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path, many_texts: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(corpus_embedding, "_CHUNK", 100)
-    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997]
+    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997, "--cascade"]
     assert run(*options, "-o", tmp_path / "whole.txt").exit_code == 0
     append = ResumableVectors.append
     for stop in (3, 9):  # within the sample, and after it
@@ -409,7 +408,7 @@ def test_a_cascade_that_was_stopped_goes_on(
         assert result.exit_code == 1
         assert f"{100 * stop} of" in str(result.exception)
     result = run(*options, "-o", tmp_path / "out.txt", "--exhaustive")
-    assert "is of a run without --exhaustive" in str(result.exception)
+    assert "is of a run with --cascade" in str(result.exception)
     result = run(*options, "-o", tmp_path / "out.txt")
     assert "going on from an earlier run: 900 of" in result.stderr
     assert (tmp_path / "out.txt").read_text() == (tmp_path / "whole.txt").read_text()
@@ -421,11 +420,26 @@ def test_a_cascade_that_would_leave_out_nothing_says_so(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path, many_texts: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("edge_embed.tasks.deduplication.cascade._MOST_CANDIDATES", 0.05)
-    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997]
+    options = ["-m", tiny_model, "-i", many_texts, "-t", 0.997, "--cascade"]
     result = run(*options, "-o", tmp_path / "a.txt")
     assert "the model reads every text: " in result.stderr
     assert run(*options, "-o", tmp_path / "b.txt", "--exhaustive").exit_code == 0
     assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text()
     static = run(*options, "-o", tmp_path / "c.txt", "--variant", "static")
     assert static.exit_code == 0, static.output
-    assert "neighbour" not in static.stderr
+    assert "neighbour at" not in static.stderr
+    assert "static vectors alone" in static.stderr
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_a_cascade_of_few_records_reads_them_all(
+    tiny_model: Path, many_texts: Path, tmp_path: Path, count: int
+) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("".join(many_texts.read_text().splitlines(keepends=True)[:count]))
+    options = ["-m", tiny_model, "-i", few, "-t", 0.997]
+    result = run(*options, "-o", tmp_path / "a.txt", "--cascade")
+    assert result.exit_code == 0, result.output
+    assert "the model reads every text: " in result.stderr
+    assert run(*options, "-o", tmp_path / "b.txt").exit_code == 0
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text()
