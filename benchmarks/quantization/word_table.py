@@ -4,15 +4,12 @@
         [--rank R ...] [--json FILE]
 
 Without ``--model``, an encoder of the shape of multilingual-e5-small (250,037 words of 384
-dimensions, 12 layers) with random weights: its sizes, memory and speed are those of the real one,
-its fidelity is not. Models are timed in turn; memory is of a process of its own that embedded the
-texts.
+dimensions, 12 layers) with random weights: its sizes and speed are those of the real one, its
+fidelity is not. Models are timed in turn.
 """
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -39,26 +36,6 @@ MULTILINGUAL = {
     "initializer_range": 0.02,
 }
 FEW = TextSet("every twentieth", shipped_texts("calibration").texts[::20])
-_MEMORY = """
-import sys
-from edge_embed import Embedder
-from edge_embed.files.readers import read_texts
-from edge_embed.hardware.machine import memory_mb
-from itertools import islice
-texts = list(islice(read_texts(sys.argv[2]), 500))
-model = Embedder(sys.argv[1], variant="int8")
-model.encode(texts, truncation="ignore")
-print(memory_mb()["resident"])
-"""
-
-
-def memory(folder: Path, texts: str) -> float:
-    """Return the MiB of a process after 500 texts; the second one, which finds its cache."""
-    command = [sys.executable, "-c", _MEMORY, str(folder), texts]
-    runs = [
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)
-    ]
-    return float(runs[-1])
 
 
 def speeds(folders: Sequence[Path], texts: list[str]) -> list[dict[str, float]]:
@@ -114,7 +91,6 @@ def main() -> None:
                     row[path.stem if path.is_file() else path.name] = round(
                         100 * pairs.spearman(vectors), 2
                     )
-                row["resident_mib"] = memory(folders[-1], options.input)
                 rows.append(row)
                 print(json.dumps(row), flush=True)
         for row, speed in zip(rows, speeds(folders, texts), strict=True):
