@@ -205,6 +205,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for column, (axis, title) in enumerate(zip(axes, titles, strict=True)):
         for dtype, colour in (("float32", "#1f5fa8"), ("int8", "#d9731a")):
             own = [row for row in rows if row["stored as"] == dtype]
+            if not own:
+                continue
             values = [plotted(row)[column] for row in own]
             axis.plot([row["texts"] for row in own], values, "o-", c=colour, label=dtype)
         axis.set(xscale="log", xlabel="texts", title=title, ylim=(0, None))
