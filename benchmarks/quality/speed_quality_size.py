@@ -48,7 +48,7 @@ def draw(results: dict[str, Any], title: str, path: Path) -> None:
     """Draw the models: speed to the right, quality upwards, size as the area of the dot."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.6, 5.2), layout="constrained")
     axes = figure.add_subplot()
     drawn: list[tuple[float, float]] = []
     fastest = max(found["texts_per_second"]["median"] for found in results.values())
@@ -64,9 +64,9 @@ def draw(results: dict[str, Any], title: str, path: Path) -> None:
         else:
             axes.scatter(x, y, s=60 * size, alpha=0.75, zorder=2)
         label = f"{name}\n" + ("" if exit_ else f"{size:.1f} MB, ") + f"{x:,.0f} texts/s, {y:.1f}"
-        # Two models at one place: the second one's label goes below.
+        # Below: exits, and the second of two models at one place.
         near = any(abs(x - u) < fastest / 4 and abs(y - v) < 1 for u, v in drawn)
-        offset = (0, -46 if near else 32)
+        offset = (0, -52 if near or exit_ else 32)
         axes.annotate(label, (x, y), offset, textcoords="offset points", ha="center", fontsize=9)
         drawn.append((x, y))
     speeds = [found["texts_per_second"]["median"] for found in results.values()]
