@@ -60,7 +60,7 @@ def layer_numbers(text: str) -> list[int]:
     type=click.Choice(["4", "8"]),
     default="8",
     show_default=True,
-    help="Bits of the word table in int8 and w8: 4 makes its file half as large.",
+    help="Bits of the word table in int8 and w8: 4 makes it half as large.",
 )
 @click.option(
     "--exits",

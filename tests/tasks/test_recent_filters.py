@@ -98,3 +98,12 @@ def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     ask("eleven", 11)  # too many to keep
     ask("eleven", 11)
     assert asked == ["four", "five", "six", "five", "eleven", "eleven"]
+
+
+def test_filters_that_match_nothing_have_a_bound_too() -> None:
+    filters = RecentFilters()
+    for number in range(1000):
+        filters.numbers(1, number, lambda: np.empty(0, np.int64))
+    _, kept = filters._kept
+    assert list(kept)[:2] == [999, 998]
+    assert len(kept) == 64

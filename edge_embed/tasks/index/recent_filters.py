@@ -13,6 +13,7 @@ __all__ = ["RecentFilters"]
 
 Numbers = npt.NDArray[np.int64]
 
+_MOST_FILTERS = 64
 _MOST_NUMBERS = 1 << 21  # 16 MiB
 
 
@@ -41,7 +42,8 @@ class RecentFilters:
         others = known if known_version == version else {}
         kept = {condition: found}
         for other, numbers in others.items():
-            if sum(map(len, kept.values())) + len(numbers) <= _MOST_NUMBERS:
+            size = sum(map(len, kept.values())) + len(numbers)
+            if len(kept) < _MOST_FILTERS and size <= _MOST_NUMBERS:
                 kept[other] = numbers
         if len(found) <= _MOST_NUMBERS:
             self._kept = version, kept
