@@ -112,12 +112,11 @@ class Build:
             self._origin, self.reference_name = "converted", "the FP32 graph made from ONNX"
             say(f"graph: converting {source.weights.file} with OpenVINO alone")
             export.save_graph(export.read_onnx(source.weights_path), self._fp32)
-        graph = export.read_graph(self._fp32)
         if embedding_bits == 4:
-            word_table(graph)  # refused before anything long is done
+            word_table(export.read_graph(self._fp32))  # refused before anything long is done
         check_consistency(
             self._config,
-            embedding_tables(graph),
+            embedding_tables(export.read_graph(self._fp32)),
             graph=self._fp32,
             tokenizer=Tokenizer(self._config),
         )
