@@ -217,3 +217,18 @@ def test_a_folder_may_weigh_in_an_encoders_cosine(
     (folder / "cosine.json").write_text('{"encoder": 3}')
     with pytest.raises(ModelFormatError, match=r"cosine.json"):
         PairScorer(folder, cache=False)
+
+
+def test_the_fp32_graph_beside_w8_is_not_compressed(
+    bert: tuple[Path, Path], tmp_path: Path, corpus: list[str]
+) -> None:
+    source, alone = bert
+    convert(source, tmp_path / "w8", precision="w8")
+    folders, pairs = (alone, tmp_path / "w8"), _pairs(corpus)
+    one, other = (
+        PairScorer(each, variant="fp32", cache=False).predict(pairs, truncation="ignore")
+        for each in folders
+    )
+    assert np.array_equal(one, other)
+    sizes = {(each / "openvino" / "openvino_model.bin").stat().st_size for each in folders}
+    assert len(sizes) == 1

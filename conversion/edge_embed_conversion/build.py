@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,7 +249,7 @@ class Build:
         samples = model_inputs(self._config, texts, names)
         int8 = quantize.quantize(graph, samples, recipe=recipe)
         _require_nodes(int8, self._exits)
-        narrowed = narrow_words(int8, partial(export.read_graph, self._fp32), self._bits)
+        narrowed = narrow_words(int8, graph, self._bits)
         export.save_graph(int8, self._folder / VARIANTS["int8"])
         choices = asdict(recipe) | narrowed
         ignored = tuple(choices.pop("ignored_layers"))
@@ -266,9 +265,10 @@ class Build:
     def write_w8(self) -> None:
         """Write the variant with INT8 weights and floating-point arithmetic."""
         say("quantize: INT8 weights only")
-        graph = quantize.compress_weights(export.read_graph(self._fp32))
-        narrowed = narrow_words(graph, partial(export.read_graph, self._fp32), self._bits)
-        export.save_graph(graph, self._folder / VARIANTS["w8"])
+        graph = export.read_graph(self._fp32)
+        w8 = quantize.compress_weights(graph)
+        narrowed = narrow_words(w8, graph, self._bits)
+        export.save_graph(w8, self._folder / VARIANTS["w8"])
         self._add("w8", "compressed", recipe={"mode": "int8_sym", **narrowed})
 
     def write_fp16(self) -> None:

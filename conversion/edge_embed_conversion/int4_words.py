@@ -5,7 +5,6 @@ table bears this better than the layers do: each of a text's tokens reads one ro
 average over them.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -52,14 +51,12 @@ def round_rows(rows: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
     return codes, scales
 
 
-def narrow_words(
-    model: ov.Model, source: Callable[[], ov.Model], bits: EmbeddingBits
-) -> dict[str, int]:
+def narrow_words(model: ov.Model, source: ov.Model, bits: EmbeddingBits) -> dict[str, int]:
     """Store the word table of ``model``, in place, in so many bits.
 
     Args:
         model: A quantized graph.
-        source: Returns the graph that it was made from.
+        source: The graph that it was made from.
         bits: 8 leaves it as it is.
 
     Returns:
@@ -70,7 +67,7 @@ def narrow_words(
     """
     if bits == 8:
         return {}
-    gather, words = word_gather(model), word_table(source())
+    gather, words = word_gather(model), word_table(source)
     parts = [round_rows(words[at : at + _BLOCK]) for at in range(0, len(words), _BLOCK)]
     codes = ops.convert(_int4(np.concatenate([codes for codes, _ in parts])), np.float32)
     scales = ops.constant(np.concatenate([scales for _, scales in parts]))

@@ -83,11 +83,18 @@ def quantize(
 
 
 def compress_weights(model: ov.Model) -> ov.Model:
-    """Store the weights of ``model`` in INT8, one scale a channel; arithmetic stays in float."""
+    """Store the weights in INT8, one scale a channel; arithmetic stays in float.
+
+    Args:
+        model: the FP32 graph.
+
+    Returns:
+        The compressed graph; ``model`` itself is left as it was.
+    """
     import nncf
 
     with quiet_nncf():
-        return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
+        return nncf.compress_weights(model.clone(), mode=nncf.CompressWeightsMode.INT8_SYM)
 
 
 class _Passes(Iterable[ModelInputs], Sized):

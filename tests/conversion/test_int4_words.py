@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from edge_embed.embedder import Embedder
 from edge_embed.errors import InputError, ModelFormatError
 from edge_embed.pairs.scorer import PairScorer
-from edge_embed_conversion.convert import convert
+from edge_embed_conversion.convert import Precision, convert
 from edge_embed_conversion.factorise import factorise, word_gather, word_table
 from edge_embed_conversion.int4_words import round_rows
 from tests.support.pair_sources import make_pair_source
@@ -60,14 +60,14 @@ def test_factors_spread_evenly_have_the_same_product() -> None:
 
 @pytest.mark.parametrize(("precision", "rank"), [("int8", None), ("w8", 16)])
 def test_convert_stores_the_words_in_four_bits(
-    tiny_bert_source: Path, tmp_path: Path, precision: str, rank: int | None
+    tiny_bert_source: Path, tmp_path: Path, precision: Precision, rank: int | None
 ) -> None:
     outputs = {}
     for bits in (8, 4):
         receipt = convert(
             tiny_bert_source,
             tmp_path / str(bits),
-            precision=precision,  # type: ignore[arg-type]
+            precision=precision,
             embedding_rank=rank,
             embedding_bits=bits,
             with_fp32=False,
@@ -100,12 +100,14 @@ def test_a_source_with_its_own_int8_graph_is_quantized_anew(
     assert "embedding_bits" not in receipt.variants["fp32"].recipe
 
 
-def test_a_pair_model_too(tmp_path: Path, corpus: list[str]) -> None:
+@pytest.mark.parametrize("precision", ["int8", "w8"])
+def test_a_pair_model_too(tmp_path: Path, corpus: list[str], precision: Precision) -> None:
     source = make_pair_source(tmp_path / "source", "bert", corpus)
-    receipt = convert(source, tmp_path / "pairs", embedding_bits=4)
-    assert receipt.variants["int8"].recipe["embedding_bits"] == 4
+    receipt = convert(source, tmp_path / "pairs", precision=precision, embedding_bits=4)
+    assert receipt.variants[precision].recipe["embedding_bits"] == 4
+    assert "embedding_bits" not in receipt.variants["fp32"].recipe
     pairs = [("the payment went through", "it was paid"), ("late", "early")]
-    narrow = PairScorer(tmp_path / "pairs", variant="int8", cache=False).predict(pairs)
+    narrow = PairScorer(tmp_path / "pairs", variant=precision, cache=False).predict(pairs)
     whole = PairScorer(tmp_path / "pairs", variant="fp32", cache=False).predict(pairs)
     assert np.allclose(narrow, whole, atol=0.05)
 

@@ -141,7 +141,7 @@ class PairBuild:
         recipe = replace(recipe, ignored_layers=ignored_layers)
         int8 = quantize.quantize(self._graph, samples, recipe=recipe)
         halve_weights(int8, head_layers(self._graph))
-        choices = asdict(recipe) | narrow_words(int8, lambda: self._graph, self._bits)
+        choices = asdict(recipe) | narrow_words(int8, self._graph, self._bits)
         ignored = tuple(choices.pop("ignored_layers"))
         self._write("int8", int8, "quantized", recipe=choices, ignored=ignored)
 
@@ -154,7 +154,7 @@ class PairBuild:
         """Write the variant with INT8 weights and floating-point arithmetic."""
         say("quantize: INT8 weights only")
         graph = quantize.compress_weights(self._graph)
-        narrowed = narrow_words(graph, lambda: self._graph, self._bits)
+        narrowed = narrow_words(graph, self._graph, self._bits)
         self._write("w8", graph, "compressed", recipe={"mode": "int8_sym", **narrowed})
 
     def write_fp16(self) -> None:

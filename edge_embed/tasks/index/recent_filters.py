@@ -40,11 +40,11 @@ class RecentFilters:
         found.setflags(write=False)
         # Replaced as a whole, so that other threads see either the old ones or these.
         others = known if known_version == version else {}
-        kept = {condition: found}
+        kept, size = {condition: found}, len(found)
         for other, numbers in others.items():
-            size = sum(map(len, kept.values())) + len(numbers)
-            if len(kept) < _MOST_FILTERS and size <= _MOST_NUMBERS:
+            if len(kept) < _MOST_FILTERS and size + len(numbers) <= _MOST_NUMBERS:
                 kept[other] = numbers
+                size += len(numbers)
         if len(found) <= _MOST_NUMBERS:
             self._kept = version, kept
         return found
